@@ -1,0 +1,90 @@
+//! One file per log format: a framed record in, event drafts out. A format does no I/O and keeps no clock.
+
+use keytrail_schemas::{Event, Reason, Text};
+
+/// How a format's files are cut into records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// JSON values: one a line, pretty-printed and concatenated, in an array, or inside an envelope object such as `{"Records": […]}`.
+    Json,
+    /// Lines.
+    Lines,
+}
+
+/// A log format.
+pub trait Format: Send + Sync {
+    /// The name that `--format` takes and that events carry, such as `cloudtrail`.
+    fn name(&self) -> &'static str;
+    /// How its files are cut into records.
+    fn framing(&self) -> Framing;
+    /// Object keys whose array holds the records, for [`Framing::Json`]: `["Records"]` for `CloudTrail`.
+    fn envelopes(&self) -> &'static [&'static str] {
+        &[]
+    }
+    /// How surely `sample` (one framed record; for [`Framing::Lines`] the first lines of the file) is of this format: 0 for no, 100 for without doubt.
+    fn sniff(&self, sample: &[u8]) -> u8;
+    /// A parser for one file.
+    fn parser(&self, context: &Context) -> Box<dyn Parser>;
+}
+
+/// What a parser is told about its surroundings.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Replaces secrets by keyed fingerprints.
+    pub redactor: crate::redact::Redactor,
+    /// The name of the cluster, broker or sensor, for formats whose records do not carry one; the collector's name by default.
+    pub cluster: Text,
+    /// The deepest nesting that is accepted.
+    pub depth_max: usize,
+    /// The file's name without its folders, for formats whose kind stands there (`ssl.log`).
+    pub file_name: String,
+}
+
+/// A parser of one file's records, in their order. It may hold records back (a request waiting for its response), boundedly.
+pub trait Parser: Send {
+    /// Understands one record.
+    ///
+    /// # Errors
+    /// [`Reject`] when it cannot be understood; the caller writes the dead letter and goes on.
+    fn record(&mut self, record: &[u8], line: u64, out: &mut Vec<Draft>) -> Result<Disposition, Reject>;
+    /// The file has ended: yields what was held back.
+    fn finish(&mut self, out: &mut Vec<Draft>) {
+        let _ = out;
+    }
+}
+
+/// What became of an understood record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disposition {
+    /// It yielded one draft or more.
+    Yielded,
+    /// It is held until its counterpart arrives.
+    Held,
+    /// It was joined with a held one, or says nothing about an identity by its nature (header line, digest file): understood, nothing to store.
+    Control,
+}
+
+/// One event on its way: everything the format knows.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// The event, with `event_id`, `ingested_at`, `source`, `raw_hash` and coordinates still at their defaults, and `raw` set to the redacted record.
+    pub event: Event,
+    /// The provider's own id for the record; `None` when it has none, and the id is made from the redacted bytes.
+    pub provider_id: Option<Text>,
+    /// Tells apart the events that one record yields: 0, 1, …
+    pub part: u32,
+    /// The line or record number that it came from.
+    pub line: u64,
+}
+
+/// Why a record cannot be understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Reject {
+    /// Why, as one word.
+    pub reason: Reason,
+    /// The field at fault.
+    pub field: Option<Text>,
+    /// Why, for a person, and what to do.
+    pub message: String,
+}

@@ -1,0 +1,132 @@
+//! The event log: append-only topics with partitions and offsets. The embedded log implements it on one machine; Kafka is the next.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use keytrail_schemas::{DeadLetter, Event, Finding, LogRecord, Micros, Topic};
+
+/// A run of consecutive records of one partition of `keytrail.events`.
+#[derive(Debug, Clone)]
+pub struct Chunk {
+    /// Offset of `records[0]`.
+    pub first_offset: i64,
+    /// The records; an event's `log_partition` and `log_offset` are set.
+    pub records: Arc<Vec<LogRecord>>,
+    /// How many of them lie before the offset that was asked for.
+    pub skip: usize,
+}
+
+/// What an append did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Appended {
+    /// Events written.
+    pub stored: u64,
+    /// Events whose id the log already holds, not written again.
+    pub duplicate: u64,
+    /// Dead letters written (a dead letter delivered again is not written again, and counts under `duplicate_dead_letters`).
+    pub dead_lettered: u64,
+    /// Dead letters that the log already holds.
+    pub duplicate_dead_letters: u64,
+}
+
+/// An append-only log.
+pub trait EventLog: Send + Sync {
+    /// How many partitions each topic has.
+    fn partitions(&self) -> i32;
+    /// Writes what is new of `events` and `dead_letters` as one atomic step: after a crash either all of it is there or none.
+    /// When it returns, what it wrote survives the process; it survives the machine as the log's fsync policy says.
+    ///
+    /// # Errors
+    /// When the log cannot be written; nothing of the batch is in it then.
+    fn append(&self, events: Vec<Event>, dead_letters: Vec<DeadLetter>) -> Result<Appended, Error>;
+    /// Appends a tick to every partition.
+    ///
+    /// # Errors
+    /// When the log cannot be written.
+    fn append_tick(&self, time: Micros) -> Result<(), Error>;
+    /// Appends findings to `partition` of `keytrail.findings`, atomically, and returns the offset of the next one.
+    ///
+    /// # Errors
+    /// When the log cannot be written; none of them is in it then.
+    fn append_findings(&self, partition: i32, findings: &[Finding]) -> Result<i64, Error>;
+    /// The offset that the next record of the topic's partition will get.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    fn end(&self, topic: Topic, partition: i32) -> Result<i64, Error>;
+    /// The first offset that is still held.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    fn start(&self, topic: Topic, partition: i32) -> Result<i64, Error>;
+    /// The next run of records at or after `from`; `None` at the end of the partition.
+    ///
+    /// # Errors
+    /// [`Error::Truncated`] when `from` is no longer held; other errors when the log cannot be read or a record is damaged.
+    fn read_events(&self, partition: i32, from: i64) -> Result<Option<Chunk>, Error>;
+    /// At most `count_max` findings at or after `from`, with their offsets in the findings topic.
+    ///
+    /// # Errors
+    /// As [`read_events`](Self::read_events).
+    fn read_findings(&self, partition: i32, from: i64, count_max: usize) -> Result<Vec<(i64, Finding)>, Error>;
+    /// At most `count_max` dead letters at or after `from`, with their offsets.
+    ///
+    /// # Errors
+    /// As [`read_events`](Self::read_events).
+    fn read_dead_letters(&self, partition: i32, from: i64, count_max: usize) -> Result<Vec<(i64, DeadLetter)>, Error>;
+    /// The coordinates (offset of the cause, index) of the last finding of a partition.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    fn last_finding(&self, partition: i32) -> Result<Option<(i64, i32)>, Error>;
+    /// Blocks until the topic's partition holds a record at `from`, or `timeout` has passed; says whether it does.
+    fn wait(&self, topic: Topic, partition: i32, from: i64, timeout: Duration) -> bool;
+    /// Notes how far a consumer has come, for lag monitoring only.
+    ///
+    /// # Errors
+    /// When the log cannot be written.
+    fn note_position(&self, consumer: &str, topic: Topic, partition: i32, next: i64) -> Result<(), Error>;
+}
+
+/// What can go wrong with a log.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another process holds the log. (user; retry once it has ended)
+    #[error("{path} is in use by another keytrail process: end it, or use another --dir")]
+    Locked {
+        /// The log's folder.
+        path: String,
+    },
+    /// The log's storage failed. (external; a retry helps when its cause, a full disk say, is removed)
+    #[error("event log at {path}: {message}")]
+    Storage {
+        /// The log's folder.
+        path: String,
+        /// What the storage said, and what to do.
+        message: String,
+    },
+    /// A position that is no longer held was asked for. (external; a retry does not help)
+    #[error("{topic}/{partition}: offset {from} was asked for, and the log now starts at {start}: records between were removed before they were read")]
+    Truncated {
+        /// The topic.
+        topic: Topic,
+        /// Its partition.
+        partition: i32,
+        /// What was asked for.
+        from: i64,
+        /// The first offset held.
+        start: i64,
+    },
+    /// A record cannot be decoded. (internal or a newer version; a retry does not help)
+    #[error("{topic}/{partition} offset {offset}: {message}")]
+    Damaged {
+        /// The topic.
+        topic: Topic,
+        /// Its partition.
+        partition: i32,
+        /// The record's offset.
+        offset: i64,
+        /// What is wrong with it.
+        message: String,
+    },
+}

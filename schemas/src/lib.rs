@@ -1,0 +1,35 @@
+//! The vocabulary of keytrail: what an event, a finding, a dead letter, a credential and an identity are.
+//!
+//! Every table is declared once, with the macro `table!`: the Rust struct, its Arrow schema, its JSON Schema and its
+//! column documentation come from that one declaration. This crate does no I/O and imports no other member.
+
+#[macro_use]
+mod column;
+#[macro_use]
+mod word;
+mod credential;
+mod dead_letter;
+mod event;
+mod finding;
+mod identity;
+mod id;
+mod log;
+mod schema;
+#[cfg(test)]
+mod round_trip_test;
+mod time;
+
+pub use column::{Cell, Column, ColumnType, Table};
+pub use credential::CredentialRecord;
+pub use dead_letter::{DeadLetter, Reason};
+pub use event::{Event, EventDraft};
+pub use finding::{Finding, FindingKind, Severity};
+pub use id::{EventId, Fingerprint, Hash32};
+pub use identity::IdentityRecord;
+pub use log::{DecodeError, LogRecord, Topic};
+pub use schema::json_schemas;
+pub use time::{Micros, TimeError};
+pub use word::{Activity, CredentialKind, CredentialState, IdentityKind, Outcome, UnknownWord};
+
+/// The string type of every text column: up to 24 bytes inline, so that most values cost no allocation.
+pub use compact_str::CompactString as Text;

@@ -1,0 +1,104 @@
+//! What the event log carries: topics, and the binary encoding of a record of `keytrail.events`.
+
+use crate::{Event, Micros};
+
+/// The log's topics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Topic {
+    /// Events and ticks, keyed by identity.
+    Events,
+    /// Findings as JSON, in the partition of their cause.
+    Findings,
+    /// Dead letters as JSON.
+    DeadLetters,
+}
+
+impl Topic {
+    /// Every topic.
+    pub const ALL: [Self; 3] = [Self::Events, Self::Findings, Self::DeadLetters];
+
+    /// The topic's name in the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Events => "keytrail.events",
+            Self::Findings => "keytrail.findings",
+            Self::DeadLetters => "keytrail.dead-letters",
+        }
+    }
+}
+
+impl std::fmt::Display for Topic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One record of `keytrail.events`.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "nearly every record is an event; a box would cost each one an allocation")]
+pub enum LogRecord {
+    /// An event.
+    Event(Event),
+    /// The passing of time, appended by live collectors.
+    Tick {
+        /// The collector's clock.
+        time: Micros,
+    },
+}
+
+/// A record of the log that this version cannot read.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// The record is empty.
+    #[error("the log record is empty")]
+    Empty,
+    /// The record was written by a newer version.
+    #[error("the log record has encoding version {0}, and this keytrail reads version {VERSION}: use a newer keytrail")]
+    Version(u8),
+    /// The bytes are not a record.
+    #[error("the log record is damaged: {0}")]
+    Damaged(#[from] postcard::Error),
+}
+
+const VERSION: u8 = 1;
+
+/// A record to be encoded, borrowed; the same encoding as [`LogRecord`].
+#[derive(serde::Serialize)]
+enum Borrowed<'a> {
+    Event(&'a Event),
+    Tick { time: Micros },
+}
+
+impl LogRecord {
+    /// The encoding of an event: a version byte, then postcard.
+    #[must_use]
+    pub fn encode_event(event: &Event) -> Vec<u8> {
+        encode(&Borrowed::Event(event))
+    }
+
+    /// The encoding of a tick.
+    #[must_use]
+    pub fn encode_tick(time: Micros) -> Vec<u8> {
+        encode(&Borrowed::Tick { time })
+    }
+
+    /// Reads one record.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the bytes are not a record of this version.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        match bytes.split_first() {
+            None => Err(DecodeError::Empty),
+            Some((&VERSION, rest)) => Ok(postcard::from_bytes(rest)?),
+            Some((&version, _)) => Err(DecodeError::Version(version)),
+        }
+    }
+}
+
+#[expect(clippy::expect_used, reason = "postcard fails on sequences of unknown length only, and records have none")]
+fn encode(record: &Borrowed<'_>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(512);
+    out.push(VERSION);
+    postcard::to_extend(record, out).expect("a record has an encoding")
+}

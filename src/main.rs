@@ -1,0 +1,2 @@
+//! keytrail
+fn main(){}
