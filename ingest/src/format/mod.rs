@@ -1,5 +1,8 @@
 //! One file per log format: a framed record in, event drafts out. A format does no I/O and keeps no clock.
 
+mod join;
+mod recent;
+pub mod vault_audit;
 pub mod zeek;
 
 use keytrail_schemas::{Event, Reason, Text};
