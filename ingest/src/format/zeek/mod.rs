@@ -36,6 +36,8 @@ mod scene;
 mod ssh;
 mod ssl;
 mod tsv;
+#[cfg(test)]
+mod tests;
 mod x509;
 
 use keytrail_schemas::{Reason, Text};
