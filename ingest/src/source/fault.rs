@@ -39,3 +39,9 @@ impl Fault {
         io::Error::other(self)
     }
 }
+
+impl From<crate::format::Reject> for Fault {
+    fn from(reject: crate::format::Reject) -> Self {
+        Self { reason: reject.reason, message: reject.message }
+    }
+}

@@ -16,7 +16,7 @@ use super::progress::Progress;
 use super::repeat::Repeats;
 use super::stream::{self, Opened, ReadBytes, Stream};
 use super::unit::{Item, Kind, Unit};
-use crate::format::{Context, Disposition, Draft, Format, Framing, Parser, Reject};
+use crate::format::{Context, Disposition, Draft, Format, Framing, Parser, Reject, auto};
 
 /// What all files of a reader share.
 #[derive(Debug)]
@@ -106,26 +106,22 @@ fn try_begin(input: &Input, shared: &Arc<Shared>) -> Result<Begun, Stop> {
     if first.is_none() && whole && framer.fault().is_none() {
         return Ok(Begun::Done(Unit { last: true, ..Unit::default() })); // An empty file says nothing.
     }
-    let state = match &options.format {
-        Choice::Named(format) => State::Chosen(Arc::clone(format)),
-        Choice::Auto(formats) => {
-            let (head, whole) = framer.peek(SAMPLE_BYTES);
-            let lines = best(formats, Framing::Lines, first_lines(head, whole));
-            let json = if matches!(first, Some(b'{' | b'[')) { best_json(formats, head, options) } else { None };
-            match (lines, json) {
-                (Some((format, sure)), Some((_, surer))) if sure > surer => State::Chosen(format),
-                (Some((format, _)), None) => State::Chosen(format),
-                (_, Some((format, _))) => State::Chosen(format),
-                (None, None) if matches!(first, Some(b'{' | b'[')) && formats.iter().any(|format| format.framing() == Framing::Json) => State::Seeking(Vec::new()),
-                (None, None) => return Err(Stop { fault: framer.fault().cloned().unwrap_or_else(|| unknown(formats)), head: framer.peek(SAMPLE_BYTES).0.to_vec() }),
+    let looks_json = matches!(first, Some(b'{' | b'['));
+    let state = match options.format {
+        Choice::Named(format) => State::Chosen(format),
+        Choice::Auto => {
+            let (head, _) = framer.peek(SAMPLE_BYTES);
+            match auto::detect(head) {
+                Ok(format) => State::Chosen(format),
+                Err(reject) if looks_json => State::Seeking(reject.into(), Vec::new()),
+                Err(reject) => return Err(Stop { head: head.to_vec(), fault: framer.fault().cloned().unwrap_or_else(|| reject.into()) }),
             }
         }
     };
-    let envelopes = match (&state, &options.format) {
-        (State::Chosen(format), _) if format.framing() == Framing::Lines => None,
-        (State::Chosen(format), _) => Some(format.envelopes().to_vec()),
-        (_, Choice::Auto(formats)) => Some(formats.iter().flat_map(|format| format.envelopes()).copied().collect()),
-        (_, Choice::Named(_)) => None,
+    let envelopes = match &state {
+        State::Chosen(format) if format.framing() == Framing::Lines => None,
+        State::Chosen(format) => Some(format.envelopes().to_vec()),
+        State::Seeking(..) => Some(auto::all().iter().flat_map(|format| format.envelopes()).copied().collect()),
     };
     if let Some(envelopes) = envelopes {
         framer.set_json(envelopes);
@@ -178,9 +174,9 @@ impl Lane {
 
 /// Whether a file's format is known.
 enum State {
-    Chosen(Arc<dyn Format>),
-    /// Not yet: the first records, which no format recognised.
-    Seeking(Vec<(Vec<u8>, Place)>),
+    Chosen(&'static dyn Format),
+    /// Not yet: why, and the first records, which no format recognised.
+    Seeking(Fault, Vec<(Vec<u8>, Place)>),
 }
 
 /// Everything about an open file but its bytes.
@@ -204,53 +200,44 @@ impl Records {
                 self.letter(unit, &remains, damage.fault.reason, None, damage.fault.message, Kind::Rejected);
                 true
             }
-            Frame::Record { bytes, place } => match &self.state {
+            Frame::Record { bytes, place } => match self.state {
                 State::Chosen(format) => {
-                    let format = Arc::clone(format);
-                    self.record(&format, bytes, place, unit);
+                    self.record(format, bytes, place, unit);
                     true
                 }
-                State::Seeking(_) => self.seek(bytes, place, unit),
+                State::Seeking(..) => self.seek(bytes, place, unit),
             },
         }
     }
 
     /// Chooses the format by this record, if one recognises it.
     fn seek(&mut self, bytes: &[u8], place: Place, unit: &mut Unit) -> bool {
-        let Choice::Auto(formats) = &self.shared.options.format else { return false };
-        match best(formats, Framing::Json, bytes) {
-            Some((format, _)) => {
-                let strange = std::mem::replace(&mut self.state, State::Chosen(Arc::clone(&format)));
-                if let State::Seeking(records) = strange {
-                    for (record, place) in records {
-                        self.record(&format, &record, place, unit);
-                    }
+        if let Some(format) = auto::detect(bytes).ok().filter(|format| format.framing() == Framing::Json) {
+            if let State::Seeking(_, records) = std::mem::replace(&mut self.state, State::Chosen(format)) {
+                for (record, place) in records {
+                    self.record(format, &record, place, unit);
                 }
-                self.record(&format, bytes, place, unit);
-                true
             }
-            None => {
-                if let State::Seeking(records) = &mut self.state {
-                    records.push((bytes.to_vec(), place));
-                    if records.len() < STRANGE_RECORDS_MAX {
-                        return true;
-                    }
-                }
-                self.give_up(unit);
-                false
+            self.record(format, bytes, place, unit);
+            return true;
+        }
+        if let State::Seeking(_, records) = &mut self.state {
+            records.push((bytes.to_vec(), place));
+            if records.len() < STRANGE_RECORDS_MAX {
+                return true;
             }
         }
+        self.give_up(unit);
+        false
     }
 
     /// No format recognises the first records: one dead letter stands for the file.
     fn give_up(&mut self, unit: &mut Unit) {
-        let (Choice::Auto(formats), State::Seeking(records)) = (&self.shared.options.format, &mut self.state) else { return };
-        let fault = unknown(formats);
-        let records = std::mem::take(records);
+        let State::Seeking(fault, records) = &mut self.state else { return };
+        let (fault, records) = (fault.clone(), std::mem::take(records));
         let Some((first, _)) = records.first() else { return };
         let all: u64 = records.iter().map(|(record, _)| record.len() as u64).sum();
-        let remains = Remains::file(first, all);
-        self.letter(unit, &remains, fault.reason, None, fault.message, Kind::Other);
+        self.letter(unit, &Remains::file(first, all), fault.reason, None, fault.message, Kind::Other);
     }
 
     fn finish(&mut self, unit: &mut Unit) {
@@ -275,14 +262,14 @@ impl Records {
         }
     }
 
-    fn record(&mut self, format: &Arc<dyn Format>, bytes: &[u8], place: Place, unit: &mut Unit) {
+    fn record(&mut self, format: &'static dyn Format, bytes: &[u8], place: Place, unit: &mut Unit) {
         let mut drafts = std::mem::take(&mut self.drafts);
         drafts.clear();
         let (name, outcome) = match self.parse(format, bytes, place, &mut drafts) {
             Ok(disposition) => (format.name(), Ok(disposition)),
             Err(reject) => {
                 drafts.clear();
-                match self.other_format(format, bytes).map(|other| (other.name(), self.parse(&other, bytes, place, &mut drafts))) {
+                match self.other_format(format, bytes).map(|other| (other.name(), self.parse(other, bytes, place, &mut drafts))) {
                     Some((other, Ok(disposition))) => (other, Ok(disposition)),
                     _ => (format.name(), Err(reject)),
                 }
@@ -302,19 +289,19 @@ impl Records {
         self.drafts = drafts;
     }
 
-    fn parse(&mut self, format: &Arc<dyn Format>, bytes: &[u8], place: Place, drafts: &mut Vec<Draft>) -> Result<Disposition, Reject> {
+    fn parse(&mut self, format: &'static dyn Format, bytes: &[u8], place: Place, drafts: &mut Vec<Draft>) -> Result<Disposition, Reject> {
         let parser = self.parsers.entry(format.name()).or_insert_with(|| format.parser(&self.context));
         parser.record(bytes, place.line, drafts)
     }
 
     /// Another format that knows for certain a record that the file's own rejects.
-    fn other_format(&self, own: &Arc<dyn Format>, bytes: &[u8]) -> Option<Arc<dyn Format>> {
-        let Choice::Auto(formats) = &self.shared.options.format else { return None };
-        if own.framing() != Framing::Json {
+    fn other_format(&self, own: &dyn Format, bytes: &[u8]) -> Option<&'static dyn Format> {
+        if !matches!(self.shared.options.format, Choice::Auto) || own.framing() != Framing::Json {
             return None;
         }
-        let (other, sure) = best(formats, Framing::Json, bytes)?;
-        (sure >= SURE && other.name() != own.name() && sure > own.sniff(bytes)).then_some(other)
+        let others = auto::all().iter().filter(|format| format.framing() == Framing::Json && format.name() != own.name());
+        let (sure, other) = others.map(|format| (format.sniff(bytes), *format)).max_by_key(|(sure, _)| *sure)?;
+        (sure >= SURE && sure > own.sniff(bytes)).then_some(other)
     }
 
     /// Completes a record's drafts and puts them into the unit, together.
@@ -372,7 +359,7 @@ impl Records {
     fn letter(&mut self, unit: &mut Unit, remains: &Remains<'_>, reason: Reason, field: Option<Text>, message: String, kind: Kind) {
         let format = match &self.state {
             State::Chosen(format) => format.name(),
-            State::Seeking(_) => UNKNOWN,
+            State::Seeking(..) => UNKNOWN,
         };
         let letter = letter::letter(&self.shared.options, &self.path, &self.context.file_name, format, remains, reason, field, message);
         push_letter(unit, letter, format, kind, self.last_time);
@@ -397,46 +384,4 @@ pub fn internal_error(input: &Input, shared: &Shared) -> Unit {
     let mut unit = Unit { last: true, ..Unit::default() };
     push_letter(&mut unit, whole_file(input, shared, &[], &fault), UNKNOWN, Kind::Other, Micros::MIN);
     unit
-}
-
-fn unknown(formats: &[Arc<dyn Format>]) -> Fault {
-    let names: Vec<_> = formats.iter().map(|format| format.name()).collect();
-    Fault::new(Reason::UnknownFormat, format!("none of the known formats ({}) recognises the file's first records: name the format if you know it", names.join(", ")))
-}
-
-/// The format of a framing that is surest of a sample; of two that are equally sure the earlier one.
-fn best(formats: &[Arc<dyn Format>], framing: Framing, sample: &[u8]) -> Option<(Arc<dyn Format>, u8)> {
-    let mut best: Option<(&Arc<dyn Format>, u8)> = None;
-    for format in formats.iter().filter(|format| format.framing() == framing) {
-        let sure = format.sniff(sample);
-        if sure > best.map_or(0, |(_, sure)| sure) {
-            best = Some((format, sure));
-        }
-    }
-    best.map(|(format, sure)| (Arc::clone(format), sure))
-}
-
-/// The first format that recognises one of the first records that lie whole within the sample.
-fn best_json(formats: &[Arc<dyn Format>], head: &[u8], options: &Options) -> Option<(Arc<dyn Format>, u8)> {
-    let mut framer = Framer::new(head, options.limits.record_bytes_max, 0);
-    framer.set_json(formats.iter().flat_map(|format| format.envelopes()).copied().collect());
-    for _ in 0..STRANGE_RECORDS_MAX {
-        match framer.next()? {
-            Frame::Record { bytes, .. } => {
-                if let Some(found) = best(formats, Framing::Json, bytes) {
-                    return Some(found);
-                }
-            }
-            Frame::Damaged(_) => {}
-        }
-    }
-    None
-}
-
-/// The whole lines of a sample.
-fn first_lines(head: &[u8], whole: bool) -> &[u8] {
-    if whole {
-        return head;
-    }
-    memchr::memrchr(b'\n', head).and_then(|at| head.get(..=at)).unwrap_or(head)
 }

@@ -1,29 +1,27 @@
 //! What a reader is told, and its bounds: each has a name, a default, and a word on what happens at it.
 
-use std::sync::Arc;
-
 use keytrail_schemas::{Micros, Text};
 
 use crate::format::Format;
 use crate::redact::Redactor;
 
 /// Which format the files have.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub enum Choice {
     /// This one.
-    Named(Arc<dyn Format>),
-    /// One of these, for each file by its first records; of two that are equally sure the earlier one.
+    Named(&'static dyn Format),
+    /// For each file the one that its first records are of, as [`format::auto`](crate::format::auto) tells them apart.
     ///
     /// A file stays with the format that was chosen for it. A record that this format rejects and that another one knows for
     /// certain is read by the other; every other rejected record is a dead letter.
-    Auto(Vec<Arc<dyn Format>>),
+    Auto,
 }
 
 impl std::fmt::Debug for Choice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Named(format) => f.debug_tuple("Named").field(&format.name()).finish(),
-            Self::Auto(formats) => f.debug_tuple("Auto").field(&formats.iter().map(|format| format.name()).collect::<Vec<_>>()).finish(),
+            Self::Auto => f.write_str("Auto"),
         }
     }
 }
