@@ -1,0 +1,12 @@
+//! The file source: every way that bytes can lie on disk, and every way that they can be damaged.
+
+#[path = "source/damage.rs"]
+mod damage;
+#[path = "source/merge.rs"]
+mod merge;
+#[path = "source/pack.rs"]
+mod pack;
+#[path = "source/tiny.rs"]
+mod tiny;
+#[path = "source/formats.rs"]
+mod formats;

@@ -1,0 +1,105 @@
+//! Formats told apart by their contents, and the log behind the source.
+
+use keytrail_ingest::format::auto;
+use keytrail_ingest::log::EventLog;
+use keytrail_ingest::log::embedded::{EmbeddedLog, Fsync};
+use keytrail_ingest::redact::Redactor;
+use keytrail_ingest::source::{Choice, Options, Reader};
+use keytrail_schemas::Reason;
+
+use crate::pack::gzip;
+use crate::tiny::{now, read_bytes, read_paths};
+
+fn auto() -> Options {
+    Options::new("test", Choice::Auto, Redactor::new(&[7; 32]), now)
+}
+
+fn cloudtrail(id: &str, time: &str) -> String {
+    format!(
+        r#"{{"eventVersion":"1.08","userIdentity":{{"type":"IAMUser","principalId":"AIDA1","arn":"arn:aws:iam::123456789012:user/ci","accountId":"123456789012","accessKeyId":"AKIAIOSFODNN7EXAMPLE","userName":"ci"}},"eventTime":"{time}","eventSource":"s3.amazonaws.com","eventName":"GetObject","awsRegion":"eu-central-1","sourceIPAddress":"198.51.100.7","userAgent":"aws-cli","requestParameters":{{"bucketName":"b","key":"k"}},"responseElements":null,"requestID":"r","eventID":"{id}","readOnly":true,"eventType":"AwsApiCall","managementEvent":false,"recipientAccountId":"123456789012"}}"#
+    )
+}
+
+const K8S: &str = r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"6f2a","stage":"ResponseComplete","requestURI":"/api/v1/namespaces/prod/secrets/db","verb":"get","user":{"username":"system:serviceaccount:prod:api","uid":"u","groups":["system:serviceaccounts"]},"sourceIPs":["10.1.1.1"],"userAgent":"kubectl","objectRef":{"resource":"secrets","namespace":"prod","name":"db","apiVersion":"v1"},"responseStatus":{"metadata":{},"code":200},"requestReceivedTimestamp":"2026-01-02T03:04:07.000000Z","stageTimestamp":"2026-01-02T03:04:07.100000Z"}"#;
+
+#[test]
+fn each_file_gets_the_format_that_it_is_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let ids = ["a1111111-1111-1111-1111-111111111111", "a2222222-1111-1111-1111-111111111111"];
+    let envelope = format!("{{\"Records\":[{},{}]}}", cloudtrail(ids[0], "2026-01-02T03:04:05Z"), cloudtrail(ids[1], "2026-01-02T03:04:09Z"));
+    std::fs::write(dir.path().join("1.json.gz"), gzip(envelope.as_bytes())).unwrap();
+    std::fs::write(dir.path().join("2.log"), format!("{K8S}\n")).unwrap();
+    std::fs::write(dir.path().join("3.txt"), "just words\nand more\n").unwrap();
+    std::fs::write(dir.path().join("4.json"), "{\"some\":\"thing\"}\n{\"other\":\"thing\"}\n").unwrap();
+    let read = read_paths(&[dir.path()], auto());
+    let got: Vec<&str> = read.events.iter().map(|event| event.format.as_str()).collect();
+    assert_eq!(got, ["cloudtrail", "k8s_audit", "cloudtrail"], "{:?}", read.letters);
+    let letters: Vec<(&str, Reason, i64)> = read.letters.iter().map(|letter| (letter.path.rsplit('/').next().unwrap(), letter.reason, letter.line)).collect();
+    assert_eq!(letters, [("3.txt", Reason::UnknownFormat, 0), ("4.json", Reason::UnknownFormat, 0)]);
+}
+
+#[test]
+fn a_strange_first_record_does_not_cost_the_file() {
+    let text = format!("{{\"hello\":\"world\"}}\n{}\n", cloudtrail("a1111111-1111-1111-1111-111111111111", "2026-01-02T03:04:05Z"));
+    let read = read_bytes("a.json", text.as_bytes(), auto());
+    assert_eq!((read.events.len(), read.letters.len()), (1, 1), "{:?}", read.letters);
+    assert_eq!(read.letters[0].line, 1);
+}
+
+#[test]
+fn a_record_of_another_format_is_read_where_it_is_known_for_certain() {
+    let text = format!("{}\n{K8S}\n{{\"neither\":1}}\n", cloudtrail("a1111111-1111-1111-1111-111111111111", "2026-01-02T03:04:05Z"));
+    let read = read_bytes("a.json", text.as_bytes(), auto());
+    let got: Vec<&str> = read.events.iter().map(|event| event.format.as_str()).collect();
+    assert_eq!(got, ["cloudtrail", "k8s_audit"], "{:?}", read.letters);
+    assert_eq!(read.letters.iter().map(|letter| letter.line).collect::<Vec<_>>(), [3]);
+    let mut named = auto();
+    named.format = Choice::Named(auto::by_name("cloudtrail").unwrap());
+    let read = read_bytes("a.json", text.as_bytes(), named);
+    assert_eq!((read.events.len(), read.letters.len()), (1, 2), "a format that was named is not left");
+}
+
+#[test]
+fn nesting_without_end_and_times_beyond_reason_are_dead_letters() {
+    let good = cloudtrail("a1111111-1111-1111-1111-111111111111", "2026-01-02T03:04:05Z");
+    let deep = format!("{},\"x\":{}{}}}", good.trim_end_matches('}'), "[".repeat(10_000), "]".repeat(10_000));
+    let far = cloudtrail("a3333333-1111-1111-1111-111111111111", "30000-01-02T03:04:05Z");
+    let latin = [br#"{"eventVersion":"1.08","eventID":"x","eventTime":"2026-01-02T03:04:05Z","userAgent":""#.as_slice(), b"\xe9\xff", b"\"}"].concat();
+    let mut text = format!("{good}\n{deep}\n{far}\n").into_bytes();
+    text.extend_from_slice(&latin);
+    let mut named = auto();
+    named.format = Choice::Named(auto::by_name("cloudtrail").unwrap());
+    let read = read_bytes("a.json", &text, named);
+    assert_eq!(read.events.len(), 1);
+    assert_eq!(read.letters.len(), 3);
+    assert_eq!(read.letters[0].reason, Reason::TooDeep);
+    assert_eq!(read.letters[1].reason, Reason::NoTime);
+    assert_eq!(read.letters[2].reason, Reason::NotUtf8);
+}
+
+/// What was read is stored, was stored before, or is a dead letter: nothing else can become of it.
+#[test]
+fn read_is_stored_plus_duplicate_plus_dead_lettered() {
+    let dir = tempfile::tempdir().unwrap();
+    for file in 0..5 {
+        let lines: String = (0..200).map(|n| cloudtrail(&format!("a{:07}-1111-1111-1111-111111111111", file * 100 + n), "2026-01-02T03:04:05Z") + "\n").collect();
+        std::fs::write(dir.path().join(format!("{file}.json")), format!("{lines}broken{file}\n")).unwrap();
+    }
+    let home = tempfile::tempdir().unwrap();
+    let log = EmbeddedLog::open(home.path(), keytrail_ingest::log::embedded::Options { fsync: Fsync::Never, ..Default::default() }).unwrap();
+    for pass in 0..2 {
+        let mut options = auto();
+        options.limits.batch_events_max = 64;
+        let mut reader = Reader::open(&[dir.path().display().to_string()], options).unwrap();
+        let (mut stored, mut duplicate, mut dead, mut dead_again) = (0, 0, 0, 0);
+        for batch in reader.by_ref() {
+            let appended = log.append(batch.events, batch.dead_letters).unwrap();
+            stored += appended.stored;
+            duplicate += appended.duplicate;
+            dead += appended.dead_lettered;
+            dead_again += appended.duplicate_dead_letters;
+        }
+        assert_eq!(reader.counts().read(), stored + duplicate + dead + dead_again);
+        assert_eq!((stored, duplicate, dead, dead_again), if pass == 0 { (600, 400, 5, 0) } else { (0, 1_000, 0, 5) });
+    }
+}
