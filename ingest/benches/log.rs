@@ -48,11 +48,11 @@ fn bench(c: &mut Criterion) {
     group.throughput(Throughput::Elements(BATCH)).sample_size(20);
     if let Some(log) = open(fresh.path()) {
         let mut number = 0;
-        let next = || {
+        let mut next = || {
             number += BATCH;
             (number - BATCH..number).map(event).collect::<Vec<_>>()
         };
-        group.bench_function("append new", |b| b.iter_batched(next, |events| log.append(events, Vec::new()).map(black_box), BatchSize::PerIteration));
+        group.bench_function("append new", |b| b.iter_batched(&mut next, |events| log.append(events, Vec::new()).map(black_box), BatchSize::PerIteration));
         group.bench_function("append duplicates", |b| b.iter_batched(|| (0..BATCH).map(event).collect(), |events| log.append(events, Vec::new()).map(black_box), BatchSize::PerIteration));
     }
     if let Some(log) = open(filled.path()) {
