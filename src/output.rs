@@ -49,6 +49,19 @@ impl Writer {
         }
     }
 
+    /// Writes rows that are no query's answer, one record each.
+    ///
+    /// # Errors
+    /// As [`answer`](Self::answer).
+    pub fn records<T: serde::Serialize>(self, rows: &[T]) -> anyhow::Result<()> {
+        let values = rows.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
+        let schema = std::sync::Arc::new(arrow::json::reader::infer_json_schema_from_iterator(values.iter().map(Ok))?);
+        let mut decoder = arrow::json::ReaderBuilder::new(std::sync::Arc::clone(&schema)).with_batch_size(rows.len().max(1)).build_decoder()?;
+        decoder.serialize(&values)?;
+        let batches: Vec<_> = decoder.flush()?.into_iter().collect();
+        self.answer(&schema, &batches)
+    }
+
     fn write(self, out: &mut (impl Write + Send), schema: &arrow::datatypes::SchemaRef, batches: &[RecordBatch]) -> anyhow::Result<()> {
         match self.format {
             OutputFormat::Table => table(out, schema, batches),
