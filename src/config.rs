@@ -30,6 +30,9 @@ pub struct Config {
     /// What `keytrail run` watches.
     #[serde(rename = "source")]
     pub sources: Vec<Source>,
+    /// Where findings go.
+    #[serde(rename = "forward")]
+    pub forwards: Vec<Forward>,
     #[serde(skip)]
     pub quiet: bool,
 }
@@ -183,6 +186,22 @@ impl Default for Source {
     }
 }
 
+/// One target of findings.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Forward {
+    /// `file:PATH` or `syslog+tcp://HOST:PORT`.
+    pub target: String,
+    /// `ocsf`, `json`, `ecs`, `cef` or `leef`.
+    pub encoding: String,
+}
+
+impl Default for Forward {
+    fn default() -> Self {
+        Self { target: String::new(), encoding: "ocsf".to_owned() }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -198,6 +217,7 @@ impl Default for Config {
             metrics: Metrics::default(),
             telemetry: Telemetry::default(),
             sources: Vec::new(),
+            forwards: Vec::new(),
             quiet: false,
         }
     }

@@ -31,6 +31,12 @@ impl Home {
         self.dir.join("log")
     }
 
+    /// Folder of the forwarders' positions.
+    #[must_use]
+    pub fn outbox(&self) -> PathBuf {
+        self.dir.join("outbox")
+    }
+
     /// The key of the fingerprints (HMAC-SHA-256), made from the operating system's randomness the first time.
     ///
     /// # Errors

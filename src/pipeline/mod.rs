@@ -2,6 +2,7 @@
 //! They meet in the log alone. The order of shutdown stands in [`Pipeline::finish`].
 
 mod detect;
+mod forward;
 mod store;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -31,6 +32,7 @@ pub struct Pipeline {
     runtime: tokio::runtime::Runtime,
     detectors: Vec<std::thread::JoinHandle<anyhow::Result<Detector>>>,
     store: tokio::task::JoinHandle<anyhow::Result<()>>,
+    forwarders: Vec<std::thread::JoinHandle<()>>,
 }
 
 /// What the roles share. None of it is on the path of a single event.
@@ -88,7 +90,8 @@ impl Pipeline {
         let detectors = (0..partitions).map(|partition| detect::spawn(&shared, partition, runtime.handle())).collect::<anyhow::Result<Vec<_>>>()?;
         let positions = runtime.block_on(store::Positions::load(&shared))?;
         let store = runtime.spawn(store::run(Arc::clone(&shared), positions));
-        Ok(Self { shared, runtime, detectors, store })
+        let forwarders = forward::spawn(&shared, &home)?;
+        Ok(Self { shared, runtime, detectors, store, forwarders })
     }
 
     /// Appends a batch, after waiting until the roles behind are not too far behind.
@@ -139,7 +142,7 @@ impl Pipeline {
     /// # Errors
     /// The first failure of any role.
     pub fn finish(self) -> anyhow::Result<Outcome> {
-        let Self { shared, runtime, detectors, store } = self;
+        let Self { shared, runtime, detectors, store, forwarders } = self;
         shared.sources_done.store(true, Ordering::Release);
         let mut ended = Vec::new();
         let mut failure = None;
@@ -152,6 +155,9 @@ impl Pipeline {
         }
         shared.detectors_done.store(true, Ordering::Release);
         let stored = runtime.block_on(store).context("the store ended abnormally; this is a defect of keytrail")?;
+        for forwarder in forwarders {
+            let _ = forwarder.join();
+        }
         if let Some(error) = failure {
             return Err(error);
         }
