@@ -35,6 +35,7 @@ pub(crate) struct Engine {
     options: Options,
     watermark: Mutex<Option<(u64, Option<Micros>)>>,
     pub(crate) resolved: Mutex<crate::resolve::Cache>,
+    covered: Mutex<crate::question::Remembered>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -62,7 +63,7 @@ impl Engine {
         let context = SessionContext::new_with_state(state(&options, runtime));
         register_tables(&context, &tables).await.map_err(own)?;
         let task = context.task_ctx();
-        Ok(Arc::new(Self { tables, context, task, options, watermark: Mutex::new(None), resolved: Mutex::default() }))
+        Ok(Arc::new(Self { tables, context, task, options, watermark: Mutex::new(None), resolved: Mutex::default(), covered: Mutex::default() }))
     }
 
     /// A second context over the same tables and the same runtime, for SQL from outside.
@@ -142,6 +143,11 @@ impl Engine {
             all.push(joined.map_err(|e| Error::Execution(Box::new(DataFusionError::ExecutionJoin(Box::new(e)))))??);
         }
         Ok(all)
+    }
+
+    /// Works on what is remembered of files' coverage.
+    pub(crate) fn with_remembered<T>(&self, work: impl FnOnce(&mut crate::question::Remembered) -> T) -> T {
+        work(&mut self.covered.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The greatest event time in the lake; `None` while there are no events.

@@ -92,6 +92,15 @@ impl FileSet {
         (0..self.files.len()).filter(|&i| latest.is_null(i) || latest.value(i) >= most - 1_000).collect()
     }
 
+    /// The files that may hold rows whose `column` lies in `[from, to)`.
+    pub(crate) fn within(&self, column: &str, from: Option<Micros>, to: Option<Micros>) -> Vec<usize> {
+        let (least, most) = (self.times(&format!("min.{column}")), self.times(&format!("max.{column}")));
+        let known = |times: &Option<TimestampMicrosecondArray>, index: usize| times.as_ref().filter(|times| times.is_valid(index)).map(|times| times.value(index));
+        let after = |index: usize| known(&most, index).is_none_or(|most| from.is_none_or(|from| most + 999 >= from.0));
+        let before = |index: usize| known(&least, index).is_none_or(|least| to.is_none_or(|to| least < to.0));
+        (0..self.files.len()).filter(|&index| after(index) && before(index)).collect()
+    }
+
     fn statistic(&self, name: &str) -> Option<ArrayRef> {
         self.statistics.as_ref()?.column_by_name(name).cloned()
     }
@@ -148,9 +157,4 @@ impl PruningStatistics for FileSet {
     fn contained(&self, _column: &Column, _values: &HashSet<ScalarValue>) -> Option<BooleanArray> {
         None
     }
-}
-
-/// The day (as Arrow counts it) that a time falls on.
-pub(crate) fn day_of(time: Micros) -> i32 {
-    i32::try_from(time.day()).unwrap_or(i32::MAX)
 }
