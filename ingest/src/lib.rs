@@ -2,6 +2,7 @@
 //! (`redact`), and the event log that everything else reads (`log`). It does not judge an event.
 
 pub mod format;
+pub mod json;
 pub mod log;
 pub mod redact;
 pub mod source;

@@ -77,6 +77,11 @@ impl LogRecord {
         encode(&Borrowed::Event(event))
     }
 
+    /// Appends the encoding of an event to `out`: what [`encode_event`](Self::encode_event) gives, without a buffer of its own.
+    pub fn encode_event_into(event: &Event, out: &mut Vec<u8>) {
+        encode_into(&Borrowed::Event(event), out);
+    }
+
     /// The encoding of a tick.
     #[must_use]
     pub fn encode_tick(time: Micros) -> Vec<u8> {
@@ -96,9 +101,14 @@ impl LogRecord {
     }
 }
 
-#[expect(clippy::expect_used, reason = "postcard fails on sequences of unknown length only, and records have none")]
 fn encode(record: &Borrowed<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(512);
+    encode_into(record, &mut out);
+    out
+}
+
+#[expect(clippy::expect_used, reason = "postcard fails on sequences of unknown length only, and records have none")]
+fn encode_into(record: &Borrowed<'_>, out: &mut Vec<u8>) {
     out.push(VERSION);
-    postcard::to_extend(record, out).expect("a record has an encoding")
+    *out = postcard::to_extend(record, std::mem::take(out)).expect("a record has an encoding");
 }

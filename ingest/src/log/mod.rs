@@ -1,5 +1,7 @@
 //! The event log: append-only topics with partitions and offsets. The embedded log implements it on one machine; Kafka is the next.
 
+pub mod embedded;
+
 use std::sync::Arc;
 use std::time::Duration;
 

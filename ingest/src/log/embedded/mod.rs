@@ -1,0 +1,622 @@
+//! The event log on one machine, on the key-value store fjall: topics and partitions, offsets without gaps, atomic appends,
+//! nothing stored twice within a documented horizon. It knows nothing of what an event means.
+//!
+//! One process holds it. One append is one atomic batch of the store: blocks of events, dead letters and the ids that were new.
+//! What survives: an append that has returned survives the process, killed at any moment; what survives the machine is said by
+//! [`Fsync`].
+
+mod block;
+mod dedupe;
+mod options;
+mod store;
+mod sync;
+mod tail;
+
+pub use options::{Fsync, Options};
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use fjall::{OwnedWriteBatch, PersistMode};
+use keytrail_schemas::{DeadLetter, Event, Finding, LogRecord, Micros, Topic};
+use rustc_hash::FxHashSet;
+
+use super::{Appended, Chunk, Error, EventLog};
+use dedupe::{Id, Index, Load};
+use store::{Store, offset_of, part_key, part_of, record_key};
+use sync::Syncer;
+use tail::{Run, Runs};
+
+/// A run read from the store grows over small blocks until it has this many records.
+const READ_RECORDS: usize = 1_024;
+/// Ends a run read from the store early when its records have this many encoded bytes.
+const READ_BYTES: usize = 4 << 20;
+
+/// The event log of one machine.
+#[derive(Debug)]
+pub struct EmbeddedLog {
+    // Dropped first: it holds the store open.
+    syncer: Option<Syncer>,
+    options: Options,
+    writer: Mutex<Writer>,
+    bounds: Mutex<Bounds>,
+    grown: Condvar,
+    tails: Vec<Mutex<Runs>>,
+    cache: Mutex<BTreeMap<i32, Runs>>,
+    last_findings: Mutex<BTreeMap<i32, (i64, i32)>>,
+    store: Store,
+}
+
+/// What only one append at a time may touch.
+#[derive(Debug, Default)]
+struct Writer {
+    /// Read back from the store at the first append, so that readers do not wait for it.
+    seen: Option<Index>,
+    failure: Option<String>,
+}
+
+/// First offset held and next offset to be given, by topic and partition.
+type Bounds = BTreeMap<(Topic, i32), (i64, i64)>;
+
+impl EmbeddedLog {
+    /// Opens the log in folder `dir`, creating it where there is none.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] when another process holds it; [`Error::Storage`] when the folder cannot be written, belongs to something
+    /// else, or was made by a newer version.
+    pub fn open(dir: impl AsRef<Path>, options: Options) -> Result<Self, Error> {
+        let store = Store::open(dir.as_ref(), options.partitions)?;
+        let mut bounds = Bounds::new();
+        let mut last_findings = BTreeMap::new();
+        for partition in 0..store.partitions {
+            for topic in Topic::ALL {
+                bounds.insert((topic, partition), recover_bounds(&store, topic, partition)?);
+            }
+            if let Some((_, value)) = last_entry(&store, Topic::Findings, partition)? {
+                let (_, end) = bounds.get(&(Topic::Findings, partition)).copied().unwrap_or_default();
+                let finding: Finding = from_json(&value, Topic::Findings, partition, end - 1)?;
+                last_findings.insert(partition, finding.coordinates());
+            }
+        }
+        let syncer = match options.fsync {
+            Fsync::IntervalMs(ms) => Some(Syncer::start(store.db.clone(), Duration::from_millis(ms.max(1))).map_err(|error| store::io(&store.path, &error))?),
+            Fsync::EveryAppend | Fsync::Never => None,
+        };
+        Ok(Self {
+            syncer,
+            writer: Mutex::default(),
+            bounds: Mutex::new(bounds),
+            grown: Condvar::new(),
+            tails: (0..store.partitions).map(|_| Mutex::new(Runs::new(options.tail_bytes_max / usize::try_from(store.partitions).unwrap_or(1)))).collect(),
+            cache: Mutex::default(),
+            last_findings: Mutex::new(last_findings),
+            options,
+            store,
+        })
+    }
+
+    /// Removes records of a partition before offset `before`, as far as whole blocks of them go, and returns the first offset that is still held.
+    ///
+    /// # Errors
+    /// When the log cannot be written; nothing is removed then.
+    pub fn trim(&self, topic: Topic, partition: i32, before: i64) -> Result<i64, Error> {
+        let mut writer = hold(&self.writer);
+        let (start, end) = self.bounds_of(topic, partition)?;
+        let before = before.clamp(start, end);
+        let keyspace = self.store.topic(topic);
+        let mut batch = self.store.db.batch();
+        let mut new_start = start;
+        let mut held: Option<fjall::UserKey> = None;
+        // A block ends where the next begins.
+        for guard in keyspace.range(record_key(partition, start)..record_key(partition, end)) {
+            let key = guard.key().map_err(|error| self.store.error(&error))?;
+            let first = offset_of(&key).unwrap_or(start);
+            if first > before {
+                break;
+            }
+            if let Some(whole) = held.replace(key) {
+                batch.remove(keyspace, whole);
+                new_start = first;
+            }
+        }
+        if before == end
+            && let Some(last) = held
+        {
+            batch.remove(keyspace, last);
+            new_start = end;
+        }
+        if new_start == start {
+            return Ok(start);
+        }
+        let mut value = new_start.to_le_bytes().to_vec();
+        value.extend_from_slice(&end.to_le_bytes());
+        batch.insert(&self.store.meta, bounds_key(topic, partition), value);
+        self.commit(&mut writer, batch)?;
+        hold(&self.bounds).insert((topic, partition), (new_start, end));
+        if topic == Topic::Events {
+            hold(&self.cache).clear();
+            if new_start == end
+                && let Some(mut tail) = self.tail(partition)
+            {
+                tail.clear();
+            }
+        }
+        Ok(new_start)
+    }
+
+    /// How far each consumer has come: (consumer, topic, partition) to the next offset it will read.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn positions(&self) -> Result<Vec<(String, Topic, i32, i64)>, Error> {
+        let mut out = Vec::new();
+        for guard in self.store.meta.prefix("position\0") {
+            let (key, value) = guard.into_inner().map_err(|error| self.store.error(&error))?;
+            let text = String::from_utf8_lossy(&key);
+            let mut parts = text.split('\0').skip(1);
+            let (Some(consumer), Some(topic), Some(partition)) = (parts.next(), parts.next(), parts.next()) else { continue };
+            let topic = Topic::ALL.into_iter().find(|known| known.as_str() == topic);
+            let next = value.first_chunk::<8>().map(|bytes| i64::from_le_bytes(*bytes));
+            if let (Some(topic), Ok(partition), Some(next)) = (topic, partition.parse(), next) {
+                out.push((consumer.to_owned(), topic, partition, next));
+            }
+        }
+        Ok(out)
+    }
+
+    /// Forces everything that was appended onto the disk.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub fn sync(&self) -> Result<(), Error> {
+        self.store.db.persist(PersistMode::SyncData).map_err(|error| self.store.error(&error))
+    }
+
+    /// Bytes on disk.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn disk_bytes(&self) -> Result<u64, Error> {
+        self.store.db.disk_space().map_err(|error| self.store.error(&error))
+    }
+
+    /// How many ids are remembered to store nothing twice, and the bytes of memory that their tables take; zeros before the first append.
+    #[must_use]
+    pub fn remembered(&self) -> (u64, usize) {
+        hold(&self.writer).seen.as_ref().map_or((0, 0), |index| (index.len(), index.table_bytes()))
+    }
+
+    fn bounds_of(&self, topic: Topic, partition: i32) -> Result<(i64, i64), Error> {
+        hold(&self.bounds).get(&(topic, partition)).copied().ok_or_else(|| store::storage(&self.store.path, format!("there is no partition {partition}: the log has {}", self.store.partitions)))
+    }
+
+    fn tail(&self, partition: i32) -> Option<MutexGuard<'_, Runs>> {
+        Some(hold(self.tails.get(usize::try_from(partition).ok()?)?))
+    }
+
+    /// Commits a batch. After a failure nothing is accepted any more, and every later append says why.
+    fn commit(&self, writer: &mut Writer, batch: OwnedWriteBatch) -> Result<(), Error> {
+        let refused = |failure: &str| store::storage(&self.store.path, format!("an earlier write failed, and nothing is accepted since then ({failure}): remove the cause and start again; everything that was acknowledged is there"));
+        if let Some(failure) = &writer.failure {
+            return Err(refused(failure));
+        }
+        let mode = if self.options.fsync == Fsync::EveryAppend { PersistMode::SyncData } else { PersistMode::Buffer };
+        if let Err(error) = batch.durability(Some(mode)).commit() {
+            let error = self.store.error(&error);
+            writer.failure = Some(error.to_string());
+            return Err(error);
+        }
+        if let Some(failure) = self.syncer.as_ref().and_then(Syncer::appended) {
+            writer.failure = Some(failure.clone());
+            return Err(refused(&failure));
+        }
+        Ok(())
+    }
+
+    /// Encodes a partition's new records into blocks of the batch and sets their coordinates; what goes to the tail is returned.
+    fn write_records(&self, batch: &mut OwnedWriteBatch, partition: i32, first_offset: i64, mut records: Vec<LogRecord>) -> Result<Vec<Run>, Error> {
+        let mut runs = Vec::new();
+        let mut block = block::Builder::default();
+        let mut block_start = 0;
+        let mut number = 0;
+        let mut offset = first_offset;
+        while let Some(record) = records.get_mut(number) {
+            if block.count() >= self.options.block_records_max.max(1) || (block.count() > 0 && block.bytes() >= self.options.block_bytes_max) {
+                batch.insert(&self.store.events, record_key(partition, first_offset + block_start), block.finish());
+                block_start = offset - first_offset;
+            }
+            let fits = match record {
+                LogRecord::Event(event) => {
+                    event.log_partition = partition;
+                    event.log_offset = offset;
+                    block.push_event(event)
+                }
+                LogRecord::Tick { time } => block.push_encoded(&LogRecord::encode_tick(*time)),
+            };
+            if !fits {
+                if block.count() == 0 {
+                    return Err(store::storage(&self.store.path, format!("an event has more than {} bytes: lower the limit on records", block::BODY_BYTES_MAX)));
+                }
+                batch.insert(&self.store.events, record_key(partition, first_offset + block_start), block.finish());
+                block_start = offset - first_offset;
+                continue;
+            }
+            number += 1;
+            offset += 1;
+        }
+        if block.count() > 0 {
+            batch.insert(&self.store.events, record_key(partition, first_offset + block_start), block.finish());
+        }
+        // Readers get runs of the same size as blocks.
+        let mut first = first_offset;
+        while !records.is_empty() {
+            let rest = records.split_off(records.len().min(self.options.block_records_max.max(1)));
+            let run = Run::new(first, std::mem::replace(&mut records, rest));
+            first += i64::try_from(run.records.len()).unwrap_or(i64::MAX);
+            runs.push(run);
+        }
+        Ok(runs)
+    }
+
+    /// Makes what was committed visible.
+    fn publish(&self, grown: &[(Topic, i32, i64)], runs: Vec<(i32, Vec<Run>)>) {
+        for (partition, runs) in runs {
+            if let Some(mut tail) = self.tail(partition) {
+                for run in runs {
+                    tail.push(run);
+                }
+            }
+        }
+        let mut bounds = hold(&self.bounds);
+        for (topic, partition, end) in grown {
+            if let Some(entry) = bounds.get_mut(&(*topic, *partition)) {
+                entry.1 = *end;
+            }
+        }
+        drop(bounds);
+        self.grown.notify_all();
+    }
+
+    fn values<T: serde::de::DeserializeOwned>(&self, topic: Topic, partition: i32, from: i64, count_max: usize) -> Result<Vec<(i64, T)>, Error> {
+        let (start, end) = self.bounds_of(topic, partition)?;
+        if from < start {
+            return Err(Error::Truncated { topic, partition, from, start });
+        }
+        let mut out = Vec::new();
+        if from >= end {
+            return Ok(out);
+        }
+        for guard in self.store.topic(topic).range(record_key(partition, from)..record_key(partition, end)).take(count_max) {
+            let (key, value) = guard.into_inner().map_err(|error| self.store.error(&error))?;
+            let offset = offset_of(&key).unwrap_or(-1);
+            let expected = from + i64::try_from(out.len()).unwrap_or(i64::MAX);
+            if offset != expected {
+                return Err(Error::Damaged { topic, partition, offset: expected, message: "the record is missing".into() });
+            }
+            out.push((offset, from_json(&value, topic, partition, offset)?));
+        }
+        Ok(out)
+    }
+
+    fn read_blocks(&self, partition: i32, from: i64, end: i64) -> Result<Option<Run>, Error> {
+        let damaged = |offset: i64, message: String| Error::Damaged { topic: Topic::Events, partition, offset, message };
+        let events = &self.store.events;
+        let Some(first) = events.range(record_key(partition, 0)..=record_key(partition, from)).next_back() else { return Ok(None) };
+        let (key, value) = first.into_inner().map_err(|error| self.store.error(&error))?;
+        let first_offset = offset_of(&key).unwrap_or(0);
+        let mut records = Vec::new();
+        let read = |value: &[u8], at: i64, records: &mut Vec<LogRecord>| block::decode(value, records).map_err(|damage| damaged(at + i64::try_from(damage.index).unwrap_or(0), damage.message));
+        let mut bytes = read(&value, first_offset, &mut records)?;
+        let next = |records: &Vec<LogRecord>| first_offset + i64::try_from(records.len()).unwrap_or(0);
+        if next(&records) <= from {
+            return Err(damaged(from, "the record is missing".into()));
+        }
+        if records.len() < READ_RECORDS {
+            for guard in events.range(record_key(partition, next(&records))..record_key(partition, end)) {
+                let (key, value) = guard.into_inner().map_err(|error| self.store.error(&error))?;
+                let at = next(&records);
+                if offset_of(&key) != Some(at) {
+                    break;
+                }
+                bytes += read(&value, at, &mut records)?;
+                if records.len() >= READ_RECORDS || bytes >= READ_BYTES {
+                    break;
+                }
+            }
+        }
+        Ok(Some(Run::new(first_offset, records)))
+    }
+
+    fn load_index(&self) -> Result<Index, Error> {
+        let mut index = Index::new(self.options.horizon());
+        for guard in self.store.ids.iter() {
+            let (key, value) = guard.into_inner().map_err(|error| self.store.error(&error))?;
+            let (segment, part) = part_of(&key).ok_or_else(|| store::storage(&self.store.path, "a key of the index of ids is damaged"))?;
+            let (ingested_at, ids) = decode_ids(&value).ok_or_else(|| store::storage(&self.store.path, format!("part {part} of segment {segment} of the index of ids is damaged")))?;
+            index.add_part(segment, part, ids, ingested_at);
+        }
+        Ok(index)
+    }
+}
+
+impl EventLog for EmbeddedLog {
+    fn partitions(&self) -> i32 {
+        self.store.partitions
+    }
+
+    fn append(&self, events: Vec<Event>, dead_letters: Vec<DeadLetter>) -> Result<Appended, Error> {
+        let mut writer = hold(&self.writer);
+        let mut index = match writer.seen.take() {
+            Some(index) => index,
+            None => self.load_index()?,
+        };
+        let outcome = self.append_new(&mut writer, &mut index, events, dead_letters);
+        writer.seen = Some(index);
+        outcome
+    }
+
+    fn append_tick(&self, time: Micros) -> Result<(), Error> {
+        let mut writer = hold(&self.writer);
+        let mut batch = self.store.db.batch();
+        let (mut grown, mut runs) = (Vec::new(), Vec::new());
+        for partition in 0..self.store.partitions {
+            let (_, end) = self.bounds_of(Topic::Events, partition)?;
+            runs.push((partition, self.write_records(&mut batch, partition, end, vec![LogRecord::Tick { time }])?));
+            grown.push((Topic::Events, partition, end + 1));
+        }
+        self.commit(&mut writer, batch)?;
+        self.publish(&grown, runs);
+        Ok(())
+    }
+
+    fn append_findings(&self, partition: i32, findings: &[Finding]) -> Result<i64, Error> {
+        let mut writer = hold(&self.writer);
+        let (_, mut end) = self.bounds_of(Topic::Findings, partition)?;
+        let Some(last) = findings.last() else { return Ok(end) };
+        let mut batch = self.store.db.batch();
+        for finding in findings {
+            batch.insert(&self.store.findings, record_key(partition, end), to_json(finding, &self.store)?);
+            end += 1;
+        }
+        self.commit(&mut writer, batch)?;
+        hold(&self.last_findings).insert(partition, last.coordinates());
+        self.publish(&[(Topic::Findings, partition, end)], Vec::new());
+        Ok(end)
+    }
+
+    fn end(&self, topic: Topic, partition: i32) -> Result<i64, Error> {
+        self.bounds_of(topic, partition).map(|(_, end)| end)
+    }
+
+    fn start(&self, topic: Topic, partition: i32) -> Result<i64, Error> {
+        self.bounds_of(topic, partition).map(|(start, _)| start)
+    }
+
+    fn read_events(&self, partition: i32, from: i64) -> Result<Option<Chunk>, Error> {
+        let (start, end) = self.bounds_of(Topic::Events, partition)?;
+        if from < start {
+            return Err(Error::Truncated { topic: Topic::Events, partition, from, start });
+        }
+        if from >= end {
+            return Ok(None);
+        }
+        let chunk = |run: Run| Chunk { first_offset: run.first_offset, skip: usize::try_from(from - run.first_offset).unwrap_or(0), records: run.records };
+        if let Some(run) = self.tail(partition).and_then(|tail| tail.find_ordered(from)) {
+            return Ok(Some(chunk(run)));
+        }
+        if let Some(run) = hold(&self.cache).get(&partition).and_then(|runs| runs.find(from)) {
+            return Ok(Some(chunk(run)));
+        }
+        match self.read_blocks(partition, from, end) {
+            Ok(Some(run)) => {
+                let bytes_max = self.options.cache_bytes_max / usize::try_from(self.store.partitions).unwrap_or(1);
+                hold(&self.cache).entry(partition).or_insert_with(|| Runs::new(bytes_max)).push(run.clone());
+                Ok(Some(chunk(run)))
+            }
+            missed => {
+                // It may have been trimmed since the bounds were looked up.
+                let (start, _) = self.bounds_of(Topic::Events, partition)?;
+                if from < start {
+                    return Err(Error::Truncated { topic: Topic::Events, partition, from, start });
+                }
+                missed?;
+                Err(Error::Damaged { topic: Topic::Events, partition, offset: from, message: "the record is missing".into() })
+            }
+        }
+    }
+
+    fn read_findings(&self, partition: i32, from: i64, count_max: usize) -> Result<Vec<(i64, Finding)>, Error> {
+        self.values(Topic::Findings, partition, from, count_max)
+    }
+
+    fn read_dead_letters(&self, partition: i32, from: i64, count_max: usize) -> Result<Vec<(i64, DeadLetter)>, Error> {
+        self.values(Topic::DeadLetters, partition, from, count_max)
+    }
+
+    fn last_finding(&self, partition: i32) -> Result<Option<(i64, i32)>, Error> {
+        self.bounds_of(Topic::Findings, partition)?;
+        Ok(hold(&self.last_findings).get(&partition).copied())
+    }
+
+    fn wait(&self, topic: Topic, partition: i32, from: i64, timeout: Duration) -> bool {
+        let held = |bounds: &Bounds| bounds.get(&(topic, partition)).is_some_and(|(_, end)| from < *end);
+        let bounds = self.grown.wait_timeout_while(hold(&self.bounds), timeout, |bounds| !held(bounds)).unwrap_or_else(PoisonError::into_inner).0;
+        held(&bounds)
+    }
+
+    fn note_position(&self, consumer: &str, topic: Topic, partition: i32, next: i64) -> Result<(), Error> {
+        self.bounds_of(topic, partition)?;
+        if consumer.is_empty() || consumer.len() > 200 || consumer.contains('\0') {
+            return Err(store::storage(&self.store.path, format!("{consumer:?} cannot be a consumer's name: 1 to 200 bytes are possible")));
+        }
+        let mut writer = hold(&self.writer);
+        let mut batch = self.store.db.batch();
+        batch.insert(&self.store.meta, format!("position\0{consumer}\0{topic}\0{partition}").into_bytes(), next.to_le_bytes());
+        self.commit(&mut writer, batch)
+    }
+}
+
+impl EmbeddedLog {
+    fn append_new(&self, writer: &mut Writer, index: &mut Index, events: Vec<Event>, dead_letters: Vec<DeadLetter>) -> Result<Appended, Error> {
+        let mut appended = Appended::default();
+        let partitions = usize::try_from(self.store.partitions).unwrap_or(1);
+        let mut records: Vec<Vec<LogRecord>> = (0..partitions).map(|_| Vec::new()).collect();
+        let mut letters: Vec<Vec<DeadLetter>> = (0..partitions).map(|_| Vec::new()).collect();
+        let mut ids: Vec<Id> = Vec::with_capacity(events.len() + dead_letters.len());
+        let mut in_batch: FxHashSet<Id> = FxHashSet::with_capacity_and_hasher(events.len() + dead_letters.len(), rustc_hash::FxBuildHasher);
+        let mut ingested_at = Micros(0);
+        if let Some(room) = records.first_mut()
+            && partitions == 1
+        {
+            room.reserve(events.len());
+        }
+        for event in events {
+            let id = event.event_id.0;
+            if !in_batch.insert(id) || index.contains(&id, &self.store)? {
+                appended.duplicate += 1;
+                continue;
+            }
+            ids.push(id);
+            appended.stored += 1;
+            ingested_at = ingested_at.max(event.ingested_at);
+            if let Some(room) = records.get_mut(partition_of(&event.identity, partitions)) {
+                room.push(LogRecord::Event(event));
+            }
+        }
+        for letter in dead_letters {
+            let id = dead_letter_id(&letter);
+            if !in_batch.insert(id) || index.contains(&id, &self.store)? {
+                appended.duplicate_dead_letters += 1;
+                continue;
+            }
+            ids.push(id);
+            appended.dead_lettered += 1;
+            ingested_at = ingested_at.max(letter.ingested_at);
+            if let Some(room) = letters.get_mut(partition_of(&letter.path, partitions)) {
+                room.push(letter);
+            }
+        }
+        if ids.is_empty() {
+            return Ok(appended);
+        }
+
+        let mut batch = self.store.db.batch();
+        let (mut grown, mut runs) = (Vec::new(), Vec::new());
+        for (partition, (records, letters)) in (0_i32..).zip(records.into_iter().zip(letters)) {
+            if !records.is_empty() {
+                let (_, end) = self.bounds_of(Topic::Events, partition)?;
+                grown.push((Topic::Events, partition, end + i64::try_from(records.len()).unwrap_or(0)));
+                runs.push((partition, self.write_records(&mut batch, partition, end, records)?));
+            }
+            if !letters.is_empty() {
+                let (_, mut end) = self.bounds_of(Topic::DeadLetters, partition)?;
+                for mut letter in letters {
+                    letter.log_partition = partition;
+                    letter.log_offset = end;
+                    batch.insert(&self.store.dead_letters, record_key(partition, end), to_json(&letter, &self.store)?);
+                    end += 1;
+                }
+                grown.push((Topic::DeadLetters, partition, end));
+            }
+        }
+        let (segment, part) = index.next_part();
+        batch.insert(&self.store.ids, part_key(segment, part), encode_ids(ingested_at, &ids));
+        self.commit(writer, batch)?;
+        index.add(&ids, ingested_at);
+        self.publish(&grown, runs);
+        self.forget_expired(writer, index)?;
+        Ok(appended)
+    }
+
+    /// Deletes segments of ids that lie behind the horizon. A crash before it leaves them to be dropped at the next append.
+    fn forget_expired(&self, writer: &mut Writer, index: &mut Index) -> Result<(), Error> {
+        let mut batch = self.store.db.batch();
+        while let Some(segment) = index.pop_expired() {
+            for part in 0..segment.parts {
+                batch.remove(&self.store.ids, part_key(segment.number, part));
+            }
+        }
+        if batch.is_empty() { Ok(()) } else { self.commit(writer, batch) }
+    }
+}
+
+impl Load for Store {
+    fn load(&self, number: u64) -> Result<Vec<Id>, Error> {
+        let mut out = Vec::new();
+        for guard in self.ids.prefix(number.to_be_bytes()) {
+            let value = guard.value().map_err(|error| self.error(&error))?;
+            let (_, ids) = decode_ids(&value).ok_or_else(|| store::storage(&self.path, format!("segment {number} of the index of ids is damaged")))?;
+            out.extend_from_slice(ids);
+        }
+        Ok(out)
+    }
+}
+
+/// The partition of a key: FNV-1a (64 bits) with a final mix, modulo the number of partitions. It never changes.
+fn partition_of(key: &str, partitions: usize) -> usize {
+    if partitions == 1 {
+        return 0;
+    }
+    let hash = key.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let mixed = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    usize::try_from((mixed ^ (mixed >> 33)) % partitions as u64).unwrap_or(0)
+}
+
+fn dead_letter_id(letter: &DeadLetter) -> Id {
+    let mut id = [0; 16];
+    if hex::decode_to_slice(letter.dead_letter_id.as_bytes(), &mut id).is_err() {
+        blake3::Hasher::new().update(letter.dead_letter_id.as_bytes()).finalize_xof().fill(&mut id);
+    }
+    id
+}
+
+fn encode_ids(ingested_at: Micros, ids: &[Id]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(8 + 16 * ids.len());
+    out.extend_from_slice(&ingested_at.0.to_le_bytes());
+    out.extend_from_slice(ids.as_flattened());
+    out
+}
+
+fn decode_ids(value: &[u8]) -> Option<(Micros, &[Id])> {
+    let (ingested_at, ids) = value.split_first_chunk::<8>()?;
+    let (ids, rest) = ids.as_chunks::<16>();
+    rest.is_empty().then_some((Micros(i64::from_le_bytes(*ingested_at)), ids))
+}
+
+fn bounds_key(topic: Topic, partition: i32) -> Vec<u8> {
+    format!("bounds\0{topic}\0{partition}").into_bytes()
+}
+
+fn last_entry(store: &Store, topic: Topic, partition: i32) -> Result<Option<(i64, fjall::UserValue)>, Error> {
+    let Some(guard) = store.topic(topic).range(record_key(partition, 0)..=record_key(partition, i64::MAX)).next_back() else { return Ok(None) };
+    let (key, value) = guard.into_inner().map_err(|error| store.error(&error))?;
+    Ok(offset_of(&key).map(|offset| (offset, value)))
+}
+
+fn recover_bounds(store: &Store, topic: Topic, partition: i32) -> Result<(i64, i64), Error> {
+    let trimmed = store.meta.get(bounds_key(topic, partition)).map_err(|error| store.error(&error))?;
+    let number = |at: usize| trimmed.as_ref().and_then(|value| value.get(at..)?.first_chunk::<8>().map(|bytes| i64::from_le_bytes(*bytes))).unwrap_or(0);
+    let (start, mut end) = (number(0), number(8));
+    if let Some((offset, value)) = last_entry(store, topic, partition)? {
+        let count = match topic {
+            Topic::Events => block::count(&value).map_err(|damage| Error::Damaged { topic, partition, offset, message: damage.message })?,
+            Topic::Findings | Topic::DeadLetters => 1,
+        };
+        end = end.max(offset + i64::try_from(count).unwrap_or(0));
+    }
+    Ok((start, end))
+}
+
+fn to_json<T: serde::Serialize>(value: &T, store: &Store) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(value).map_err(|error| store::storage(&store.path, format!("a record cannot be written as JSON: {error}")))
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(value: &[u8], topic: Topic, partition: i32, offset: i64) -> Result<T, Error> {
+    serde_json::from_slice(value).map_err(|error| Error::Damaged { topic, partition, offset, message: format!("it is not what this keytrail writes: {error}") })
+}
+
+fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
