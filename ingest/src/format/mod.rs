@@ -1,5 +1,7 @@
 //! One file per log format: a framed record in, event drafts out. A format does no I/O and keeps no clock.
 
+pub mod zeek;
+
 use keytrail_schemas::{Event, Reason, Text};
 
 /// How a format's files are cut into records.
