@@ -66,6 +66,16 @@ pub enum Command {
     Timeline(OfIdentity),
     /// Who touched this destination?
     WhoTouched(WhoTouched),
+    /// Where a credential came from, and what came of it
+    Lineage(Lineage),
+    /// What could be reached from an identity or a credential, hop by hop
+    BlastRadius(BlastRadius),
+    /// What changed for an identity between two periods
+    Compare(Compare),
+    /// An identity's activity, cut at gaps or by session id
+    Sessions(OfIdentity),
+    /// Over-age, never rotated, dormant, shared: what is wrong with credentials and identities
+    Posture,
     /// Credentials: age, state, last use, succession
     Credentials(Credentials),
     /// Identities as seen
@@ -173,6 +183,44 @@ pub struct WhoTouched {
     pub destination: String,
     #[command(flatten)]
     pub window: Window,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  keytrail lineage AKIAIOSFODNN7EXAMPLE")]
+pub struct Lineage {
+    /// The credential: its id, or a unique fragment of it
+    pub credential: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  keytrail blast-radius svc-deploy --hops 3 --since -7d")]
+pub struct BlastRadius {
+    /// An identity or a credential: its id, or a unique fragment of it
+    pub of: String,
+    /// How many hops
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=10))]
+    pub hops: u32,
+    #[command(flatten)]
+    pub window: Window,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  keytrail compare svc-deploy --a-since -30d --a-until -7d")]
+pub struct Compare {
+    /// Canonical id, or a unique fragment of it
+    pub identity: String,
+    /// Begin of the first period
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub a_since: String,
+    /// End of the first period
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub a_until: String,
+    /// Begin of the second period [default: the end of the first]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub b_since: Option<String>,
+    /// End of the second period [default: the newest event]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub b_until: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -24,7 +24,7 @@ pub struct Config {
     pub store: Store,
     pub detect: keytrail_detect::Config,
     pub detector: Detector,
-    pub query: Query,
+    pub query: keytrail_query::Options,
     pub metrics: Metrics,
     pub telemetry: Telemetry,
     /// What `keytrail run` watches.
@@ -67,7 +67,7 @@ impl Default for Ingest {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Embedded {
-    /// Partitions, fixed when the log is created.
+    /// Partitions, fixed when the log is created; 0 takes what is there, or 1.
     pub partitions: i32,
     /// `every_append`, `interval` or `never`: when the log is forced to the disk. Whatever it says, what was appended survives
     /// the process; `every_append` survives the machine.
@@ -76,13 +76,15 @@ pub struct Embedded {
     pub fsync_interval_ms: u64,
     /// Event ids remembered for the suppression of duplicates; the oldest are forgotten beyond.
     pub dedupe_ids_max: u64,
+    /// Days of ingest time that event ids are remembered.
+    pub dedupe_horizon_days: u32,
     /// Bytes of log kept after they have been stored and judged; the oldest are removed beyond.
     pub retention_bytes_max: u64,
 }
 
 impl Default for Embedded {
     fn default() -> Self {
-        Self { partitions: 1, fsync: "interval".to_owned(), fsync_interval_ms: 1_000, dedupe_ids_max: 100_000_000, retention_bytes_max: 8 << 30 }
+        Self { partitions: 0, fsync: "interval".to_owned(), fsync_interval_ms: 1_000, dedupe_ids_max: 50_000_000, dedupe_horizon_days: 400, retention_bytes_max: 8 << 30 }
     }
 }
 
@@ -119,24 +121,6 @@ pub struct Detector {
 impl Default for Detector {
     fn default() -> Self {
         Self { snapshot_events: 500_000, rules: String::new() }
-    }
-}
-
-/// Answering questions.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Query {
-    /// Most memory that one question may use.
-    pub memory_bytes_max: usize,
-    /// Longest time that one question may take.
-    pub timeout_ms: u64,
-    /// Most rows of one answer.
-    pub rows_max: usize,
-}
-
-impl Default for Query {
-    fn default() -> Self {
-        Self { memory_bytes_max: 2 << 30, timeout_ms: 120_000, rows_max: 10_000_000 }
     }
 }
 
@@ -213,7 +197,7 @@ impl Default for Config {
             store: Store::default(),
             detect: keytrail_detect::Config::default(),
             detector: Detector::default(),
-            query: Query::default(),
+            query: keytrail_query::Options::default(),
             metrics: Metrics::default(),
             telemetry: Telemetry::default(),
             sources: Vec::new(),
@@ -276,8 +260,8 @@ impl Config {
             Some(format!("ingest.raw = {:?}: expected keep, hash or drop", self.ingest.raw))
         } else if !["every_append", "interval", "never"].contains(&self.embedded.fsync.as_str()) {
             Some(format!("embedded.fsync = {:?}: expected every_append, interval or never", self.embedded.fsync))
-        } else if !(1..=1_024).contains(&self.embedded.partitions) {
-            Some(format!("embedded.partitions = {}: expected 1 to 1024", self.embedded.partitions))
+        } else if !(0..=1_024).contains(&self.embedded.partitions) {
+            Some(format!("embedded.partitions = {}: expected 0 to 1024", self.embedded.partitions))
         } else if self.store.commit_events_max == 0 || self.ingest.batch_events_max == 0 || self.detector.snapshot_events == 0 {
             Some("store.commit_events_max, ingest.batch_events_max and detector.snapshot_events must be at least 1".to_owned())
         } else {

@@ -52,7 +52,7 @@ pub fn code_of(error: &anyhow::Error) -> Code {
             return if error.is_user_fault() { Code::Usage } else { Code::OutOfReach };
         }
         if let Some(error) = cause.downcast_ref::<keytrail_query::Error>() {
-            return if error.is_user_fault() { Code::Usage } else { Code::OutOfReach };
+            return if error.is_users() { Code::Usage } else { Code::OutOfReach };
         }
     }
     Code::DoesNotHold

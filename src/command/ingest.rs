@@ -95,26 +95,19 @@ pub fn read(config: &Config, telemetry: &Telemetry, home: &Home, pipeline: &Pipe
             let count = counts.entry(format.to_string()).or_insert_with(|| Count { format: format.to_string(), ..Count::default() });
             count.records += seen.records;
         }
-        let mut formats: BTreeMap<String, u64> = BTreeMap::new();
-        for format in batch.events.iter().map(|event| event.format.as_str()).chain(batch.dead_letters.iter().map(|letter| letter.format.as_str())) {
-            match formats.get_mut(format) {
-                Some(seen) => *seen += 1,
-                None => drop(formats.insert(format.to_owned(), 1)),
-            }
-        }
         let appended = pipeline.append(batch.events, batch.dead_letters)?;
         drop(span);
-        for (format, read) in formats {
-            let count = counts.entry(format.clone()).or_insert_with(|| Count { format: format.clone(), ..Count::default() });
-            let done = appended.of(&format);
+        for (format, done) in appended.formats {
+            let count = counts.entry(format.to_string()).or_insert_with(|| Count { format: format.to_string(), ..Count::default() });
+            let read = done.stored + done.duplicate + done.dead_lettered;
             count.read += read;
             count.stored += done.stored;
-            count.duplicate += done.duplicate + done.duplicate_dead_letters;
+            count.duplicate += done.duplicate;
             count.dead_lettered += done.dead_lettered;
-            let label = [KeyValue::new("format", format)];
+            let label = [KeyValue::new("format", format.to_string())];
             telemetry.metrics.read.add(read, &label);
             telemetry.metrics.stored.add(done.stored, &label);
-            telemetry.metrics.duplicate.add(done.duplicate + done.duplicate_dead_letters, &label);
+            telemetry.metrics.duplicate.add(done.duplicate, &label);
             telemetry.metrics.dead_lettered.add(done.dead_lettered, &label);
         }
         if let Some(bar) = bar {
@@ -123,9 +116,6 @@ pub fn read(config: &Config, telemetry: &Telemetry, home: &Home, pipeline: &Pipe
         if stop.load(Ordering::Acquire) {
             break;
         }
-    }
-    for count in counts.values() {
-        debug_assert_eq!(count.read, count.stored + count.duplicate + count.dead_lettered, "{count:?}");
     }
     Ok(counts)
 }

@@ -216,11 +216,13 @@ impl Shared {
         self.failed.store(true, Ordering::Release);
     }
 
-    /// Removes what has been judged, stored and snapshotted, beyond the bytes that are kept.
+    /// Removes what has been judged, stored and snapshotted, once the log holds more bytes than are kept.
     fn trim(&self, partition: i32) -> anyhow::Result<()> {
         let index = usize::try_from(partition).unwrap_or(0);
         let done = [&self.judged, &self.stored].iter().filter_map(|counters| counters.get(index)).map(|counter| counter.load(Ordering::Relaxed)).min().unwrap_or(0);
-        self.log.retain(partition, done, self.config.embedded.retention_bytes_max)?;
+        if self.log.disk_bytes()? > self.config.embedded.retention_bytes_max {
+            self.log.trim(Topic::Events, partition, done)?;
+        }
         Ok(())
     }
 }
@@ -228,13 +230,14 @@ impl Shared {
 /// The embedded log's options under this configuration.
 pub fn log_options(config: &Config) -> LogOptions {
     LogOptions {
-        partitions: config.embedded.partitions,
+        partitions: (config.embedded.partitions > 0).then_some(config.embedded.partitions),
         fsync: match config.embedded.fsync.as_str() {
             "every_append" => Fsync::EveryAppend,
             "never" => Fsync::Never,
-            _ => Fsync::Interval(Duration::from_millis(config.embedded.fsync_interval_ms)),
+            _ => Fsync::IntervalMs(config.embedded.fsync_interval_ms),
         },
         dedupe_ids_max: config.embedded.dedupe_ids_max,
+        dedupe_horizon_days: config.embedded.dedupe_horizon_days,
         ..LogOptions::default()
     }
 }
