@@ -1,8 +1,14 @@
 //! One file per log format: a framed record in, event drafts out. A format does no I/O and keeps no clock.
 
-pub mod zeek;
+use keytrail_schemas::{Event, Micros, Reason, Text};
 
-use keytrail_schemas::{Event, Reason, Text};
+pub mod auto;
+pub mod cloudtrail;
+mod envelope;
+pub mod k8s_audit;
+pub mod keytrail;
+mod nearest;
+pub mod zeek;
 
 /// How a format's files are cut into records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,4 +95,61 @@ pub struct Reject {
     pub field: Option<Text>,
     /// Why, for a person, and what to do.
     pub message: String,
+}
+
+impl Reject {
+    /// It is not what its format demands; `field` is at fault.
+    #[must_use]
+    pub fn malformed(field: &str, message: impl Into<String>) -> Self {
+        Self { reason: Reason::Malformed, field: (!field.is_empty()).then(|| field.into()), message: message.into() }
+    }
+
+    /// It belongs to another kind of log.
+    #[must_use]
+    pub fn wrong_kind(message: impl Into<String>) -> Self {
+        Self { reason: Reason::WrongKind, field: None, message: message.into() }
+    }
+
+    /// It has no time, or `found` in `field`, which is none.
+    #[must_use]
+    pub fn no_time(field: &str, found: Option<&str>) -> Self {
+        let message = match found {
+            Some(text) => format!("{field} is {:?}, which is no time between 1970 and 2200", text.chars().take(64).collect::<String>()),
+            None => format!("no {field}: an event without a time cannot be placed"),
+        };
+        Self { reason: Reason::NoTime, field: Some(field.into()), message }
+    }
+
+    /// It names no identity and none can be derived.
+    #[must_use]
+    pub fn no_identity(field: &str, message: impl Into<String>) -> Self {
+        Self { reason: Reason::NoIdentity, field: Some(field.into()), message: message.into() }
+    }
+}
+
+/// Reads a time of a source that writes UTC: RFC 3339, or the same with a space for the `T` or without a zone, as Athena and other
+/// stores write it back.
+#[must_use]
+pub fn utc_time(text: &str) -> Option<Micros> {
+    if let Ok(time) = Micros::parse_rfc3339(text) {
+        return Some(time);
+    }
+    let zoned = text.get(10..).is_some_and(|rest| rest.contains(['Z', '+', '-', 'z']));
+    let (date, rest) = text.split_at_checked(10)?;
+    let rest = rest.strip_prefix(['T', ' '])?;
+    Micros::parse_rfc3339(&format!("{date}T{rest}{}", if zoned { "" } else { "Z" })).ok()
+}
+
+/// `text`, if it is an IP address; a dotted quad may have leading zeros, which are dropped.
+#[must_use]
+pub fn ip_address(text: &str) -> Option<Text> {
+    if text.parse::<std::net::IpAddr>().is_ok() {
+        return Some(text.into());
+    }
+    let mut octets = [0_u8; 4];
+    let mut parts = text.split('.');
+    for octet in &mut octets {
+        *octet = parts.next().filter(|p| !p.is_empty() && p.len() <= 3 && p.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()?;
+    }
+    parts.next().is_none().then(|| std::net::Ipv4Addr::from(octets).to_string().into())
 }

@@ -1,0 +1,175 @@
+//! Which format a file is of: the registry of all formats, and detection from the beginning of a file.
+
+use keytrail_schemas::Reason;
+
+use super::nearest::nearest;
+use super::{Format, Framing, Reject};
+use crate::json;
+
+mod foreign;
+
+/// Every format, in the order in which ties are decided.
+pub static ALL: &[&dyn Format] = &[&super::cloudtrail::CloudTrail, &super::k8s_audit::K8sAudit, &super::keytrail::Keytrail];
+
+/// The least certainty, of 100, with which a format is taken.
+pub const CERTAINTY_MIN: u8 = 50;
+
+/// Every format.
+#[must_use]
+pub fn all() -> &'static [&'static dyn Format] {
+    ALL
+}
+
+/// The format of this name.
+///
+/// # Errors
+/// [`UnknownFormat`], with the known names and the nearest of them.
+pub fn by_name(name: &str) -> Result<&'static dyn Format, UnknownFormat> {
+    all().iter().copied().find(|format| format.name() == name).ok_or_else(|| UnknownFormat {
+        name: name.chars().take(64).collect(),
+        hint: nearest(name, all().iter().map(|f| f.name())).map_or_else(String::new, |near| format!("did you mean {near}? ")),
+        known: all().iter().map(|f| f.name()).collect::<Vec<_>>().join(", "),
+    })
+}
+
+/// A format name that is none. (user; a retry does not help)
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no format {name:?}: {hint}formats are auto, {known}")]
+pub struct UnknownFormat {
+    name: String,
+    hint: String,
+    known: String,
+}
+
+/// The format that the beginning of a file, of 64 KiB or so, is of.
+///
+/// # Errors
+/// [`Reject`] with `WrongKind` for a log that is known and not read, saying which it is and what to do; with `UnknownFormat` for anything else.
+pub fn detect(sample: &[u8]) -> Result<&'static dyn Format, Reject> {
+    let sample = sample.strip_prefix(b"\xef\xbb\xbf").unwrap_or(sample);
+    let records = first_values(sample);
+    let certainty = |format: &dyn Format| match format.framing() {
+        Framing::Json => records.iter().map(|record| format.sniff(record)).max().unwrap_or(0),
+        Framing::Lines => format.sniff(sample),
+    };
+    let best = all().iter().copied().map(|format| (certainty(format), format)).fold(None, |best: Option<(u8, &'static dyn Format)>, found| match best {
+        Some(best) if best.0 >= found.0 => Some(best),
+        _ => Some(found),
+    });
+    if let Some((_, format)) = best.filter(|(certainty, _)| *certainty >= CERTAINTY_MIN) {
+        return Ok(format);
+    }
+    if let Some(found) = foreign::recognise(sample, records.first().copied()) {
+        return Err(Reject::wrong_kind(found));
+    }
+    let known = all().iter().map(|f| f.name()).collect::<Vec<_>>().join(", ");
+    let what = if sample.iter().all(u8::is_ascii_whitespace) { "the file is empty" } else { "no format recognises the file" };
+    Err(Reject { reason: Reason::UnknownFormat, field: None, message: format!("{what}: name one with --format ({known})") })
+}
+
+/// The first complete JSON values of a sample that may be cut anywhere: the first of all, and, where an envelope is too long to end within the sample,
+/// the first in its arrays.
+fn first_values(sample: &[u8]) -> Vec<&[u8]> {
+    /// An envelope has its records this many arrays deep at most.
+    const ARRAYS_MAX: usize = 4;
+    let mut found = Vec::new();
+    let mut rest = sample;
+    for _ in 0..ARRAYS_MAX {
+        let Some(start) = memchr::memchr2(b'{', b'[', rest) else { break };
+        rest = rest.get(start..).unwrap_or_default();
+        if let Some(value) = value_len(rest).and_then(|len| rest.get(..len)) {
+            found.push(value);
+            break;
+        }
+        let Some(inside) = memchr::memchr(b'[', rest) else { break };
+        rest = rest.get(inside + 1..).unwrap_or_default();
+    }
+    found
+}
+
+/// Length of the object or array that `text` begins with; `None` when it does not end.
+fn value_len(text: &[u8]) -> Option<usize> {
+    let (mut depth, mut at) = (0_usize, 0);
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'"' => {
+                at += json::string_len(text.get(at..)?);
+                continue;
+            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => {
+                depth = depth.checked_sub(1)?;
+                if depth == 0 {
+                    return Some(at + 1);
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn detected(sample: &str) -> Result<&'static str, String> {
+        detect(sample.as_bytes()).map(Format::name).map_err(|reject| reject.message)
+    }
+
+    const EVENT: &str = r#"{"eventVersion":"1.08","userIdentity":{"type":"Root","accountId":"1"},"eventTime":"2026-01-01T00:00:00Z","eventSource":"s3.amazonaws.com","eventName":"ListBuckets"}"#;
+
+    #[test]
+    fn cloudtrail_is_known_in_its_envelopes_whole_and_cut() {
+        for sample in [
+            EVENT.to_owned(),
+            format!("{EVENT}\n{EVENT}\n"),
+            format!("[\n  {EVENT},\n {EVENT}"),
+            format!(r#"{{"Records": [{EVENT},{EVENT}, {{"eventVersion":"#),
+            format!("\u{feff}{{\"Records\":[{EVENT}]}}"),
+            format!(r#"{{"version":"0","detail-type":"AWS API Call via CloudTrail","source":"aws.s3","detail":{EVENT}}}"#),
+            serde_json::json!({"messageType":"DATA_MESSAGE","logGroup":"x","logEvents":[{"id":"1","timestamp":1,"message":EVENT}]}).to_string(),
+            serde_json::json!({"Type":"Notification","Message":EVENT}).to_string(),
+            r#"{"awsAccountId":"1","digestStartTime":"2026-01-01T00:00:00Z","digestEndTime":"2026-01-01T01:00:00Z","logFiles":[]}"#.to_owned(),
+        ] {
+            assert_eq!(detected(&sample), Ok("cloudtrail"), "{sample}");
+        }
+    }
+
+    #[test]
+    fn kubernetes_and_own_events_are_known() {
+        let event = r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"a","stage":"ResponseComplete","verb":"get","user":{"username":"system:anonymous"}}"#;
+        for sample in [event.to_owned(), format!(r#"{{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{event}]}}"#), serde_json::json!({"category":"kube-audit","properties":{"log":event}}).to_string()] {
+            assert_eq!(detected(&sample), Ok("k8s_audit"), "{sample}");
+        }
+        assert_eq!(detected(r#"{"time":"2026-01-01T00:00:00Z","identity":"app:billing","activity":"use"}"#), Ok("keytrail"));
+    }
+
+    #[test]
+    fn what_is_not_read_is_named() {
+        for (sample, word) in [
+            ("==> Vault server configuration:\n\n    Api Address: http://127.0.0.1:8200\n", "audit"),
+            ("2026-01-01T00:00:00.000Z [INFO]  core: vault is unsealed\n", "audit"),
+            (r#"{"@level":"info","@message":"revoked lease","@module":"expiration","@timestamp":"2021-07-16T06:33:08.867457Z","lease_id":"x"}"#, "audit"),
+            ("Feb 21 21:54:44 localhost sshd[3402]: Accepted publickey for vagrant from 10.0.2.2\n", "syslog"),
+            ("PAR1\u{0}\u{0}", "Parquet"),
+            ("version account-id interface-id srcaddr dstaddr\n2 1 eni-1 10.0.0.1 10.0.0.2 1 2 6 1 1 1 2 ACCEPT OK\n", "flow log"),
+            (r#"{"actor":{"id":"1"},"published":"2026-01-01T00:00:00Z","eventType":"user.session.start","outcome":{"result":"SUCCESS"}}"#, "Okta"),
+        ] {
+            let message = detected(sample).unwrap_err();
+            assert!(message.contains(word), "{sample} -> {message}");
+        }
+        for sample in ["", "  \n", "hello\nworld\n", "{\"a\":1}", "\u{0}\u{1}"] {
+            let reject = detect(sample.as_bytes()).map(Format::name).unwrap_err();
+            assert_eq!(reject.reason, Reason::UnknownFormat, "{sample:?}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_name_is_answered_with_the_nearest() {
+        assert_eq!(by_name("cloudtrail").map(Format::name), Ok("cloudtrail"));
+        let message = by_name("cloud_trail").map(Format::name).unwrap_err().to_string();
+        assert!(message.contains("did you mean cloudtrail?") && message.contains("k8s_audit"), "{message}");
+    }
+}

@@ -1,0 +1,167 @@
+//! What a call did to a credential: the second event of a record, keyed to the identity that the credential belongs to.
+//!
+//! | call | second event |
+//! |---|---|
+//! | `AssumeRole*`, `AssumeRoot`, `CreateSession` of Roles Anywhere | issue of a session to the role; parent: the caller's key, or the caller where it has none |
+//! | `GetSessionToken`, `GetFederationToken` | issue of a session to the user, to the federated user |
+//! | `CreateAccessKey` | issue of the key to its user |
+//! | `UpdateAccessKey`, `UpdateSSHPublicKey`, `UpdateSigningCertificate`, `UpdateServiceSpecificCredential` | revoke when set inactive; renew when set active, since the same credential lives on |
+//! | `DeleteAccessKey` and its like | revoke |
+//! | `CreateLoginProfile`, `UpdateLoginProfile` and `ChangePassword`, `DeleteLoginProfile` | issue, rotate, revoke of the password |
+//! | `UploadSSHPublicKey`, `UploadSigningCertificate`, `CreateServiceSpecificCredential`, `ResetServiceSpecificCredential` | issue, and rotate for the last |
+
+use compact_str::format_compact;
+use keytrail_schemas::{Activity, CredentialKind, Event, Hash32, IdentityKind, Micros, Text};
+
+use super::arn::{Arn, last_segment};
+use super::identity::{Principal, identity_of};
+use super::record::Record;
+use crate::json::Value;
+
+/// The second event of a successful call, made from the first.
+pub(super) fn consequence(record: &Record<'_>, caller: &Principal, first: &Event) -> Option<Event> {
+    match (record.service(), record.event_name?) {
+        ("sts", "AssumeRole" | "AssumeRoleWithWebIdentity" | "AssumeRoleWithSAML") => {
+            let role = record.response.text_at(&["assumedRoleUser", "arn"]).and_then(Arn::parse).or_else(|| record.parameters.text("roleArn").and_then(Arn::parse))?;
+            session(record, role_of(role, record.parameters.text("roleSessionName"), caller)?, first, record.response.at(&["credentials"])?)
+        }
+        ("sts", "AssumeRoot") => {
+            let target = record.parameters.text("targetPrincipal")?;
+            let account = Arn::parse(target).map_or(target, |arn| arn.account);
+            let root = Principal { identity: format_compact!("aws:{account}:root"), kind: IdentityKind::Human, account: account.into(), session: None, parent: None };
+            session(record, root, first, record.response.at(&["credentials"])?)
+        }
+        ("sts", "GetSessionToken") => session(record, caller.clone(), first, record.response.at(&["credentials"])?),
+        ("sts", "GetFederationToken") => {
+            let arn = record.response.text_at(&["federatedUser", "arn"]).and_then(Arn::parse)?;
+            let user = Principal { identity: identity_of(arn, &caller.account), kind: IdentityKind::Service, account: arn.account.into(), session: None, parent: None };
+            session(record, user, first, record.response.at(&["credentials"])?)
+        }
+        ("rolesanywhere", "CreateSession") => {
+            let set = record.response.at(&["credentialSet"])?.items().next()?;
+            let role = set.str_at(&["assumedRoleUser", "arn"]).and_then(Arn::parse).or_else(|| record.parameters.text("roleArn").and_then(Arn::parse))?;
+            session(record, role_of(role, None, caller)?, first, set.get("credentials")?)
+        }
+        ("iam", name) => of_user(record, name, caller, first),
+        _ => None,
+    }
+}
+
+fn role_of(arn: Arn<'_>, session: Option<&str>, caller: &Principal) -> Option<Principal> {
+    let (role, session) = match arn.typed() {
+        ("assumed-role", rest) => rest.split_once('/').map(|(role, name)| (role, Some(name)))?,
+        ("role", rest) => (last_segment(rest), session),
+        _ => return None,
+    };
+    let mut principal = Principal::role(arn.account, role, session);
+    if caller.kind == IdentityKind::Human {
+        principal.kind = IdentityKind::Human;
+    }
+    Some(principal)
+}
+
+fn session(record: &Record<'_>, to: Principal, first: &Event, credentials: Value<'_>) -> Option<Event> {
+    let key = credentials.str_at(&["accessKeyId"])?;
+    let lifetime = record.parameters.at(&["durationSeconds"]).and_then(|v| v.as_i64().or_else(|| v.as_str()?.parse().ok()));
+    let expires = credentials.get("expiration").and_then(moment).or_else(|| lifetime.and_then(|secs| secs.checked_mul(Micros::SECOND)).and_then(|span| Micros(first.time.0.checked_add(span)?).in_range("").ok()));
+    Some(Event {
+        session: to.session.clone(),
+        credential_issued_at: Some(first.time),
+        credential_expires_at: expires,
+        issuer: first.issuer.clone().filter(|_| first.credential_kind != CredentialKind::Session).or(Some(Text::const_new("sts.amazonaws.com"))),
+        ..issued(Activity::Issue, &to, first, Some(key.into()), CredentialKind::Session)
+    })
+}
+
+/// An event about `credential` of `to`, with `first`'s circumstances and without what it touched.
+fn issued(activity: Activity, to: &Principal, first: &Event, credential: Option<Text>, kind: CredentialKind) -> Event {
+    let parent = matches!(activity, Activity::Issue | Activity::Rotate).then(|| first.credential.clone().unwrap_or_else(|| first.identity.clone()));
+    let mut event = Event {
+        activity,
+        credential,
+        credential_kind: kind,
+        credential_issued_at: None,
+        credential_expires_at: None,
+        credential_parent: parent,
+        issuer: None,
+        session: None,
+        destination: None,
+        destination_kind: None,
+        destination_service: None,
+        ..first.clone()
+    };
+    to.name(&mut event);
+    event
+}
+
+/// Calls on the long-lived credentials of an IAM user.
+fn of_user(record: &Record<'_>, name: &str, caller: &Principal, first: &Event) -> Option<Event> {
+    let inactive = record.parameters.text("status").is_some_and(|status| status.eq_ignore_ascii_case("inactive"));
+    let updated = if inactive { Activity::Revoke } else { Activity::Renew };
+    let asked = |key: &str| record.parameters.text(key).map(Text::from);
+    let given = |path: &[&str]| record.response.text_at(path).map(Text::from);
+    let (activity, kind, credential, created) = match name {
+        "CreateAccessKey" => (Activity::Issue, CredentialKind::AccessKey, given(&["accessKey", "accessKeyId"]), record.response.at(&["accessKey", "createDate"])),
+        "UpdateAccessKey" => (updated, CredentialKind::AccessKey, asked("accessKeyId"), None),
+        "DeleteAccessKey" => (Activity::Revoke, CredentialKind::AccessKey, asked("accessKeyId"), None),
+        "UploadSSHPublicKey" => (Activity::Issue, CredentialKind::SshKey, given(&["sSHPublicKey", "sSHPublicKeyId"]), record.response.at(&["sSHPublicKey", "uploadDate"])),
+        "UpdateSSHPublicKey" => (updated, CredentialKind::SshKey, asked("sSHPublicKeyId"), None),
+        "DeleteSSHPublicKey" => (Activity::Revoke, CredentialKind::SshKey, asked("sSHPublicKeyId"), None),
+        "UploadSigningCertificate" => (Activity::Issue, CredentialKind::X509, given(&["certificate", "certificateId"]), record.response.at(&["certificate", "uploadDate"])),
+        "UpdateSigningCertificate" => (updated, CredentialKind::X509, asked("certificateId"), None),
+        "DeleteSigningCertificate" => (Activity::Revoke, CredentialKind::X509, asked("certificateId"), None),
+        "CreateServiceSpecificCredential" => {
+            (Activity::Issue, CredentialKind::Password, given(&["serviceSpecificCredential", "serviceSpecificCredentialId"]), record.response.at(&["serviceSpecificCredential", "createDate"]))
+        }
+        "ResetServiceSpecificCredential" => (Activity::Rotate, CredentialKind::Password, asked("serviceSpecificCredentialId"), None),
+        "UpdateServiceSpecificCredential" => (updated, CredentialKind::Password, asked("serviceSpecificCredentialId"), None),
+        "DeleteServiceSpecificCredential" => (Activity::Revoke, CredentialKind::Password, asked("serviceSpecificCredentialId"), None),
+        "CreateLoginProfile" => (Activity::Issue, CredentialKind::Password, None, record.response.at(&["loginProfile", "createDate"])),
+        "UpdateLoginProfile" | "ChangePassword" => (Activity::Rotate, CredentialKind::Password, None, None),
+        "DeleteLoginProfile" => (Activity::Revoke, CredentialKind::Password, None, None),
+        _ => return None,
+    };
+    let owner = record
+        .parameters
+        .text("userName")
+        .or_else(|| record.response.text_at(&["accessKey", "userName"]))
+        .map(|user| {
+            let identity = Principal::user(account_of(record, caller), user, IdentityKind::Service);
+            // A person who manages their own credential stays a person.
+            if identity.identity == caller.identity { caller.clone() } else { identity }
+        })
+        .unwrap_or_else(|| caller.clone());
+    let credential = credential.or_else(|| (kind == CredentialKind::Password).then(|| format_compact!("{}/login-profile", owner.identity)));
+    // Whoever has a console password is a person, or can be one.
+    let owner = if name.ends_with("LoginProfile") || name == "ChangePassword" { Principal { kind: IdentityKind::Human, ..owner } } else { owner };
+    let begins = matches!(activity, Activity::Issue | Activity::Rotate);
+    let issued_at = begins.then(|| created.and_then(moment).unwrap_or(first.time));
+    Some(Event { credential_issued_at: issued_at, issuer: Some(Text::const_new("iam.amazonaws.com")), ..issued(activity, &owner, first, credential, kind) })
+}
+
+fn account_of<'r>(record: &Record<'r>, caller: &'r Principal) -> &'r str {
+    record.recipient_account.unwrap_or(&caller.account)
+}
+
+/// The certificate of a Roles Anywhere session: by its serial number, which names the session, else by the hash of its bytes.
+pub(super) fn x509(record: &Record<'_>) -> Option<Text> {
+    let set = record.response.at(&["credentialSet"]).and_then(|set| set.items().next());
+    let serial = set.and_then(|set| set.str_at(&["assumedRoleUser", "arn"])).and_then(Arn::parse).map(|arn| last_segment(arn.resource));
+    let hashed = || record.parameters.text("cert").or_else(|| record.parameters.text("certificate")).map(|cert| format_compact!("x509:blake3:{}", Hash32::of(cert.as_bytes())));
+    serial.map(|serial| format_compact!("x509:serial:{serial}")).or_else(hashed)
+}
+
+/// A time in a response: RFC 3339, seconds since the epoch, or `Nov 30, 2024, 8:43:17 PM`, which is UTC.
+fn moment(value: Value<'_>) -> Option<Micros> {
+    if let Some(secs) = value.as_f64() {
+        return Micros::from_secs_f64(secs).ok();
+    }
+    let text = value.as_text()?;
+    if let Some(time) = crate::format::utc_time(text) {
+        return Some(time);
+    }
+    // Newer Java runtimes put a narrow no-break space before AM and PM.
+    let text = text.replace('\u{202f}', " ").replacen(", ", " ", 2);
+    let time = chrono::NaiveDateTime::parse_from_str(&text, "%b %d %Y %I:%M:%S %p").ok()?;
+    Micros(time.and_utc().timestamp_micros()).in_range(&text).ok()
+}

@@ -1,0 +1,173 @@
+//! keytrail's own event as JSON, one object an event, for programs that write their own audit.
+//!
+//! The keys are the columns of the table `events`; what is not nullable there must be, except what ingest sets (`event_id`, `ingested_at`,
+//! `source`, `format`, `raw`, `raw_hash` and the log's coordinates: all but `event_id` are accepted, so that an
+//! exported event can be read again, and ignored), and except what follows from the rest:
+//!
+//! | missing | taken as |
+//! |---|---|
+//! | `activity` | `use` |
+//! | `outcome`, `identity_kind`, `credential_kind` | `unknown` |
+//! | `identity_provider` | what stands before the first `:` of the identity |
+//! | `identity_account` | what stands before the next one, if there is another |
+
+use keytrail_schemas::{Column, Event, EventId, Micros, Reason, Table, Text};
+
+use super::nearest::nearest;
+use super::{Context, Disposition, Draft, Format, Framing, Parser, Reject};
+use crate::json::{Reader, Value};
+use crate::redact::{Places, Redactor};
+
+const NAME: &str = "keytrail";
+
+/// Columns that ingest sets itself.
+const OWN: &[&str] = &["ingested_at", "source", "format", "raw", "raw_hash", "log_partition", "log_offset"];
+
+/// The format.
+#[derive(Debug, Clone, Copy)]
+pub struct Keytrail;
+
+impl Format for Keytrail {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn framing(&self) -> Framing {
+        Framing::Json
+    }
+
+    fn sniff(&self, sample: &[u8]) -> u8 {
+        let mut reader = Reader::default();
+        let Ok(doc) = reader.parse(sample) else { return 0 };
+        let has = |key| doc.root().get(key).is_some();
+        match (has("identity") && has("time"), has("activity"), doc.root().entries().all(|(key, _)| column(key).is_some())) {
+            (true, true, true) => 95,
+            (true, true, false) | (true, false, true) => 75,
+            _ => 0,
+        }
+    }
+
+    fn parser(&self, context: &Context) -> Box<dyn Parser> {
+        Box::new(KeytrailParser { reader: Reader::new(context.depth_max), redactor: context.redactor.clone(), places: Places::new() })
+    }
+}
+
+struct KeytrailParser {
+    reader: Reader,
+    redactor: Redactor,
+    places: Places,
+}
+
+impl Parser for KeytrailParser {
+    fn record(&mut self, record: &[u8], line: u64, out: &mut Vec<Draft>) -> Result<Disposition, Reject> {
+        let mut event = {
+            let doc = self.reader.parse(record)?;
+            if !doc.root().is_object() {
+                return Err(Reject::malformed("", "a keytrail event is a JSON object"));
+            }
+            read(doc.root(), &self.redactor)?
+        };
+        event.raw = Some(self.redactor.json(record, &self.places).into_owned());
+        let provider_id = (event.event_id != EventId::default()).then(|| event.event_id.to_hex().into());
+        out.push(Draft { event, provider_id, part: 0, line });
+        Ok(Disposition::Yielded)
+    }
+}
+
+fn column(name: &str) -> Option<&'static Column> {
+    Event::COLUMNS.iter().find(|c| c.name == name)
+}
+
+fn read(value: Value<'_>, redactor: &Redactor) -> Result<Event, Reject> {
+    let mut event = Event { format: Text::const_new(NAME), ..Event::default() };
+    let (mut timed, mut provided, mut accounted) = (false, false, false);
+    for (key, value) in value.entries() {
+        if column(key).is_none() {
+            let hint = nearest(key, Event::COLUMNS.iter().map(|c| c.name)).map_or_else(String::new, |near| format!("; did you mean {near}?"));
+            return Err(Reject { reason: Reason::Malformed, field: Some(key.chars().take(64).collect::<String>().into()), message: format!("unknown field {:?}{hint}", key.chars().take(64).collect::<String>()) });
+        }
+        if value.is_null() || OWN.contains(&key) {
+            continue;
+        }
+        match key {
+            "time" => {
+                event.time = moment(key, value).map_err(|reject| Reject { reason: Reason::NoTime, ..reject })?;
+                timed = true;
+            }
+            "event_id" => event.event_id = EventId::from_hex(text(key, value)?).ok_or_else(|| Reject::malformed(key, "event_id must be 32 hex digits; leave it out to have one made"))?,
+            "activity" => event.activity = word(key, value)?,
+            "outcome" => event.outcome = word(key, value)?,
+            "identity_kind" => event.identity_kind = word(key, value)?,
+            "credential_kind" => event.credential_kind = word(key, value)?,
+            "identity" => event.identity = text(key, value)?.into(),
+            "identity_provider" => {
+                event.identity_provider = text(key, value)?.into();
+                provided = true;
+            }
+            "identity_account" => {
+                event.identity_account = text(key, value)?.into();
+                accounted = true;
+            }
+            "credential_issued_at" => event.credential_issued_at = Some(moment(key, value)?),
+            "credential_expires_at" => event.credential_expires_at = Some(moment(key, value)?),
+            "source_asn" => event.source_asn = Some(value.as_i64().filter(|n| *n >= 0).ok_or_else(|| wrong(key, "a whole number", value))?),
+            _ => {
+                // A program may hand over the secret itself where its name belongs.
+                let text = Some(redactor.text(text(key, value)?).as_ref().into());
+                match key {
+                    "reason" => event.reason = text,
+                    "credential" => event.credential = text,
+                    "credential_parent" => event.credential_parent = text,
+                    "issuer" => event.issuer = text,
+                    "source_ip" => event.source_ip = text,
+                    "source_host" => event.source_host = text,
+                    "source_country" => event.source_country = text,
+                    "user_agent" => event.user_agent = text,
+                    "destination" => event.destination = text,
+                    "destination_kind" => event.destination_kind = text,
+                    "destination_service" => event.destination_service = text,
+                    "environment" => event.environment = text,
+                    "protocol" => event.protocol = text,
+                    "auth_method" => event.auth_method = text,
+                    "action" => event.action = text,
+                    "session" => event.session = text,
+                    "trace_id" => event.trace_id = text,
+                    _ => return Err(Reject::malformed(key, format!("{key} cannot be given"))),
+                }
+            }
+        }
+    }
+    if !timed {
+        return Err(Reject::no_time("time", None));
+    }
+    if event.identity.is_empty() {
+        return Err(Reject::no_identity("identity", "no identity: write who acted, such as \"app:billing\""));
+    }
+    let mut parts = event.identity.split(':');
+    let (provider, account, more) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next().is_some());
+    let (provider, account) = (Text::from(provider), if more { Text::from(account) } else { Text::default() });
+    if !provided {
+        event.identity_provider = provider;
+    }
+    if !accounted {
+        event.identity_account = account;
+    }
+    Ok(event)
+}
+
+fn text<'d>(key: &str, value: Value<'d>) -> Result<&'d str, Reject> {
+    value.as_str().ok_or_else(|| wrong(key, "text", value))
+}
+
+fn moment(key: &str, value: Value<'_>) -> Result<Micros, Reject> {
+    let text = value.as_str().ok_or_else(|| wrong(key, "an RFC 3339 time such as 2026-01-31T12:00:00Z", value))?;
+    Micros::parse_rfc3339(text).map_err(|error| Reject::malformed(key, format!("{key}: {error}")))
+}
+
+fn word<W: std::str::FromStr<Err = keytrail_schemas::UnknownWord>>(key: &str, value: Value<'_>) -> Result<W, Reject> {
+    text(key, value)?.parse().map_err(|error: keytrail_schemas::UnknownWord| Reject::malformed(key, format!("{key}: {error}")))
+}
+
+fn wrong(key: &str, expected: &str, value: Value<'_>) -> Reject {
+    Reject::malformed(key, format!("{key} must be {expected}, not {}", value.to_json().chars().take(64).collect::<String>()))
+}
