@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use keytrail_ingest::format::{Context, Disposition, Draft, Format, zeek::Zeek};
+use keytrail_ingest::format::{Context, Disposition, Draft, Format, vault_audit::VaultAudit, zeek::Zeek};
 use keytrail_ingest::redact::Redactor;
 use keytrail_schemas::{Event, Text};
 
@@ -107,4 +107,16 @@ fn every_zeek_log_is_read() {
     assert!(all.values().all(|read| read.rejects.is_empty()));
     let modbus = &all["ocsf-raw/modbus.log"];
     assert_eq!((modbus.records, modbus.drafts.len(), modbus.control), (5_586, 5_586, 0));
+}
+
+#[test]
+fn every_vault_audit_log_is_read() {
+    let Some(folder) = data("vault_audit") else { return };
+    let all = report(&VaultAudit, &folder);
+    assert!(all.values().all(|read| read.rejects.is_empty()));
+    for read in all.values() {
+        for e in read.events().take(80) {
+            println!("{} {} {} {:?} | {} {:?} | {:?} {:?}..{:?} <- {:?} by {:?} | {:?} {:?} {:?}", e.time, e.activity, e.outcome, e.reason, e.identity, e.auth_method, e.credential.as_ref().map(|c| c.chars().take(20).collect::<String>()), e.credential_issued_at, e.credential_expires_at, e.credential_parent.as_ref().map(|c| c.chars().take(20).collect::<String>()), e.issuer, e.action, e.destination, e.source_ip);
+        }
+    }
 }

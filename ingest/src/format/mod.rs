@@ -7,7 +7,10 @@ pub mod cloudtrail;
 mod envelope;
 pub mod k8s_audit;
 pub mod keytrail;
+mod join;
 mod nearest;
+mod recent;
+pub mod vault_audit;
 pub mod zeek;
 
 /// How a format's files are cut into records.

@@ -24,8 +24,8 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     let bind = opcode.starts_with("bind");
     let object = row.text(OBJECT);
     let mut event = scene.by_client(row, if bind { Activity::Authenticate } else { Activity::Use }, join(&["ldap.", opcode.split(' ').next().unwrap_or_default()]))?;
-    if bind && let (Some(uid), Some(name)) = (row.owned(UID), object.as_deref()) {
-        scene.memory.ldap_binds.put(uid, Text::from(name));
+    if bind && let (Some(uid), Some(name)) = (row.text(UID), object.as_deref()) {
+        scene.memory.ldap_binds.put(&uid, Text::from(name));
     }
     bound(&mut event, row, scene);
     event.outcome = match row.text(RESULT).as_deref() {

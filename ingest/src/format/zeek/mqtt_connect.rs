@@ -24,8 +24,8 @@ pub(super) static KIND: Kind = Kind {
 
 fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     let mut event = scene.by_client(row, Activity::Authenticate, Text::const_new("mqtt.connect"))?;
-    if let (Some(uid), Some(client)) = (row.owned(UID), row.owned(CLIENT)) {
-        scene.memory.mqtt_clients.put(uid, client);
+    if let (Some(uid), Some(client)) = (row.text(UID), row.owned(CLIENT)) {
+        scene.memory.mqtt_clients.put(&uid, client);
     }
     client(&mut event, row, scene);
     event.outcome = match row.text(STATUS).as_deref() {

@@ -21,8 +21,8 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     let command = command.as_deref().unwrap_or("unknown");
     let login = matches!(command, "login" | "connect" | "change_user");
     let mut event = scene.by_client(row, if login { Activity::Authenticate } else { Activity::Use }, join(&["mysql.", command]))?;
-    if login && let (Some(uid), Some(user)) = (row.owned(UID), row.owned(ARGUMENT)) {
-        scene.memory.users.put(uid, user);
+    if login && let (Some(uid), Some(user)) = (row.text(UID), row.owned(ARGUMENT)) {
+        scene.memory.users.put(&uid, user);
     }
     let user = row.text(UID).and_then(|uid| scene.memory.users.get(&uid).cloned());
     if let (Some(user), Some(host)) = (user, row.text(RESP_H)) {

@@ -1,15 +1,12 @@
 //! What surrounds a row while it is read: the sensor, what earlier rows of the same file told, and where drafts go.
 
-use std::collections::VecDeque;
-
 use keytrail_schemas::{Activity, CredentialKind, Event, IdentityKind, Micros, Outcome, Text};
-use rustc_hash::FxHashMap;
 
 use super::row::{ORIG_H, RESP_H, RESP_P, Row, SENSOR, UID};
+use crate::format::recent::Recent;
 use crate::format::{Draft, Reject};
 
-/// How much of earlier rows is remembered, of each sort; the oldest is forgotten first.
-const REMEMBERED_MAX: usize = 4_096;
+pub(super) use crate::format::join::join;
 
 /// What earlier rows told, by connection or certificate.
 #[derive(Default)]
@@ -39,37 +36,6 @@ pub(super) struct Certificate {
     pub(super) issued_at: Option<Micros>,
     /// `not_valid_after`.
     pub(super) expires_at: Option<Micros>,
-}
-
-/// A map that forgets its oldest entries.
-pub(super) struct Recent<V> {
-    map: FxHashMap<Text, V>,
-    order: VecDeque<Text>,
-}
-
-impl<V> Default for Recent<V> {
-    fn default() -> Self {
-        Self { map: FxHashMap::default(), order: VecDeque::new() }
-    }
-}
-
-impl<V> Recent<V> {
-    /// Remembers `value` under `key`.
-    pub(super) fn put(&mut self, key: Text, value: V) {
-        if self.map.insert(key.clone(), value).is_none() {
-            self.order.push_back(key);
-            if self.order.len() > REMEMBERED_MAX
-                && let Some(oldest) = self.order.pop_front()
-            {
-                self.map.remove(&oldest);
-            }
-        }
-    }
-
-    /// What is remembered under `key`.
-    pub(super) fn get(&self, key: &str) -> Option<&V> {
-        self.map.get(key)
-    }
 }
 
 /// The surroundings of one row.
@@ -172,13 +138,4 @@ pub(super) const fn outcome(success: Option<bool>) -> Outcome {
         Some(false) => Outcome::Failure,
         None => Outcome::Unknown,
     }
-}
-
-/// The parts as one text.
-pub(super) fn join(parts: &[&str]) -> Text {
-    let mut out = Text::with_capacity(parts.iter().map(|part| part.len()).sum());
-    for part in parts {
-        out.push_str(part);
-    }
-    out
 }

@@ -49,8 +49,8 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     let credential = row.owned(FINGERPRINT).or_else(|| Some(join(&[&account, "/", &row.text(SERIAL)?])));
     let certificate =
         Certificate { identity, account, issuer: Text::from(issuer.as_ref()), credential, issued_at: row.time(NOT_BEFORE), expires_at: row.time(NOT_AFTER) };
-    for key in [row.owned(FINGERPRINT), row.owned(FUID)].into_iter().flatten() {
-        scene.memory.certificates.put(key, certificate.clone());
+    for key in [row.text(FINGERPRINT), row.text(FUID)].into_iter().flatten() {
+        scene.memory.certificates.put(&key, certificate.clone());
     }
     let mut event = scene.by_client(row, Activity::Authenticate, Text::const_new("x509.present"))?;
     let of_a_chain = row.flag(HOST_CERT).map_or_else(|| row.flag(AUTHORITY) == Some(true) && subject != issuer, |host| !host);
