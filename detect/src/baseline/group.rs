@@ -55,10 +55,10 @@ impl Key {
     /// Counts the event's service.
     pub fn count(&mut self, event: &Event) {
         let Some(service) = &event.destination_service else { return };
-        match self.services.iter_mut().find(|(name, _)| name == service) {
-            Some((_, events)) => *events = events.saturating_add(1),
-            None if self.services.len() < SERVICES_MAX => self.services.push((service.clone(), 1)),
-            None => {}
+        if let Some((_, events)) = self.services.iter_mut().find(|(name, _)| name == service) {
+            *events = events.saturating_add(1);
+        } else if self.services.len() < SERVICES_MAX {
+            self.services.push((service.clone(), 1));
         }
     }
 
