@@ -3,6 +3,7 @@
 //! The protocol of a consumer: ask [`Lake::offsets`], read the log from there, commit rows together with the next offsets. A crash
 //! anywhere leaves either the whole commit or none of it; data files that no commit names are invisible, and vacuum removes them.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use deltalake::kernel::{Action, Add, Transaction};
@@ -88,8 +89,8 @@ impl Lake {
     /// # Errors
     /// [`Error::Fenced`] when another writer moved one of the partitions, or the events were stored before; [`Error::Batch`] when rows
     /// and positions contradict each other; else as the store fails. After an error of the store, ask for the offsets again.
-    pub async fn commit_events(&self, events: &[Event], positions: &[Position]) -> Result<Commit> {
-        self.append(events.iter().map(|event| (event.log_offset, event)), positions).await
+    pub async fn commit_events<E: Borrow<Event> + Sync>(&self, events: &[E], positions: &[Position]) -> Result<Commit> {
+        self.append(events.iter().map(|event| (event.borrow().log_offset, event.borrow())), positions).await
     }
 
     /// Stores findings with their offsets in their topic; otherwise as [`Lake::commit_events`].

@@ -2,7 +2,7 @@
 
 use deltalake::kernel::Action;
 use deltalake::protocol::{DeltaOperation, SaveMode};
-use keytrail_schemas::{CredentialRecord, IdentityRecord, Table};
+use keytrail_schemas::{CredentialRecord, Finding, IdentityRecord, Table};
 
 use crate::append::{Commit, off_thread, put_file};
 use crate::parquet_file::{self, BATCH_ROWS, Layout};
@@ -28,6 +28,14 @@ impl Lake {
     /// As [`Lake::replace_credentials`].
     pub async fn replace_identities(&self, records: &[IdentityRecord]) -> Result<Commit> {
         self.replace(TableName::Identities, records).await
+    }
+
+    /// Replaces all findings in one atomic commit, after they were recomputed. The positions of the findings topic stay as they are.
+    ///
+    /// # Errors
+    /// As [`Lake::replace_credentials`].
+    pub async fn replace_findings(&self, findings: &[Finding]) -> Result<Commit> {
+        self.replace(TableName::Findings, findings).await
     }
 
     async fn replace<R: Table>(&self, table: TableName, rows: &[R]) -> Result<Commit> {

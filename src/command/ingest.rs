@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use keytrail_ingest::source::{FormatChoice, Limits, Options, Progress, RawPolicy, Reader};
+use keytrail_ingest::format::auto;
+use keytrail_ingest::redact::Redactor;
+use keytrail_ingest::source::{Choice, Limits, Options, Progress, RawPolicy, Reader};
 use opentelemetry::KeyValue;
 use serde::Serialize;
 
@@ -43,7 +45,7 @@ pub struct Count {
 pub fn run(config: &Config, telemetry: &Telemetry, output: &Writer, arguments: &Ingest) -> anyhow::Result<Code> {
     let request = Request { paths: arguments.paths.clone(), format: arguments.format.clone(), source: arguments.source.clone(), cluster: arguments.cluster.clone() };
     let stop = super::run::stop_signal()?;
-    let (counts, outcome) = through(config, telemetry, &request, &stop)?;
+    let (counts, outcome) = through(config, telemetry, &[request], &stop)?;
     let rows: Vec<Count> = counts.into_values().collect();
     output.records(&rows)?;
     let sum = |of: fn(&Count) -> u64| rows.iter().map(of).sum::<u64>();
@@ -66,13 +68,13 @@ pub fn run(config: &Config, telemetry: &Telemetry, output: &Writer, arguments: &
 }
 
 /// Starts the roles, reads everything through them, and ends them.
-pub fn through(config: &Config, telemetry: &Telemetry, request: &Request, stop: &Arc<AtomicBool>) -> anyhow::Result<(BTreeMap<String, Count>, crate::pipeline::Outcome)> {
+pub fn through(config: &Config, telemetry: &Telemetry, requests: &[Request], stop: &Arc<AtomicBool>) -> anyhow::Result<(BTreeMap<String, Count>, crate::pipeline::Outcome)> {
     let home = Home::open(config)?;
     // What cannot be read at all is said before anything is opened.
-    keytrail_ingest::source::files(&request.paths).map_err(|error| Usage(error.to_string()))?;
+    let reader = open(config, &home, requests)?;
     let pipeline = Pipeline::start(config, telemetry)?;
     let bar = (!config.quiet).then(Bar::new);
-    let read = read(config, telemetry, &home, &pipeline, request, stop, bar.as_ref());
+    let read = read(telemetry, &pipeline, reader, stop, bar.as_ref());
     if let Some(bar) = &bar {
         bar.drain(&pipeline);
     }
@@ -85,13 +87,12 @@ pub fn through(config: &Config, telemetry: &Telemetry, request: &Request, stop: 
 }
 
 /// Reads everything into the log.
-pub fn read(config: &Config, telemetry: &Telemetry, home: &Home, pipeline: &Pipeline, request: &Request, stop: &Arc<AtomicBool>, bar: Option<&Bar>) -> anyhow::Result<BTreeMap<String, Count>> {
-    let mut reader = Reader::open(&request.paths, options(config, home, request)?).map_err(|error| Usage(error.to_string()))?;
+pub fn read(telemetry: &Telemetry, pipeline: &Pipeline, mut reader: Reader, stop: &Arc<AtomicBool>, bar: Option<&Bar>) -> anyhow::Result<BTreeMap<String, Count>> {
     let progress = reader.progress();
     let mut counts: BTreeMap<String, Count> = BTreeMap::new();
     while let Some(batch) = reader.next() {
         let span = tracing::debug_span!("ingest", events = batch.events.len(), dead_letters = batch.dead_letters.len()).entered();
-        for (format, seen) in &batch.counts {
+        for (format, seen) in &batch.counts.formats {
             let count = counts.entry(format.to_string()).or_insert_with(|| Count { format: format.to_string(), ..Count::default() });
             count.records += seen.records;
         }
@@ -120,29 +121,34 @@ pub fn read(config: &Config, telemetry: &Telemetry, home: &Home, pipeline: &Pipe
     Ok(counts)
 }
 
+/// Opens what is to be read, merged by time over all requests.
+pub fn open(config: &Config, home: &Home, requests: &[Request]) -> anyhow::Result<Reader> {
+    let sources = requests.iter().map(|request| Ok((request.paths.clone(), options(config, home, request)?))).collect::<anyhow::Result<Vec<_>>>()?;
+    Reader::open(sources).map_err(|error| Usage(error.to_string()).into())
+}
+
 fn options(config: &Config, home: &Home, request: &Request) -> anyhow::Result<Options> {
-    let format = FormatChoice::named(&request.format).map_err(|error| Usage(error.to_string()))?;
-    Ok(Options {
-        format,
-        source: request.source.as_deref().map(Into::into),
-        cluster: request.cluster.as_deref().map(Into::into),
-        clock: clock::now,
-        fingerprint_key: home.fingerprint_key()?,
-        raw: match config.ingest.raw.as_str() {
-            "hash" => RawPolicy::Hash,
-            "drop" => RawPolicy::Drop,
-            _ => RawPolicy::Keep,
-        },
-        limits: Limits {
-            record_bytes_max: config.ingest.record_bytes_max,
-            expanded_bytes_max: config.ingest.expanded_bytes_max,
-            expansion_ratio_max: config.ingest.expansion_ratio_max,
-            depth_max: config.ingest.depth_max,
-            open_files_max: config.ingest.open_files_max,
-            batch_events_max: config.ingest.batch_events_max,
-            ..Limits::default()
-        },
-    })
+    let format = match request.format.as_str() {
+        "auto" => Choice::Auto(auto::all().to_vec()),
+        name => Choice::Named(auto::by_name(name).map_err(|error| Usage(error.to_string()))?),
+    };
+    let mut options = Options::new(request.source.clone().unwrap_or_default(), format, Redactor::new(&home.fingerprint_key()?), clock::now);
+    options.cluster = request.cluster.clone().unwrap_or_default().into();
+    options.raw = match config.ingest.raw.as_str() {
+        "hash" => RawPolicy::Hash,
+        "drop" => RawPolicy::Drop,
+        _ => RawPolicy::Keep,
+    };
+    options.limits = Limits {
+        record_bytes_max: config.ingest.record_bytes_max,
+        expanded_bytes_max: config.ingest.expanded_bytes_max,
+        expansion_ratio_max: config.ingest.expansion_ratio_max,
+        depth_max: config.ingest.depth_max,
+        open_files_max: config.ingest.open_files_max,
+        batch_events_max: config.ingest.batch_events_max,
+        ..Limits::default()
+    };
+    Ok(options)
 }
 
 /// Bytes read of all bytes, and how far detector and store are.
@@ -161,8 +167,8 @@ impl Bar {
     }
 
     fn show(&self, progress: &Progress, pipeline: &Pipeline) {
-        self.bar.set_length(progress.bytes_total());
-        self.bar.set_position(progress.bytes_read());
+        self.bar.set_length(progress.bytes_total.load(Ordering::Relaxed));
+        self.bar.set_position(progress.bytes_read.load(Ordering::Relaxed));
         self.message(pipeline);
     }
 
