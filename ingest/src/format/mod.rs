@@ -5,11 +5,13 @@ use keytrail_schemas::{Event, Micros, Reason, Text};
 pub mod auto;
 pub mod cloudtrail;
 mod envelope;
+mod join;
 pub mod k8s_audit;
 pub mod keytrail;
-mod join;
 mod nearest;
 mod recent;
+#[cfg(test)]
+mod shown;
 pub mod vault_audit;
 pub mod zeek;
 

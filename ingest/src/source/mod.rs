@@ -1,1 +1,25 @@
-//! Where records come from.
+//! Where records come from: files, folders, patterns and standard input, compressed or not, cut into records, given to a format, and
+//! merged in order of time. It does not know what an event means, and it writes nothing.
+//!
+//! What concerns one file or one record is never an error: it is a dead letter, and the rest is read.
+
+mod archive;
+mod count;
+mod fault;
+mod frame;
+mod input;
+mod lane;
+mod letter;
+mod magic;
+mod options;
+mod progress;
+mod reader;
+mod repeat;
+mod stream;
+mod unit;
+mod worker;
+
+pub use count::{Counts, FormatCounts};
+pub use options::{Choice, Limits, Options, RawPolicy};
+pub use progress::Progress;
+pub use reader::{Batch, Reader};

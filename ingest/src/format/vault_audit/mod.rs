@@ -14,6 +14,8 @@ mod event;
 mod known;
 mod pending;
 mod secret;
+#[cfg(test)]
+mod tests;
 mod who;
 
 use keytrail_schemas::{Reason, Text};

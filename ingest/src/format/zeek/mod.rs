@@ -36,6 +36,8 @@ mod scene;
 mod ssh;
 mod ssl;
 mod tsv;
+#[cfg(test)]
+mod tests;
 mod x509;
 
 use keytrail_schemas::{Reason, Text};
@@ -72,6 +74,9 @@ impl Format for Zeek {
             95
         } else if has("\"_path\":") || has("\"uid\":\"C") || (has("\"id\":") && has("\"orig_h\":")) {
             90
+        } else if sample.trim_ascii_start().starts_with(b"{\"ts\":") && ["host", "note", "name", "fuid", "id", "peer", "node"].iter().any(|field| has(&format!("\"{field}\":"))) {
+            // Zeek writes ts first; few others do.
+            60
         } else {
             30
         }

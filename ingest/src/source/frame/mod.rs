@@ -1,0 +1,287 @@
+//! Cuts a file into records, in bounded memory, and goes on behind what is damaged. It understands no record.
+
+mod json;
+mod line;
+mod scan;
+
+use std::io::Read;
+
+use keytrail_schemas::{Hash32, Reason};
+
+use super::fault::Fault;
+
+/// One piece of a file.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Frame<'a> {
+    /// A record.
+    Record {
+        /// Its bytes, without white space around them.
+        bytes: &'a [u8],
+        /// Where it stands.
+        place: Place,
+    },
+    /// Something that is no record, or a record that is too long; reading goes on behind it.
+    Damaged(Damage),
+}
+
+/// Where something stands in an expanded file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Number of the line, from 1; of the record in a file that has all of them on its first line.
+    pub line: u64,
+    /// Offset of the first byte.
+    pub byte_offset: u64,
+}
+
+/// Bytes that are no record.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// Why, and what to do.
+    pub fault: Fault,
+    /// The first bytes of it.
+    pub head: Vec<u8>,
+    /// How many bytes it has.
+    pub bytes: u64,
+    /// BLAKE3 of all of them.
+    pub hash: Hash32,
+    /// Where it begins.
+    pub place: Place,
+}
+
+/// Bytes that are asked of the file at once, at least.
+const READ_BYTES: usize = 128 << 10;
+
+/// Cuts a file into records.
+#[derive(Debug)]
+pub struct Framer<R> {
+    window: Window<R>,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Lines,
+    Json(Box<json::Json>),
+}
+
+impl<R: Read> Framer<R> {
+    /// A framer that yields lines, until told otherwise.
+    pub fn new(input: R, record_bytes_max: usize, head_bytes_max: usize) -> Self {
+        Self { window: Window::new(input, record_bytes_max, head_bytes_max), kind: Kind::Lines }
+    }
+
+    /// Yields JSON values from here on; arrays behind one of the keys `envelopes` hold records.
+    pub fn set_json(&mut self, envelopes: Vec<&'static str>) {
+        self.kind = Kind::Json(Box::new(json::Json::new(envelopes)));
+    }
+
+    /// The first bytes of the file, at most `bytes_max` of them, and whether they are all; to be called before the first record is taken.
+    pub fn peek(&mut self, bytes_max: usize) -> (&[u8], bool) {
+        self.window.fill_to(bytes_max);
+        self.window.skip_mark();
+        let data = self.window.data();
+        let whole = self.window.ended && data.len() <= bytes_max;
+        (data.get(..bytes_max).unwrap_or(data), whole)
+    }
+
+    /// The input has broken off already, for this reason.
+    pub fn fault(&self) -> Option<&Fault> {
+        self.window.fault.as_ref()
+    }
+
+    /// Bytes that were consumed.
+    pub fn consumed(&self) -> u64 {
+        self.window.offset
+    }
+
+    /// The next piece; `None` behind the last one.
+    pub fn next(&mut self) -> Option<Frame<'_>> {
+        self.window.skip_mark();
+        let found = match &mut self.kind {
+            Kind::Lines => line::find(&mut self.window),
+            Kind::Json(json) => json.next(&mut self.window),
+        };
+        match found {
+            Found::Record { start, end, place } => Some(Frame::Record { bytes: self.window.buffer.get(start..end).unwrap_or_default(), place }),
+            Found::Damaged(damage) => Some(Frame::Damaged(damage)),
+            Found::End => None,
+        }
+    }
+}
+
+/// What was found; a record's bytes stay in the window until the next look.
+enum Found {
+    Record { start: usize, end: usize, place: Place },
+    Damaged(Damage),
+    End,
+}
+
+/// The part of the file that is in memory, and where it stands.
+#[derive(Debug)]
+struct Window<R> {
+    input: R,
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// Offset of `start` in the file.
+    offset: u64,
+    /// Number of the line that `start` is in.
+    line: u64,
+    ended: bool,
+    /// Why the input broke off; taken when it has been told.
+    fault: Option<Fault>,
+    record_bytes_max: usize,
+    head_bytes_max: usize,
+    begun: bool,
+}
+
+impl<R: Read> Window<R> {
+    fn new(input: R, record_bytes_max: usize, head_bytes_max: usize) -> Self {
+        Self { input, buffer: Vec::new(), start: 0, end: 0, offset: 0, line: 1, ended: false, fault: None, record_bytes_max: record_bytes_max.max(1), head_bytes_max, begun: false }
+    }
+
+    /// What is in memory and not consumed.
+    fn data(&self) -> &[u8] {
+        self.buffer.get(self.start..self.end).unwrap_or_default()
+    }
+
+    fn place(&self) -> Place {
+        Place { line: self.line, byte_offset: self.offset }
+    }
+
+    /// Reads more; `false` when there is no more.
+    fn fill(&mut self) -> bool {
+        if self.ended {
+            return false;
+        }
+        if self.buffer.len() - self.end < READ_BYTES {
+            if self.start > 0 {
+                self.buffer.copy_within(self.start..self.end, 0);
+                self.end -= self.start;
+                self.start = 0;
+            }
+            if self.buffer.len() - self.end < READ_BYTES {
+                self.buffer.resize((self.buffer.len() * 2).max(self.end + READ_BYTES), 0);
+            }
+        }
+        loop {
+            let Some(room) = self.buffer.get_mut(self.end..) else { return false };
+            match self.input.read(room) {
+                Ok(0) => {
+                    self.ended = true;
+                    return false;
+                }
+                Ok(count) => {
+                    self.end += count.min(room.len());
+                    return true;
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.fault = Some(Fault::of(&error));
+                    self.ended = true;
+                    return false;
+                }
+            }
+        }
+    }
+
+    fn fill_to(&mut self, bytes: usize) {
+        while self.data().len() < bytes && self.fill() {}
+    }
+
+    /// Passes over UTF-8's byte-order mark at the start of the file.
+    fn skip_mark(&mut self) {
+        if !self.begun {
+            self.begun = true;
+            self.fill_to(3);
+            if self.data().starts_with(&[0xef, 0xbb, 0xbf]) {
+                self.start += 3;
+                self.offset += 3;
+            }
+        }
+    }
+
+    /// Consumes bytes; lines are counted.
+    fn consume(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.end - self.start);
+        self.line += self.data().get(..bytes).map_or(0, |passed| memchr::memchr_iter(b'\n', passed).count() as u64);
+        self.start += bytes;
+        self.offset += bytes as u64;
+    }
+
+    /// Consumes a line whose only line's end is its last byte, or that has none.
+    fn consume_line(&mut self, bytes: usize, ended: bool) {
+        self.start += bytes;
+        self.offset += bytes as u64;
+        self.line += u64::from(ended);
+    }
+
+    /// Consumes the next `bytes` bytes as damage.
+    fn damaged(&mut self, bytes: usize, fault: Fault) -> Damage {
+        let mut swallow = Swallow::new(self);
+        swallow.take(self, bytes);
+        swallow.finish(fault)
+    }
+
+    /// What ended the input, as the reason for what is left of it; else `otherwise`.
+    fn take_fault_or(&mut self, otherwise: impl FnOnce() -> Fault) -> Fault {
+        self.fault.take().unwrap_or_else(otherwise)
+    }
+
+    fn too_long(&self) -> Fault {
+        Fault::new(Reason::TooLong, format!("the record is longer than {} bytes: it is kept out; raise record_bytes_max to read it", self.record_bytes_max))
+    }
+}
+
+/// Bytes that pass by without being kept, except for their head, length and hash.
+struct Swallow {
+    hasher: blake3::Hasher,
+    head: Vec<u8>,
+    head_bytes_max: usize,
+    bytes: u64,
+    place: Place,
+}
+
+impl Swallow {
+    fn new<R: Read>(window: &Window<R>) -> Self {
+        Self { hasher: blake3::Hasher::new(), head: Vec::new(), head_bytes_max: window.head_bytes_max, bytes: 0, place: window.place() }
+    }
+
+    /// Consumes bytes of the window.
+    fn take<R: Read>(&mut self, window: &mut Window<R>, bytes: usize) {
+        let data = window.data();
+        let passed = data.get(..bytes).unwrap_or(data);
+        let room = self.head_bytes_max.saturating_sub(self.head.len());
+        self.head.extend_from_slice(passed.get(..room).unwrap_or(passed));
+        self.hasher.update(passed);
+        self.bytes += passed.len() as u64;
+        window.consume(bytes);
+    }
+
+    /// Consumes up to the end of the line, and the end itself without counting it among the damage.
+    fn take_line<R: Read>(&mut self, window: &mut Window<R>) {
+        loop {
+            match memchr::memchr(b'\n', window.data()) {
+                Some(at) => {
+                    self.take(window, at);
+                    window.consume(1);
+                    return;
+                }
+                None => {
+                    let all = window.data().len();
+                    self.take(window, all);
+                    if !window.fill() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn finish(self, fault: Fault) -> Damage {
+        Damage { fault, head: self.head, bytes: self.bytes, hash: Hash32(*self.hasher.finalize().as_bytes()), place: self.place }
+    }
+}
+
+#[cfg(test)]
+mod tests;

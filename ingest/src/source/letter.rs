@@ -1,0 +1,63 @@
+//! Dead letters: made here alone, so that each is redacted, cut, and has the same id whenever the same file is read again.
+
+use keytrail_schemas::{DeadLetter, Hash32, Micros, Reason, Text};
+
+use super::frame::Place;
+use super::options::Options;
+
+/// Bytes of a record that are kept to be redacted: what is cut off afterwards lets a secret at the cut be seen whole.
+pub const fn head_bytes(options: &Options) -> usize {
+    options.limits.dead_letter_raw_bytes_max.saturating_add(8 << 10)
+}
+
+/// What a dead letter is made of.
+pub struct Remains<'a> {
+    /// The first bytes, at least [`head_bytes`] where there are so many.
+    pub head: &'a [u8],
+    /// How many bytes there are.
+    pub bytes: u64,
+    /// BLAKE3 of all of them.
+    pub hash: Hash32,
+    /// Where they stand; `line` 0 for the file as a whole.
+    pub place: Place,
+}
+
+impl<'a> Remains<'a> {
+    /// All the bytes of a record.
+    pub fn whole(record: &'a [u8], place: Place) -> Self {
+        Self { head: record, bytes: record.len() as u64, hash: Hash32::of(record), place }
+    }
+
+    /// A file as a whole, of which these are the first bytes.
+    pub fn file(head: &'a [u8], bytes: u64) -> Self {
+        Self { head, bytes, hash: Hash32::of(head), place: Place { line: 0, byte_offset: 0 } }
+    }
+}
+
+/// Makes a dead letter. Its id stands for the file's own name, the place, the bytes and the reason: the same file in another
+/// folder has the same dead letters.
+pub fn letter(options: &Options, path: &str, file_name: &str, format: &str, remains: &Remains<'_>, reason: Reason, field: Option<Text>, message: String) -> DeadLetter {
+    let mut hasher = blake3::Hasher::new_derive_key("keytrail dead letter id v1");
+    for part in [file_name.as_bytes(), reason.as_str().as_bytes(), &remains.hash.0, &remains.place.byte_offset.to_le_bytes(), &remains.bytes.to_le_bytes()] {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    let mut id = [0; 16];
+    hasher.finalize_xof().fill(&mut id);
+    DeadLetter {
+        dead_letter_id: hex::encode(id).into(),
+        ingested_at: Micros(0),
+        source: options.source.clone(),
+        format: format.into(),
+        path: path.into(),
+        line: i64::try_from(remains.place.line).unwrap_or(i64::MAX),
+        byte_offset: i64::try_from(remains.place.byte_offset).unwrap_or(i64::MAX),
+        reason,
+        field,
+        message,
+        raw: options.redactor.bytes(remains.head, options.limits.dead_letter_raw_bytes_max),
+        raw_bytes: i64::try_from(remains.bytes).unwrap_or(i64::MAX),
+        raw_hash: remains.hash,
+        ..DeadLetter::default()
+    }
+}

@@ -1,0 +1,326 @@
+//! The reader: files in, batches of events out, in an order that is a function of the input alone.
+//!
+//! Every file is looked at for the time of its first event, and files are taken up in that order. At most `open_files_max` are open at
+//! once; among them the event that comes next is the earliest of those that stand first in their files, of equally early ones that of
+//! the file that was named first. Within a file the order stays. Threads, batch sizes and how much is parsed ahead change nothing.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use keytrail_schemas::{DeadLetter, Event, Micros};
+
+use super::archive::Budget;
+use super::count::Counts;
+use super::input::{self, Input};
+use super::lane::{Lane, Shared};
+use super::options::Options;
+use super::progress::Progress;
+use super::unit::{Item, Kind, Unit};
+use super::worker::{Peeked, Pool, Queue};
+use crate::error::Error;
+
+/// What is handed on at once.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Events, in order; `event_id`, `ingested_at`, `source`, `format` and `raw_hash` are set, the log's coordinates are not.
+    pub events: Vec<Event>,
+    /// Dead letters, in order.
+    pub dead_letters: Vec<DeadLetter>,
+    /// What this batch adds to the counts: its events and dead letters, and the records that they came from.
+    pub counts: Counts,
+}
+
+/// Reads files. It yields nothing more when it is done, or has been interrupted.
+#[derive(Debug)]
+pub struct Reader {
+    // Dropped first: it ends the threads.
+    pool: Pool,
+    shared: Arc<Shared>,
+    totals: Counts,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Listed(Vec<Input>),
+    Merging(Merge),
+    Done,
+}
+
+impl Reader {
+    /// A reader of what `paths` name: files, folders (with all that is in them), patterns, and `-` for standard input.
+    ///
+    /// # Errors
+    /// [`Error`] when a path names nothing or cannot be read; nothing has been read then.
+    pub fn open(paths: &[String], options: Options) -> Result<Self, Error> {
+        let inputs = input::list(paths)?;
+        let progress = Arc::new(Progress::default());
+        progress.bytes_total.store(inputs.iter().map(|input| input.bytes).sum(), Ordering::Relaxed);
+        progress.files_total.store(inputs.len() as u64, Ordering::Relaxed);
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from).min(8);
+        let threads = if options.threads == 0 { cores() } else { options.threads };
+        let shared = Arc::new(Shared { budget: Budget::new(options.limits.archive_memory_bytes_max), options, progress });
+        Ok(Self { pool: Pool::start(threads, &shared)?, shared, totals: Counts::default(), stage: Stage::Listed(inputs) })
+    }
+
+    /// How far it is, for another thread to look at, and to interrupt it with.
+    #[must_use]
+    pub fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.shared.progress)
+    }
+
+    /// What was yielded so far.
+    #[must_use]
+    pub const fn counts(&self) -> &Counts {
+        &self.totals
+    }
+}
+
+impl Iterator for Reader {
+    type Item = Batch;
+
+    fn next(&mut self) -> Option<Batch> {
+        if let Stage::Listed(inputs) = &mut self.stage {
+            let inputs = std::mem::take(inputs);
+            self.stage = Merge::begin(inputs, &self.pool).map_or(Stage::Done, Stage::Merging);
+        }
+        let Stage::Merging(merge) = &mut self.stage else { return None };
+        if self.shared.progress.is_interrupted() {
+            self.stage = Stage::Done;
+            return None;
+        }
+        let mut batch = merge.next_batch(&self.pool);
+        if batch.events.is_empty() && batch.dead_letters.is_empty() && batch.counts.formats.is_empty() {
+            self.stage = Stage::Done;
+            return None;
+        }
+        let now = (self.shared.options.clock)();
+        for event in &mut batch.events {
+            event.ingested_at = now;
+        }
+        for letter in &mut batch.dead_letters {
+            letter.ingested_at = now;
+        }
+        self.shared.progress.events.fetch_add(batch.events.len() as u64, Ordering::Relaxed);
+        self.shared.progress.dead_letters.fetch_add(batch.dead_letters.len() as u64, Ordering::Relaxed);
+        self.totals.add(&batch.counts);
+        Some(batch)
+    }
+}
+
+/// A file's place in the merge: the time of its first event, then its place among all files.
+type Key = (Micros, Vec<u32>);
+
+/// The merge of the files.
+struct Merge {
+    /// Files still to be taken up, in order.
+    pending: BTreeMap<Key, Arc<Queue>>,
+    /// Files that are open, the one whose next item comes first on top.
+    open: BinaryHeap<Reverse<Head>>,
+    open_files_max: usize,
+}
+
+impl std::fmt::Debug for Merge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Merge").field("pending", &self.pending.len()).field("open", &self.open.len()).finish_non_exhaustive()
+    }
+}
+
+/// An open file, with the unit that is being handed on.
+struct Head {
+    time: Micros,
+    order: Vec<u32>,
+    queue: Arc<Queue>,
+    items: std::iter::Peekable<std::vec::IntoIter<Item>>,
+    events: std::vec::IntoIter<Event>,
+    letters: std::vec::IntoIter<DeadLetter>,
+}
+
+impl PartialEq for Head {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+impl Eq for Head {}
+impl PartialOrd for Head {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Head {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.time, &self.order).cmp(&(other.time, &other.order))
+    }
+}
+
+impl Head {
+    fn new(order: Vec<u32>, queue: Arc<Queue>) -> Self {
+        Self { time: Micros::MIN, order, queue, items: Vec::new().into_iter().peekable(), events: Vec::new().into_iter(), letters: Vec::new().into_iter() }
+    }
+
+    /// Goes to the next item, in the next unit if need be; `false` at the file's end.
+    fn advance(&mut self, pool: &Pool) -> bool {
+        loop {
+            if let Some(item) = self.items.peek() {
+                self.time = item.time;
+                return true;
+            }
+            let Some(unit) = self.queue.pop(pool) else { return false };
+            let Unit { items, events, letters, last: _ } = unit;
+            self.items = items.into_iter().peekable();
+            self.events = events.into_iter();
+            self.letters = letters.into_iter();
+        }
+    }
+}
+
+impl Merge {
+    /// Looks at every file; `None` when the reader is interrupted meanwhile.
+    fn begin(inputs: Vec<Input>, pool: &Pool) -> Option<Self> {
+        let shared = pool.shared();
+        let limits = &shared.options.limits;
+        let (answer, answers) = crossbeam_channel::unbounded();
+        let mut todo: std::collections::VecDeque<Input> = inputs.into();
+        let mut looking: BTreeMap<usize, Input> = BTreeMap::new();
+        let mut looked: Vec<(Key, Input, Unit, Option<Box<Lane>>)> = Vec::new();
+        let (mut number, mut kept_bytes, mut kept_lanes) = (0, 0, 0);
+        while !todo.is_empty() || !looking.is_empty() {
+            if shared.progress.is_interrupted() {
+                return None;
+            }
+            while looking.len() < 64
+                && let Some(input) = todo.pop_front()
+            {
+                pool.peek(input.clone(), number, &answer);
+                looking.insert(number, input);
+                number += 1;
+            }
+            let Ok((number, peeked)) = answers.recv() else { return None };
+            let Some(input) = looking.remove(&number) else { continue };
+            match peeked {
+                Peeked::Members(members) => {
+                    shared.progress.files_total.fetch_add(members.len() as u64, Ordering::Relaxed);
+                    shared.progress.files_done.fetch_add(1, Ordering::Relaxed);
+                    todo.extend(members);
+                }
+                Peeked::File(unit, lane) => {
+                    let key = (unit.first_time().unwrap_or(Micros::MIN), input.order.clone());
+                    let keep = match &lane {
+                        Some(_) => input.is_stream() || kept_lanes < limits.open_files_max,
+                        None => input.is_stream() || kept_bytes < limits.peek_bytes_max,
+                    };
+                    if keep {
+                        kept_bytes += unit.bytes();
+                        kept_lanes += usize::from(lane.is_some());
+                        looked.push((key, input, unit, lane));
+                    } else {
+                        if let Some(lane) = lane {
+                            pool.set_aside(lane);
+                        }
+                        looked.push((key, input, Unit::default(), None));
+                    }
+                }
+            }
+            shared.progress.files_peeked.fetch_add(1, Ordering::Relaxed);
+        }
+        Some(Self::of(looked, kept_lanes, pool))
+    }
+
+    fn of(looked: Vec<(Key, Input, Unit, Option<Box<Lane>>)>, kept_lanes: usize, pool: &Pool) -> Self {
+        let limits = &pool.shared().options.limits;
+        let open_files_max = limits.open_files_max.max(1);
+        // Files that were kept open in looking count too: where there are more files than may be open, they are opened again in their order.
+        let reopen = looked.len() > open_files_max && kept_lanes > 0;
+        let depth = (limits.units_ahead_max / looked.len().clamp(1, open_files_max)).max(1);
+        let mut pending = BTreeMap::new();
+        for (key, input, unit, lane) in looked {
+            let queue = match lane {
+                Some(lane) if reopen && !input.is_stream() => {
+                    pool.set_aside(lane);
+                    Queue::closed(input, depth)
+                }
+                None if !unit.last => Queue::closed(input, depth),
+                lane => Queue::begun(input, depth, unit, lane),
+            };
+            pending.insert(key, queue);
+        }
+        Self { pending, open: BinaryHeap::new(), open_files_max }
+    }
+
+    fn next_batch(&mut self, pool: &Pool) -> Batch {
+        let limits = &pool.shared().options.limits;
+        let mut batch = Batch::default();
+        let mut bytes = 0;
+        let mut items = 0;
+        while self.take_up(pool) {
+            let Some(Reverse(mut head)) = self.open.pop() else { break };
+            // Until another file's turn comes.
+            let next = self.open.peek().map(|Reverse(other)| (other.time, other.order.clone()));
+            let waiting = self.pending.first_key_value().filter(|_| self.open.len() + 1 < self.open_files_max).map(|(key, _)| key.0);
+            pool.shared().progress.set_current(head.queue.name());
+            loop {
+                hand_on(&mut head, &mut batch, &mut bytes);
+                items += 1;
+                if !head.advance(pool) {
+                    pool.shared().progress.files_done.fetch_add(1, Ordering::Relaxed);
+                    break;
+                }
+                let full = batch.events.len() >= limits.batch_events_max || bytes >= limits.batch_bytes_max || items >= 16 * limits.batch_events_max.max(1);
+                let turn_over = next.as_ref().is_some_and(|(time, order)| (head.time, &head.order) > (*time, order)) || waiting.is_some_and(|time| time <= head.time);
+                if full || turn_over {
+                    self.open.push(Reverse(head));
+                    if full {
+                        return batch;
+                    }
+                    break;
+                }
+            }
+        }
+        batch
+    }
+
+    /// Opens the files whose time has come; `false` when there is nothing left.
+    fn take_up(&mut self, pool: &Pool) -> bool {
+        while self.open.len() < self.open_files_max {
+            let Some(entry) = self.pending.first_entry() else { break };
+            if self.open.peek().is_some_and(|Reverse(head)| head.time < entry.key().0) {
+                break;
+            }
+            let ((_, order), queue) = entry.remove_entry();
+            // The next ones are read while this one is waited for.
+            for ahead in self.pending.values().take(4) {
+                ahead.read_ahead(pool);
+            }
+            let mut head = Head::new(order, queue);
+            if head.advance(pool) {
+                self.open.push(Reverse(head));
+            } else {
+                pool.shared().progress.files_done.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        !self.open.is_empty()
+    }
+}
+
+/// Moves the item that stands first in a file into the batch.
+fn hand_on(head: &mut Head, batch: &mut Batch, bytes: &mut usize) {
+    let Some(item) = head.items.next() else { return };
+    batch.events.extend(head.events.by_ref().take(item.events as usize));
+    batch.dead_letters.extend(head.letters.by_ref().take(item.letters as usize));
+    *bytes += item.bytes as usize;
+    let counts = batch.counts.of(item.format);
+    counts.records += u64::from(item.kind != Kind::Other);
+    counts.control += u64::from(item.kind == Kind::Control);
+    counts.held += u64::from(item.kind == Kind::Held);
+    counts.events += u64::from(item.events);
+    counts.dead_letters += u64::from(item.letters);
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        // Queues hold files open; they go before the threads that might still fill them are waited for.
+        self.stage = Stage::Done;
+    }
+}
