@@ -10,6 +10,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use keytrail_schemas::Fingerprint;
 
 mod place;
+mod search;
 mod shape;
 
 pub use place::Places;

@@ -5,8 +5,7 @@
 
 use std::borrow::Cow;
 
-use aho_corasick::AhoCorasick;
-
+use super::search::Search;
 use super::{Redactor, is_withheld, shape};
 use crate::json;
 
@@ -21,7 +20,7 @@ const KEYS: &[&str] = &["secretAccessKey", "sessionToken", "SecretAccessKey", "S
 pub struct Places {
     keys: Vec<&'static str>,
     paths: Vec<Vec<&'static str>>,
-    needles: Option<AhoCorasick>,
+    needles: Search,
 }
 
 impl Default for Places {
@@ -34,7 +33,7 @@ impl Places {
     /// The places that hold for every format.
     #[must_use]
     pub fn new() -> Self {
-        Self { keys: KEYS.to_vec(), paths: Vec::new(), needles: None }.indexed()
+        Self { keys: KEYS.to_vec(), paths: Vec::new(), needles: Search::new(shape::RECORD.needles()) }.indexed()
     }
 
     /// Also `key`, at any depth.
@@ -71,12 +70,12 @@ impl Places {
         needles.extend(self.paths.iter().filter_map(|path| path.iter().rev().find(|key| **key != "*")).map(|key| format!("\"{key}\"").into()));
         // A letter written as an escape hides a key or a shape from a search of bytes.
         needles.push("\\u00".into());
-        self.needles = AhoCorasick::new(needles.iter().map(|needle| needle.as_bytes())).ok();
+        self.needles = Search::new(needles.iter().map(|needle| needle.as_bytes()));
         self
     }
 
     pub(super) fn may_hold_secret(&self, record: &[u8]) -> bool {
-        self.needles.as_ref().is_none_or(|needles| needles.is_match(record))
+        self.needles.is_in(record)
     }
 
     fn holds(&self, open: &[Open<'_>], key: &str) -> bool {

@@ -6,8 +6,7 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, Input, MatchKind};
-
+use super::search::Search;
 use super::{Redactor, is_withheld};
 
 #[derive(Debug, Clone, Copy)]
@@ -93,17 +92,16 @@ pub(super) static DEAD_LETTER: LazyLock<Shapes> = LazyLock::new(|| Shapes::new([
 /// A set of shapes.
 pub(super) struct Shapes {
     kinds: Vec<(&'static str, Kind)>,
-    search: AhoCorasick,
+    search: Search,
 }
 
 impl Shapes {
-    #[expect(clippy::expect_used, reason = "the patterns are few, short and fixed")]
     fn new(kinds: Vec<(&'static str, Kind)>) -> Self {
-        let search = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(kinds.iter().map(|(marker, _)| marker)).expect("few short patterns build");
+        let search = Search::new(kinds.iter().map(|(marker, _)| marker));
         Self { kinds, search }
     }
 
-    pub(super) fn needles(&self) -> impl Iterator<Item = &'static str> {
+    pub(super) fn needles(&self) -> impl Iterator<Item = &'static str> + Clone {
         self.kinds.iter().map(|(marker, _)| *marker)
     }
 
@@ -153,9 +151,8 @@ impl Shapes {
 
     /// The next marker at or after `at`: where it starts, where it ends, what it announces.
     fn next(&self, text: &str, at: usize) -> Option<(usize, usize, Kind)> {
-        let found = self.search.find(Input::new(text).range(at..))?;
-        let (_, kind) = self.kinds.get(found.pattern().as_usize())?;
-        Some((found.start(), found.end(), *kind))
+        let (which, start, end) = self.search.next(text.as_bytes(), at)?;
+        Some((start, end, self.kinds.get(which)?.1))
     }
 }
 

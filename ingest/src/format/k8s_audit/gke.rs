@@ -22,7 +22,7 @@ pub(super) fn read<'d>(value: Value<'d>, cluster: &Text) -> Result<Request<'d>, 
         .str_at(&["authenticationInfo", "principalEmail"])
         .or_else(|| payload.str_at(&["authenticationInfo", "principalSubject"]))
         .ok_or_else(|| Reject::no_identity("protoPayload.authenticationInfo.principalEmail", "no principalEmail"))?;
-    let written = value.str_at(&["timestamp"]);
+    let written = value.str_at(&["timestamp"]).or_else(|| payload.str_at(&["timestamp"])).or_else(|| value.str_at(&["receiveTimestamp"]));
     let time = written.and_then(utc_time).ok_or_else(|| Reject::no_time("timestamp", written))?;
     let (outcome, reason) = outcome(payload);
     Ok(Request {
