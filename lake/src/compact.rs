@@ -21,6 +21,8 @@ const SORTED: &str = "sorted-";
 /// What one open input takes: a page of each column, dictionaries, and decoded rows.
 const INPUT_BYTES: usize = 8 << 20;
 const ATTEMPTS_MAX: u32 = 5;
+/// A sorted file this many times as large as what is to be merged stays out of it.
+const SIZE_RATIO: u64 = 10;
 
 /// What to compact, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +33,8 @@ pub struct CompactOptions {
     pub all: bool,
     /// The tables to compact.
     pub tables: Vec<TableName>,
-    /// A compacted day, or a table without days, is taken up again once this many new files came to it, or new ones of a tenth of its size.
+    /// A compacted day is taken up again once this many new files came to it, or new ones of a tenth of its size; a table without
+    /// days, once this many came.
     pub fresh_files_min: usize,
     /// Memory for open inputs, in bytes; it bounds how many are merged at once. More are merged in several passes.
     pub memory_bytes_max: usize,
@@ -189,13 +192,30 @@ fn plan_day(options: &CompactOptions, day: Option<i64>, mut files: Vec<File>) ->
     if runs.len() == 1 && !runs.contains(&None) {
         return None;
     }
-    let fresh: Vec<_> = files.iter().filter(|f| f.run().is_none()).collect();
-    let total: u64 = files.iter().map(|f| f.bytes).sum();
-    let fresh_bytes: u64 = fresh.iter().map(|f| f.bytes).sum();
+    drop(runs);
     // A late event or two do not make a whole day be rewritten; nor is a table without days ever closed.
-    let first_time = fresh.len() == files.len() && day.is_some();
-    if !(options.all || first_time || fresh.len() >= options.fresh_files_min || (fresh.len() < files.len() && fresh_bytes.saturating_mul(10) >= total)) {
+    let (fresh, sorted): (Vec<_>, Vec<_>) = files.iter().partition(|f| f.run().is_none());
+    let bytes_of = |files: &[&File]| files.iter().map(|f| f.bytes).sum::<u64>();
+    let first_time = day.is_some() && sorted.is_empty();
+    let much_came = day.is_some() && !fresh.is_empty() && bytes_of(&fresh).saturating_mul(SIZE_RATIO) >= bytes_of(&sorted);
+    if !(options.all || first_time || much_came || fresh.len() >= options.fresh_files_min.max(1)) {
         return None;
+    }
+    if !options.all {
+        // Sorted files are taken up as long as they are not much larger than all that is smaller: each row is rewritten a logarithmic
+        // number of times.
+        let mut taken = bytes_of(&fresh);
+        let mut by_size = sorted;
+        by_size.sort_unstable();
+        let mut kept: BTreeSet<String> = fresh.iter().map(|f| f.path.clone()).collect();
+        for file in by_size {
+            if file.bytes > taken.saturating_mul(SIZE_RATIO) {
+                break;
+            }
+            taken += file.bytes;
+            kept.insert(file.path.clone());
+        }
+        files.retain(|f| kept.contains(&f.path));
     }
     let fan_in = (options.memory_bytes_max / INPUT_BYTES).max(2);
     // The smallest first: large files go through one pass only.
@@ -222,7 +242,9 @@ mod tests {
         let late = [done[0], done[1], ("fresh-b-1.parquet", 10)];
         assert_eq!(plan_day(&options, Some(1), files(&late)), None);
         assert_eq!(plan_day(&CompactOptions { all: true, ..options.clone() }, Some(1), files(&late)).unwrap().inputs.len(), 3);
-        assert!(plan_day(&options, Some(1), files(&[done[0], done[1], ("fresh-b-1.parquet", 300)])).is_some());
+        assert_eq!(plan_day(&options, Some(1), files(&[done[0], done[1], ("fresh-b-1.parquet", 300)])).unwrap().inputs.len(), 3);
+        let many_small: Vec<_> = (0..8).map(|i| File { path: format!("fresh-{i}-0.parquet"), bytes: 1 }).chain(files(&done)).collect();
+        assert_eq!(plan_day(&options, Some(1), many_small).unwrap().inputs.len(), 8, "what is large stays");
         assert_eq!(plan_day(&CompactOptions { all: true, ..options }, Some(1), files(&done)), None, "twice is once");
     }
 
