@@ -17,6 +17,10 @@ use crate::row::{Row, by_day};
 use crate::table_log::{Outcome, Proposal, Relies, TableLog};
 use crate::{DAY, Error, Lake, Result, TableName, stats};
 
+/// How the name of a file begins that a commit wrote, and that compaction has yet to take up. Names carry the commit's id: no file is
+/// ever written twice, so that vacuum cannot take a new one for an old.
+pub(crate) const FRESH: &str = "fresh-";
+
 /// How far a topic's partition was read: (topic, partition, next offset to read).
 pub type Position = (Topic, i32, i64);
 
@@ -120,16 +124,17 @@ impl Lake {
         log.fence(&log.head(), &span.expected)?;
 
         let mut commit = Commit::default();
+        let id = self.next_id();
         let mut actions: Vec<Action> = span.advances.iter().map(|(app_id, last)| Action::Txn(Transaction::new(app_id, *last))).collect();
         for (day, rows) in days {
-            let file = write_fresh::<R>(log, R::TABLE.by_day().then_some(day), &rows).await?;
+            let file = write_fresh::<R>(log, R::TABLE.by_day().then_some(day), &rows, &id).await?;
             commit.rows += rows.len();
             commit.files += 1;
             commit.bytes += file.bytes;
             actions.push(file.add(true));
         }
         let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: R::TABLE.by_day().then(|| vec![DAY.to_owned()]), predicate: None };
-        let proposal = Proposal { actions, operation, relies: Relies::OnTransactions(span.expected), id: self.next_id() };
+        let proposal = Proposal { actions, operation, relies: Relies::OnTransactions(span.expected), id };
         match log.commit(proposal).await? {
             Outcome::Committed(version) => commit.version = version,
             Outcome::Overtaken => return Err(Error::Busy { table: R::TABLE, attempts: 1 }),
@@ -197,15 +202,14 @@ fn partition_of(app_id: &str, topic: Topic) -> Option<i32> {
     app_id.strip_prefix(topic.as_str())?.strip_prefix('/')?.parse().ok()
 }
 
-async fn write_fresh<R: Row>(log: &TableLog, day: Option<i64>, rows: &[&R]) -> Result<DataFile> {
-    let (bytes, stats, hash) = off_thread(|| {
+async fn write_fresh<R: Row>(log: &TableLog, day: Option<i64>, rows: &[&R], id: &str) -> Result<DataFile> {
+    let (bytes, stats) = off_thread(|| {
         let sorted = R::sorted(rows);
         let (bytes, metadata) = parquet_file::encode(R::TABLE, Layout::Fresh, sorted.chunks(BATCH_ROWS).map(|rows| R::to_batch(rows.iter().copied())))
             .map_err(|e| Error::encoding(&log.shown, "encode rows", e))?;
-        let hash = blake3::hash(&bytes);
-        Ok((bytes, stats::of_file(R::TABLE, &metadata), hash))
+        Ok((bytes, stats::of_file(R::TABLE, &metadata)))
     })?;
-    put_file(log, day, &format!("fresh-{}.parquet", &hash.to_hex()[..32]), bytes, stats).await
+    put_file(log, day, &format!("{FRESH}{id}.parquet"), bytes, stats).await
 }
 
 /// Puts a data file into the store, durably, before anything names it.

@@ -66,13 +66,13 @@ impl Lake {
     async fn at(location: Location, options: Options) -> Result<Self> {
         let state_url = location.folder(STATE_FOLDER)?;
         let (state, state_shown) = (location.within(&state_url)?, shown(&state_url));
-        probe(state.as_ref(), &state_shown).await?;
+        // Seeded by the operating system: no two writers have the same.
+        let instance = std::collections::hash_map::RandomState::new().build_hasher().finish();
+        probe(state.as_ref(), &state_shown, instance).await?;
         let mut tables = BTreeMap::new();
         for name in TableName::ALL {
             tables.insert(name, TableLog::open(&location, name, options.checkpoint_commits).await?);
         }
-        // Seeded by the operating system: no two writers have the same.
-        let instance = std::collections::hash_map::RandomState::new().build_hasher().finish();
         Ok(Self { options, state, state_shown, url: location.url, tables, expected: Mutex::default(), instance, commits: AtomicU64::new(0) })
     }
 
@@ -118,8 +118,8 @@ impl Lake {
 }
 
 /// Finds out at the start, and not at the first batch, that the lake cannot be written.
-async fn probe(state: &dyn ObjectStore, shown: &str) -> Result<()> {
-    let path = Path::from(format!("probe-{}", std::process::id()));
+async fn probe(state: &dyn ObjectStore, shown: &str, instance: u64) -> Result<()> {
+    let path = Path::from(format!("probe-{instance:016x}"));
     state.put(&path, PutPayload::from_static(b"keytrail")).await.map_err(|e| Error::storage(shown, "write to the lake", e))?;
     state.delete(&path).await.map_err(|e| Error::storage(shown, "write to the lake", e))
 }

@@ -7,11 +7,13 @@
 //! version = last offset). Data files are durable before the commit names them.
 
 mod append;
+mod compact;
 mod durable;
 mod error;
 mod head;
 mod lake;
 mod location;
+mod merge;
 mod parquet_file;
 mod replace;
 mod row;
@@ -19,8 +21,11 @@ mod snapshot;
 mod stats;
 mod table;
 mod table_log;
+mod vacuum;
 
 pub use append::{Commit, Position};
+pub use compact::{CompactOptions, CompactReport};
 pub use error::{Cause, Error, Fault, Result, Retry};
 pub use lake::{Lake, Options};
+pub use vacuum::VacuumReport;
 pub use table::{DAY, TableName};

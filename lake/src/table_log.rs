@@ -31,14 +31,14 @@ const FORMAT: u32 = 1;
 const COMMIT_ID: &str = "keytrailCommit";
 
 /// A table's log, and where this process saw it stand.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct TableLog {
     pub(crate) name: TableName,
     /// The table's path or URL, for people.
     pub(crate) shown: String,
     pub(crate) store: Arc<dyn ObjectStore>,
     log: LogStoreRef,
-    head: Mutex<Head>,
+    head: Arc<Mutex<Head>>,
 }
 
 /// What a commit relies on.
@@ -86,7 +86,7 @@ impl TableLog {
         let snapshot = Snapshot::try_new(log.as_ref(), None).await.map_err(|e| unreadable(&path, e))?;
         verify(name, &path, &snapshot)?;
         let head = Head::load(&log, &path).await?;
-        Ok(Self { name, shown: path, store, log, head: Mutex::new(head) })
+        Ok(Self { name, shown: path, store, log, head: Arc::new(Mutex::new(head)) })
     }
 
     /// The head as this process last saw it.

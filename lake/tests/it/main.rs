@@ -6,9 +6,8 @@
 //! - `snapshot`: detector state survives damage
 //! - `sample`: rows to store, and a reader that shares no code with the lake
 
-#![expect(missing_docs, reason = "a test")]
-
 mod commit;
+mod compaction;
 mod folder;
 mod sample;
 mod snapshot;
