@@ -79,11 +79,6 @@ impl FileSet {
         Ok(Self { name, version: Some(state.version()), files, statistics: Some(actions) })
     }
 
-    /// The rows of all files, where the log says so for each.
-    pub(crate) fn rows(&self) -> Option<u64> {
-        self.files.iter().map(|file| file.rows).sum()
-    }
-
     /// The files whose greatest `column` may be the table's greatest: all within a millisecond (the log's precision) of it,
     /// and those without statistics.
     pub(crate) fn files_with_latest(&self, column: &str) -> Vec<usize> {

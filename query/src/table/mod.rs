@@ -9,11 +9,12 @@ mod scan;
 
 pub(crate) use file_set::FileSet;
 pub(crate) use provider::LakeTable;
-pub(crate) use scan::{FileScan, scan_plan};
+pub(crate) use scan::{FileScan, scan_plan, store_url};
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use futures::StreamExt as _;
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 use keytrail_schemas::{CredentialRecord, DeadLetter, Event, Finding, IdentityRecord, Table as _};
 use object_store::ObjectStore;
@@ -93,14 +94,19 @@ impl LiveTable {
         let lake = |source: DeltaTableError| Error::Lake { table: name.folder(), source: Box::new(source) };
         let store = DeltaTableBuilder::from_url(url.clone()).and_then(|builder| builder.build_storage()).map_err(lake)?.object_store(None);
         let table = Self { name, url, store, delta: tokio::sync::Mutex::new(None), files: RwLock::new(Arc::new(FileSet::empty(name))) };
-        match DeltaTableBuilder::from_url(table.url.clone()).map_err(lake)?.load().await {
-            Ok(delta) => {
-                table.publish(&delta)?;
-                *table.delta.lock().await = Some(delta);
-                Ok(table)
-            }
-            Err(DeltaTableError::NotATable(_) | DeltaTableError::InvalidTableLocation(_)) => Ok(table),
-            Err(source) => Err(lake(source)),
+        if table.has_log().await? {
+            let delta = DeltaTableBuilder::from_url(table.url.clone()).map_err(lake)?.load().await.map_err(lake)?;
+            table.publish(&delta)?;
+            *table.delta.lock().await = Some(delta);
+        }
+        Ok(table)
+    }
+
+    async fn has_log(&self) -> Result<bool, Error> {
+        match self.store.list(Some(&object_store::path::Path::from("_delta_log"))).next().await {
+            None | Some(Err(object_store::Error::NotFound { .. })) => Ok(false),
+            Some(Ok(_)) => Ok(true),
+            Some(Err(source)) => Err(Error::Lake { table: self.name.folder(), source: Box::new(source.into()) }),
         }
     }
 

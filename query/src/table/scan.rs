@@ -13,7 +13,7 @@ use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_optimizer::pruning::PruningPredicate;
+use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 
@@ -53,7 +53,7 @@ pub(crate) fn scan_plan(table: &LiveTable, runtime: &RuntimeEnv, scan: FileScan)
     let url = ObjectStoreUrl::parse(store_url(table))?;
     let store = runtime.object_store(&url)?;
     let reader = Arc::new(CachedParquetFileReaderFactory::new(store, runtime.cache_manager.get_file_metadata_cache()));
-    let table_schema = TableSchema::new(table.name.file_schema(), table.name.partition_columns());
+    let table_schema = TableSchema::builder(table.name.file_schema()).with_table_partition_cols(table.name.partition_columns()).build();
     let mut source = ParquetSource::new(table_schema)
         .with_table_parquet_options(TableParquetOptions { global: scan.parquet, ..Default::default() })
         .with_parquet_file_reader_factory(reader);
@@ -83,9 +83,7 @@ fn kept<'a>(set: &'a FileSet, predicate: Option<&Arc<dyn PhysicalExpr>>, only: O
         }
     }
     if let Some(predicate) = predicate {
-        if let Ok(pruning) = PruningPredicate::try_new(predicate.clone(), set.name.schema())
-            && !pruning.always_true()
-        {
+        if let Some(pruning) = PruningPredicateBuilder::new().with_file_schema(set.name.schema()).build(predicate.clone()) {
             for (keep, may_match) in keep.iter_mut().zip(pruning.prune(set)?) {
                 *keep &= may_match;
             }
