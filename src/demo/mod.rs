@@ -137,6 +137,7 @@ pub fn generate(options: &Options, out_dir: &Path) -> anyhow::Result<Simulation>
         labels: Vec::new(),
         decoys: Vec::new(),
         launches: BTreeMap::new(),
+        janitor: None,
         pocket: BTreeMap::new(),
         outages: Vec::new(),
         start,
