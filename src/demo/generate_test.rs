@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::*;
 
 fn small() -> Options {
-    Options { days: 12, identities: 90, events: Some(25_000), ..Options::default() }
+    Options { days: 12, identities: 200, events: Some(25_000), ..Options::default() }
 }
 
 fn read(path: &Path) -> String {
