@@ -9,7 +9,7 @@ use super::clock::{self, HOUR, MINUTE, SECOND};
 use super::cloudtrail::{self, Assumption, Failure, KeyChange};
 use super::estate::actor::{Actor, Agent, Credential, Held, Key, Kind, Token, Trust, Wire};
 use super::estate::place::{FUNCTIONS, PlaceKind};
-use super::estate::{ACCOUNTS, Estate, ISSUER, ISSUER_HASH, KUBERNETES, PEOPLE_ROLE, VAULT, ZEEK};
+use super::estate::{ACCOUNTS, CLUSTER, Estate, ISSUER, ISSUER_HASH, PEOPLE_ROLE};
 use super::journal::{Journal, Stream};
 use super::label::{Decoy, Label};
 use super::{k8s_audit, vault_audit, zeek};
@@ -481,13 +481,13 @@ impl World {
             Kind::AwsUser => format!("aws:{account}:user/{name}"),
             Kind::AwsRole => format!("aws:{account}:role/{name}"),
             Kind::AwsHuman => format!("aws:{account}:role/{PEOPLE_ROLE}"),
-            Kind::ServiceAccount => format!("k8s:{KUBERNETES}:sa/{name}"),
-            Kind::KubeHuman => format!("k8s:{KUBERNETES}:user/{name}"),
-            Kind::AppRole => format!("vault:{VAULT}:approle/{name}"),
+            Kind::ServiceAccount => format!("k8s:{CLUSTER}:sa/{name}"),
+            Kind::KubeHuman => format!("k8s:{CLUSTER}:user/{name}"),
+            Kind::AppRole => format!("vault:{CLUSTER}:approle/{name}"),
             Kind::Mtls => format!("x509:{ISSUER_HASH}/{name}"),
             Kind::Mqtt => format!("mqtt:{}:client/{name}", self.estate.broker),
             // These logs name nobody: an address is all that there is.
-            Kind::Modbus | Kind::Ssh => format!("zeek:{ZEEK}:host/{name}"),
+            Kind::Modbus | Kind::Ssh => format!("zeek:{CLUSTER}:host/{name}"),
             Kind::Kerberos => format!("kerberos:WORKS.EXAMPLE:principal/{}", name.to_lowercase()),
         }
     }

@@ -29,14 +29,8 @@ pub const ACCOUNTS: [Account; 3] = [
     Account { id: "123456789012", region: "eu-west-1", environment: "dev" },
 ];
 
-/// The Kubernetes cluster's and the Vault cluster's name: what the collector is to be called, for neither log names it.
-pub const KUBERNETES: &str = "prod-eks";
-/// See [`KUBERNETES`].
-pub const VAULT: &str = "vault-prod";
-/// The Zeek sensor's name.
-pub const ZEEK: &str = "plant-zeek";
-/// The name of the `CloudTrail` collector.
-pub const CLOUDTRAIL: &str = "org-trail";
+/// The name of the Kubernetes cluster, the Vault cluster and the Zeek sensor, none of which their logs name.
+pub const CLUSTER: &str = "works";
 /// The role that people get through single sign-on.
 pub const PEOPLE_ROLE: &str = "AWSReservedSSO_Platform_5d3e1f8a90b2c471";
 /// The first 16 hex digits of SHA-256 of [`ISSUER`]: how identities name it.
