@@ -174,15 +174,11 @@ pub fn assume(out: &mut String, call: &Call<'_>, role: &Assumption<'_>, chance: 
     put!(out, r#","requestParameters":{"roleArn":"arn:aws:iam::"#, account_id, ":role/", role.role, r#"","roleSessionName":""#, role.session, r#"","durationSeconds":"#);
     clock::push_number(out, role.lasts / clock::SECOND);
     put!(out, "}");
-    if call.failure.is_some() {
-        put!(out, r#","responseElements":null"#);
-    } else {
-        put!(out, r#","responseElements":{"credentials":{"accessKeyId":""#, &key, r#"","sessionToken":"IQoJb3JpZ2luX2Vj"#);
-        chance.push_letters(out, BASE62, 120);
-        put!(out, r#"=","expiration":""#);
-        clock::push_expiration(out, expires);
-        put!(out, r#""},"assumedRoleUser":{"assumedRoleId":""#, role.principal, ":", role.session, r#"","arn":"arn:aws:sts::"#, account_id, ":assumed-role/", role.role, "/", role.session, r#""}}"#);
-    }
+    put!(out, r#","responseElements":{"credentials":{"accessKeyId":""#, &key, r#"","sessionToken":"IQoJb3JpZ2luX2Vj"#);
+    chance.push_letters(out, BASE62, 120);
+    put!(out, r#"=","expiration":""#);
+    clock::push_expiration(out, expires);
+    put!(out, r#""},"assumedRoleUser":{"assumedRoleId":""#, role.principal, ":", role.session, r#"","arn":"arn:aws:sts::"#, account_id, ":assumed-role/", role.role, "/", role.session, r#""}}"#);
     let resources = |out: &mut String| put!(out, r#","resources":[{"accountId":""#, account_id, r#"","type":"AWS::IAM::Role","ARN":"arn:aws:iam::"#, account_id, ":role/", role.role, r#""}]"#);
     let event = close(out, call, op, "AwsApiCall", resources, &format!("sts.{region}.amazonaws.com"), chance);
     let mut user_identity = String::with_capacity(600);

@@ -10,8 +10,8 @@
 //! | `zeek/` | TSV: ssl, x509, mqtt_connect, mqtt_publish, mqtt_subscribe, modbus, kerberos, ssh | one folder a day |
 //!
 //! and beside them `labels.json` (the attacks, [`Label`]) and `decoys.json` (what is benign and looks like one, [`Decoy`]).
-//! None of them is for the detector. Two of the formats do not name their cluster: [`Simulation::sources`] says what each
-//! folder's collector is to be called, so that identities come out as the labels have them.
+//! None of them is for the detector. Three of the formats do not name their cluster or sensor: with [`Simulation::cluster`] as the
+//! reader's name for it, identities come out as the labels have them.
 //!
 //! `estate` says who there is, `weather` what happens to them, `attack` who is abused, `world` lets time pass, and
 //! `cloudtrail`, `k8s_audit`, `vault_audit` and `zeek` know the formats. [`score`] compares findings with labels.
@@ -72,17 +72,6 @@ impl Default for Options {
     }
 }
 
-/// A folder to be read as one source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
-    /// What the collector is to be called: the cluster's name, where the format has none.
-    pub name: &'static str,
-    /// The format's name.
-    pub format: &'static str,
-    /// The folder.
-    pub folder: PathBuf,
-}
-
 /// What was simulated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Simulation {
@@ -90,8 +79,10 @@ pub struct Simulation {
     pub start: Micros,
     /// When it ends.
     pub end: Micros,
-    /// The folders to read.
-    pub sources: Vec<Source>,
+    /// The name of the cluster or sensor, for formats whose records have none.
+    pub cluster: &'static str,
+    /// The folders to read, one a format; labels and decoys are beside them.
+    pub folders: Vec<PathBuf>,
     /// The files, sorted by path.
     pub files: Vec<Written>,
     /// Records by format; a Vault request and its response are one.
@@ -137,6 +128,7 @@ pub fn generate(options: &Options, out_dir: &Path) -> anyhow::Result<Simulation>
         labels: Vec::new(),
         decoys: Vec::new(),
         launches: BTreeMap::new(),
+        janitor: None,
         pocket: BTreeMap::new(),
         outages: Vec::new(),
         start,
@@ -169,10 +161,9 @@ fn finish(world: World, abused: usize, out_dir: &Path) -> anyhow::Result<Simulat
     for file in &files {
         *records.entry(file.format).or_insert(0) += file.records;
     }
-    let names = [(estate::CLOUDTRAIL, "cloudtrail"), (estate::KUBERNETES, "k8s_audit"), (estate::VAULT, "vault_audit"), (estate::ZEEK, "zeek")];
-    let sources = names.into_iter().map(|(name, format)| Source { name, format, folder: out_dir.join(format) }).collect();
+    let folders = records.keys().map(|format| out_dir.join(format)).collect();
     let identities = actors.len();
-    Ok(Simulation { start: Micros(start), end: Micros(end), sources, files, records, bytes, labels, decoys, identities, identities_benign: identities.saturating_sub(abused), labels_file })
+    Ok(Simulation { start: Micros(start), end: Micros(end), cluster: estate::CLUSTER, folders, files, records, bytes, labels, decoys, identities, identities_benign: identities.saturating_sub(abused), labels_file })
 }
 
 fn write_json(path: &Path, value: &impl serde::Serialize) -> anyhow::Result<()> {

@@ -10,6 +10,7 @@ use super::clock::{self, DAY, HOUR, MINUTE};
 use super::cloudtrail::KeyChange;
 use super::estate::actor::{Credential, Habit, Home, Kind};
 use super::estate::place::{Place, PlaceKind};
+use super::estate::rhythm::Rhythm;
 use super::estate::{ACCOUNTS, Estate};
 use super::label::Decoy;
 use super::world::{Outage, Script, World};
@@ -27,6 +28,9 @@ pub fn plan(world: &mut World, script: &mut Script, taken: &BTreeSet<usize>) {
     rollout(world, script, &mut chance);
     maintenance(world, script, &mut chance);
     month_end(world, script);
+    reruns(world, script, taken, &mut chance);
+    rare(world, script, taken, &mut chance);
+    janitor(world, script, taken, &mut chance);
 }
 
 fn decoy(world: &mut World, what: &str, actors: &[usize], start: i64, end: i64, description: &str) {
@@ -228,6 +232,53 @@ fn month_end(world: &mut World, script: &mut Script) {
         let load = if next.day == 1 || tomorrow.day == 1 { 3.0 } else { 1.0 };
         let busy = busy.clone();
         script.then(day, move |world, _| busy.iter().for_each(|i| world.actors[*i].load = load));
+        day += DAY;
+    }
+}
+
+/// Somebody on call starts an office-hours job again at night: its usual work at an unusual hour.
+fn reruns(world: &mut World, script: &mut Script, taken: &BTreeSet<usize>, chance: &mut Chance) {
+    let office: Vec<_> = (0..world.actors.len()).filter(|i| !taken.contains(i) && !world.actors[*i].is_human() && matches!(world.actors[*i].rhythm, Rhythm::Traffic { office, .. } if office >= 1.0)).collect();
+    let nights = (world.end - world.start) / (4 * DAY) * (1 + world.actors.len() as i64 / 600);
+    for _ in 0..if office.is_empty() { 0 } else { nights } {
+        let i = *chance.pick(&office);
+        let at = clock::midnight(chance.range(world.start + DAY / 2, world.end)) + chance.range(HOUR, 4 * HOUR);
+        script.then(at, move |world, time| world.work(i, time));
+        decoy(world, "rerun", &[i], at, at + HOUR, "Somebody on call starts an office-hours job again at night.");
+    }
+}
+
+/// Jobs that run at the beginning of the period and again weeks later: dormant, and nothing is wrong.
+fn rare(world: &mut World, script: &mut Script, taken: &BTreeSet<usize>, chance: &mut Chance) {
+    let span = world.end - world.start;
+    for i in 0..world.actors.len() {
+        if taken.contains(&i) || !matches!(world.actors[i].rhythm, Rhythm::Daily { .. } | Rhythm::Weekly { .. }) || !chance.happens(0.06) {
+            continue;
+        }
+        world.actors[i].rhythm = Rhythm::Idle;
+        let (first, again) = (world.start + chance.range(HOUR, span / 10), world.start + span / 10 * 8 + chance.range(0, span / 10));
+        script.then(first, move |world, time| world.work(i, time));
+        script.then(again, move |world, time| world.work(i, time));
+        decoy(world, "rare_job", &[i], again, again + HOUR, "A job that runs every few weeks.");
+    }
+}
+
+/// One Vault role tidies up: every morning it withdraws what the night's batch jobs left behind.
+fn janitor(world: &mut World, script: &mut Script, taken: &BTreeSet<usize>, chance: &mut Chance) {
+    let resident = |i: &usize| world.actors[*i].kind == Kind::AppRole && !taken.contains(i) && !world.launches.contains_key(i);
+    world.janitor = (0..world.actors.len()).find(resident);
+    let idle: Vec<_> = (0..world.actors.len()).filter(|i| !taken.contains(i) && matches!(world.actors[*i].credential, Credential::Token { each_run: true, .. })).collect();
+    let mut day = clock::midnight(world.start);
+    while day < world.end && !idle.is_empty() {
+        for n in 0..2 {
+            let i = *chance.pick(&idle);
+            script.then(day + 9 * HOUR + n * 7 * MINUTE + chance.range(0, 5 * MINUTE), move |world, time| {
+                let Credential::Token { token, .. } = &mut world.actors[i].credential else { return };
+                if let Some(token) = token.take() {
+                    world.revoke_token(i, &token, time);
+                }
+            });
+        }
         day += DAY;
     }
 }

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BinaryHeap};
 use super::chance::Chance;
 use super::clock::{self, HOUR, MINUTE, SECOND};
 use super::cloudtrail::{self, Assumption, Failure, KeyChange};
-use super::estate::actor::{Actor, Agent, Credential, Held, Key, Kind, Token, Trust};
+use super::estate::actor::{Actor, Agent, Credential, Held, Key, Kind, Token, Trust, Wire};
 use super::estate::place::{FUNCTIONS, PlaceKind};
-use super::estate::{ACCOUNTS, Estate, ISSUER, KUBERNETES, PEOPLE_ROLE, VAULT};
+use super::estate::{ACCOUNTS, CLUSTER, Estate, ISSUER, ISSUER_HASH, PEOPLE_ROLE};
 use super::journal::{Journal, Stream};
 use super::label::{Decoy, Label};
 use super::{k8s_audit, vault_audit, zeek};
@@ -95,6 +95,8 @@ pub struct World {
     pub decoys: Vec<Decoy>,
     /// Actors that go live during the period, and when.
     pub launches: BTreeMap<usize, i64>,
+    /// The `AppRole` whose work is to withdraw tokens.
+    pub janitor: Option<usize>,
     /// What attackers hold, by label.
     pub pocket: BTreeMap<usize, Held>,
     /// Outages.
@@ -159,7 +161,7 @@ impl World {
     }
 
     /// One run of an actor: its habits, one after the other.
-    fn work(&mut self, i: usize, time: i64) {
+    pub fn work(&mut self, i: usize, time: i64) {
         let actor = &mut self.actors[i];
         if time >= actor.until {
             return;
@@ -260,20 +262,30 @@ impl World {
                     _ => None,
                 };
                 if let Some(certificate) = certificate {
-                    let tls = zeek::Tls { server: &place.name, subject: &actor.name, issuer: ISSUER, certificate, weak: guise.weak, established: guise.failure.is_none() };
+                    let logged = actor.wire.id != certificate.fingerprint || time - actor.connected > clock::DAY;
+                    if logged {
+                        actor.wire.id.clone_from(&certificate.fingerprint);
+                        actor.connected = time;
+                    }
+                    let tls = zeek::Tls { server: &place.name, subject: &actor.name, issuer: ISSUER, certificate, weak: guise.weak, established: guise.failure.is_none(), logged };
                     id = zeek::tls(journal, &connection("8443"), &tls, &mut actor.chance);
                     credential = Some(certificate.fingerprint.clone());
                 }
             }
             Kind::Mqtt => {
                 let connection = zeek::Connection { to: estate.broker, ..connection("1883") };
-                if guise.failure.is_some() || time - actor.connected > 20 * HOUR {
-                    actor.connected = time;
+                if guise.failure.is_some() || time - actor.connected > 30 * HOUR || actor.wire.address != address {
                     let before = zeek::Connection { time: time - SECOND, ..connection };
                     id = zeek::mqtt_connect(journal, &before, &actor.name, guise.failure.is_none(), &mut actor.chance);
+                    if guise.failure.is_none() {
+                        actor.connected = time;
+                        actor.wire = Wire { id: id.clone(), address: address.to_owned() };
+                        zeek::mqtt_subscribe(journal, &zeek::Connection { time: time - SECOND / 2, ..connection }, &id, &place.name);
+                    }
                 }
                 if guise.failure.is_none() {
-                    id = if act == 1 { zeek::mqtt_subscribe(journal, &connection, &place.name, &mut actor.chance) } else { zeek::mqtt_publish(journal, &connection, &place.name, &mut actor.chance) };
+                    id.clone_from(&actor.wire.id);
+                    zeek::mqtt_publish(journal, &connection, &id, &place.name, &mut actor.chance);
                 }
             }
             Kind::Modbus => {
@@ -374,18 +386,18 @@ impl World {
                 (caller, address, agent, "AssumeRole", format!("{}-{epoch}", role.trim_end_matches("-role")), HOUR)
             }
         };
-        self.issue(i, time, &caller, address, &agent, (operation, &session, lasts), None)
+        self.issue(i, time, account, &caller, address, &agent, (operation, &session, lasts))
     }
 
-    /// A caller, whoever it is, gets a session of role `i`.
-    #[expect(clippy::too_many_arguments, reason = "who, when, from where, with what, for what, and how it ends")]
-    pub fn issue(&mut self, i: usize, time: i64, caller: &str, address: &str, agent: &str, session: (&'static str, &str, i64), failure: Option<Failure>) -> (Touched, Key) {
+    /// A caller, whoever it is, gets a session of role `i`; the record is in the trail of the caller's account.
+    #[expect(clippy::too_many_arguments, reason = "who, when, from where, with what and for what")]
+    pub fn issue(&mut self, i: usize, time: i64, account: u8, caller: &str, address: &str, agent: &str, session: (&'static str, &str, i64)) -> (Touched, Key) {
         let role = self.role_name(i);
         let actor = &mut self.actors[i];
         let (operation, session, lasts) = session;
-        let call = cloudtrail::Call { time, account: actor.account, user_identity: caller, address, agent, failure };
+        let call = cloudtrail::Call { time, account, user_identity: caller, address, agent, failure: None };
         let mut result = None;
-        self.journal.record(time, Stream::CloudTrail(actor.account), |out| {
+        self.journal.record(time, Stream::CloudTrail(account), |out| {
             let assumption = Assumption { operation, account: actor.account, role: &role, principal: &actor.principal, session, lasts };
             result = Some(cloudtrail::assume(out, &call, &assumption, &mut actor.chance));
         });
@@ -447,9 +459,9 @@ impl World {
         Touched { time, id, credential: None }
     }
 
-    /// An operator withdraws an `AppRole` token.
+    /// The janitor withdraws an `AppRole` token.
     pub fn revoke_token(&mut self, i: usize, victim: &Token, time: i64) -> Option<Touched> {
-        let operator = (0..self.actors.len()).find(|o| *o != i && self.actors[*o].kind == Kind::AppRole)?;
+        let operator = self.janitor.filter(|o| *o != i)?;
         let address = self.actors[operator].address();
         self.freshen(operator, time, &address);
         let Some(Held::Token(token)) = self.actors[operator].hold() else { return None };
@@ -469,14 +481,14 @@ impl World {
             Kind::AwsUser => format!("aws:{account}:user/{name}"),
             Kind::AwsRole => format!("aws:{account}:role/{name}"),
             Kind::AwsHuman => format!("aws:{account}:role/{PEOPLE_ROLE}"),
-            Kind::ServiceAccount => format!("k8s:{KUBERNETES}:sa/{name}"),
-            Kind::KubeHuman => format!("k8s:{KUBERNETES}:user/{name}"),
-            Kind::AppRole => format!("vault:{VAULT}:approle/{name}"),
-            Kind::Mtls => format!("x509:{ISSUER}/{name}"),
+            Kind::ServiceAccount => format!("k8s:{CLUSTER}:sa/{name}"),
+            Kind::KubeHuman => format!("k8s:{CLUSTER}:user/{name}"),
+            Kind::AppRole => format!("vault:{CLUSTER}:approle/{name}"),
+            Kind::Mtls => format!("x509:{ISSUER_HASH}/{name}"),
             Kind::Mqtt => format!("mqtt:{}:client/{name}", self.estate.broker),
-            Kind::Modbus => format!("modbus:{name}"),
-            Kind::Kerberos => format!("kerberos:WORKS.EXAMPLE/{name}"),
-            Kind::Ssh => format!("ssh:{name}"),
+            // These logs name nobody: an address is all that there is.
+            Kind::Modbus | Kind::Ssh => format!("zeek:{CLUSTER}:host/{name}"),
+            Kind::Kerberos => format!("kerberos:WORKS.EXAMPLE:principal/{}", name.to_lowercase()),
         }
     }
 }
@@ -489,7 +501,8 @@ fn note(label: &mut Label, touched: Vec<Touched>) {
         }
         label.end.0 = label.end.0.max(time);
         label.credential = label.credential.take().or(credential);
-        if !id.is_empty() {
+        // Messages of one connection share its uid.
+        if !id.is_empty() && label.provider_event_ids.last() != Some(&id) {
             label.provider_event_ids.push(id);
         }
     }

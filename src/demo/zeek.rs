@@ -109,14 +109,20 @@ pub struct Connection<'a> {
     pub port: &'a str,
 }
 
-/// Appends the connection's columns and a tab; gives the uid.
+/// Appends the columns of a new connection and a tab; gives the uid.
 fn open(out: &mut String, connection: &Connection<'_>, chance: &mut Chance) -> String {
     let uid = chance.letters("C", BASE62, 17);
-    clock::push_epoch(out, connection.time);
-    put!(out, "\t", &uid, "\t", connection.from, "\t");
-    clock::push_number(out, chance.range(32_768, 60_999));
-    put!(out, "\t", connection.to, "\t", connection.port, "\t");
+    within(out, connection, &uid);
     uid
+}
+
+/// Appends the columns of a connection that has a uid already; its client's port follows from the uid.
+fn within(out: &mut String, connection: &Connection<'_>, uid: &str) {
+    clock::push_epoch(out, connection.time);
+    put!(out, "\t", uid, "\t", connection.from, "\t");
+    let port = uid.bytes().fold(0_i64, |sum, byte| (sum * 31 + i64::from(byte)) % 28_000);
+    clock::push_number(out, 32_768 + port);
+    put!(out, "\t", connection.to, "\t", connection.port, "\t");
 }
 
 /// A TLS connection with a client certificate.
@@ -133,6 +139,8 @@ pub struct Tls<'a> {
     pub weak: bool,
     /// Whether the handshake went through.
     pub established: bool,
+    /// Whether x509.log gets a line: Zeek writes a certificate that it knows once a day.
+    pub logged: bool,
 }
 
 /// A TLS connection: ssl.log, and x509.log for the client's certificate; gives the uid.
@@ -149,6 +157,9 @@ pub fn tls(journal: &mut Journal, connection: &Connection<'_>, tls: &Tls<'_>, ch
         Chance::new(seed).push_hex(out, 64);
         put!(out, "\t", &tls.certificate.fingerprint, "\tCN=", tls.server, ",O=Example Works,C=DE\t", super::estate::ISSUER, "\t", tls.subject, "\t", tls.issuer, "\tT");
     });
+    if !tls.logged {
+        return uid;
+    }
     journal.record(connection.time + 900, Stream::Zeek(Log::X509), |out| {
         let Certificate { fingerprint, serial, not_before, not_after } = tls.certificate;
         clock::push_epoch(out, connection.time + 900);
@@ -171,26 +182,22 @@ pub fn mqtt_connect(journal: &mut Journal, connection: &Connection<'_>, client: 
     uid
 }
 
-/// An MQTT client subscribes; gives the uid.
-pub fn mqtt_subscribe(journal: &mut Journal, connection: &Connection<'_>, topic: &str, chance: &mut Chance) -> String {
-    let mut uid = String::new();
+/// An MQTT client subscribes on a connection that it has.
+pub fn mqtt_subscribe(journal: &mut Journal, connection: &Connection<'_>, uid: &str, topic: &str) {
     journal.record(connection.time, Stream::Zeek(Log::MqttSubscribe), |out| {
-        uid = open(out, connection, chance);
+        within(out, connection, uid);
         put!(out, "MQTT::SUBSCRIBE\t", topic, "\t1\t1\tT");
     });
-    uid
 }
 
-/// An MQTT client publishes; gives the uid.
-pub fn mqtt_publish(journal: &mut Journal, connection: &Connection<'_>, topic: &str, chance: &mut Chance) -> String {
-    let mut uid = String::new();
+/// An MQTT client publishes on a connection that it has.
+pub fn mqtt_publish(journal: &mut Journal, connection: &Connection<'_>, uid: &str, topic: &str, chance: &mut Chance) {
     journal.record(connection.time, Stream::Zeek(Log::MqttPublish), |out| {
-        uid = open(out, connection, chance);
+        within(out, connection, uid);
         put!(out, "T\tF\tat least once\tok\t", topic, "\t{\"v\":");
         clock::push_number(out, chance.range(100, 999));
         put!(out, "}\t9");
     });
-    uid
 }
 
 /// A Modbus request and its response; gives the uid.

@@ -30,10 +30,10 @@ pub(super) fn plan(planner: &mut Planner<'_>) {
         let here = address.clone();
         planner.script.at(at, Some(label), move |world, time| {
             world.freshen(first, time, &here);
-            world.actors[first].hold().map(|held| hop(world, label, second, &held, time, &here)).into_iter().collect()
+            world.actors[first].hold().map(|held| hop(world, label, (first, second), &held, time, &here)).into_iter().collect()
         });
         let here = address.clone();
-        planner.script.at(at + 3 * MINUTE, Some(label), move |world, time| world.pocket.get(&label).cloned().map(|held| hop(world, label, third, &held, time, &here)).into_iter().collect());
+        planner.script.at(at + 3 * MINUTE, Some(label), move |world, time| world.pocket.get(&label).cloned().map(|held| hop(world, label, (second, third), &held, time, &here)).into_iter().collect());
         planner.burst(label, at + 4 * MINUTE, 16, 20 * SECOND, move |world, n, time| {
             let held = world.pocket.get(&label).cloned();
             world.touch(third, bucket, if n == 0 { 2 } else { 0 }, time, Guise { address: Some(&address), held: held.as_ref(), ..Guise::default() })
@@ -42,11 +42,12 @@ pub(super) fn plan(planner: &mut Planner<'_>) {
 }
 
 /// The holder of a session assumes another role, and puts its session into the pocket.
-fn hop(world: &mut World, label: usize, role: usize, held: &Held, time: i64, address: &str) -> Touched {
+fn hop(world: &mut World, label: usize, (from, role): (usize, usize), held: &Held, time: i64, address: &str) -> Touched {
     let caller = if let Held::Key(key) = held { key.user_identity.clone() } else { String::new() };
-    let agent = world.actors[role].agent.text().to_owned();
+    let account = world.actors[from].account;
+    let agent = world.actors[from].agent.text().to_owned();
     let session = format!("aws-go-sdk-{}", time * 1000);
-    let (touched, key) = world.issue(role, time, &caller, address, &agent, ("AssumeRole", &session, HOUR), None);
+    let (touched, key) = world.issue(role, time, account, &caller, address, &agent, ("AssumeRole", &session, HOUR));
     world.pocket.insert(label, Held::Key(key));
     Touched { credential: Some(held.id().to_owned()), ..touched }
 }

@@ -72,7 +72,9 @@ fn mqtt(planner: &mut Planner<'_>, clone: bool) {
         (actor, MQTT)
     };
     let label = planner.label(&kit, actor, at);
-    planner.world.labels[label].also.push(address.clone());
+    if clone {
+        planner.world.labels[label].also.push(address.clone());
+    }
     planner.burst(label, at, 14, MINUTE / 2, move |world, n, time| {
         if n == 0 {
             world.actors[actor].connected = i64::MIN / 2;

@@ -211,8 +211,19 @@ pub struct Actor {
     pub until: i64,
     /// When it last connected or asked for a ticket-granting ticket.
     pub connected: i64,
+    /// What it last showed on the wire.
+    pub wire: Wire,
     /// Its own draws.
     pub chance: Chance,
+}
+
+/// What the network sees of an actor over time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wire {
+    /// The open connection's uid, or the fingerprint of the certificate that was last logged.
+    pub id: String,
+    /// The address that the connection is from.
+    pub address: String,
 }
 
 /// A client, and the number in its version that goes up with each deployment.

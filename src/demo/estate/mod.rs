@@ -29,16 +29,12 @@ pub const ACCOUNTS: [Account; 3] = [
     Account { id: "123456789012", region: "eu-west-1", environment: "dev" },
 ];
 
-/// The Kubernetes cluster's and the Vault cluster's name: what the collector is to be called, for neither log names it.
-pub const KUBERNETES: &str = "prod-eks";
-/// See [`KUBERNETES`].
-pub const VAULT: &str = "vault-prod";
-/// The Zeek sensor's name.
-pub const ZEEK: &str = "plant-zeek";
-/// The name of the `CloudTrail` collector.
-pub const CLOUDTRAIL: &str = "org-trail";
+/// The name of the Kubernetes cluster, the Vault cluster and the Zeek sensor, none of which their logs name.
+pub const CLUSTER: &str = "works";
 /// The role that people get through single sign-on.
 pub const PEOPLE_ROLE: &str = "AWSReservedSSO_Platform_5d3e1f8a90b2c471";
+/// The first 16 hex digits of SHA-256 of [`ISSUER`]: how identities name it.
+pub const ISSUER_HASH: &str = "2b19abdb10359e9a";
 /// Who issues the certificates of the plant's services.
 pub const ISSUER: &str = "CN=Example Works Issuing CA 2,O=Example Works,C=DE";
 
@@ -59,6 +55,8 @@ pub struct Estate {
     pub teams: Vec<String>,
     /// Everything that can be touched.
     pub places: Vec<Place>,
+    /// Which places each team was furnished with.
+    ranges: Vec<std::ops::Range<usize>>,
     /// Kubernetes nodes: name and address.
     pub nodes: Vec<(String, String)>,
     /// Broker's address.
@@ -73,9 +71,10 @@ impl Estate {
         &self.places[index]
     }
 
-    /// The places of a kind that belong to a team.
+    /// The places of a kind that a team was furnished with.
     pub fn of(&self, team: usize, kind: PlaceKind) -> Vec<usize> {
-        self.places.iter().enumerate().filter(|(_, p)| p.team == team && p.kind == kind).map(|(i, _)| i).collect()
+        let range = self.ranges.get(team).cloned().unwrap_or_default();
+        range.filter(|i| self.places[*i].kind == kind).collect()
     }
 
     /// The places of a kind.
@@ -140,7 +139,7 @@ fn arn(kind: PlaceKind, account: u8, name: &str, chance: &mut Chance) -> String 
 const SHARES: [(Kind, usize, usize); 11] = [
     (Kind::AwsRole, 25, 8),
     (Kind::AwsUser, 12, 7),
-    (Kind::AwsHuman, 3, 2),
+    (Kind::AwsHuman, 3, 5),
     (Kind::ServiceAccount, 20, 6),
     (Kind::KubeHuman, 1, 1),
     (Kind::AppRole, 13, 5),
@@ -164,12 +163,14 @@ fn counts(identities: usize) -> Vec<(Kind, usize)> {
 /// Builds the estate and its actors; `start` is when the period begins.
 pub fn build(identities: usize, start: i64, chance: &mut Chance) -> (Estate, Vec<Actor>) {
     let teams = (identities / 30).clamp(5, 400);
-    let mut estate = Estate { teams: (0..teams).map(team_name).collect(), places: Vec::new(), nodes: Vec::new(), broker: "10.60.0.20", kdc: "10.10.0.5" };
+    let mut estate = Estate { teams: (0..teams).map(team_name).collect(), places: Vec::new(), ranges: Vec::with_capacity(teams), nodes: Vec::new(), broker: "10.60.0.20", kdc: "10.10.0.5" };
     for account in 0..u8::try_from(ACCOUNTS.len()).unwrap_or(0) {
         estate.add(Place { kind: PlaceKind::Account, team: usize::MAX, account, name: ACCOUNTS[usize::from(account)].id.to_owned(), at: String::new(), twin: None });
     }
     for team in 0..teams {
+        let first = estate.places.len();
         furnish(&mut estate, team, chance);
+        estate.ranges.push(first..estate.places.len());
     }
     for node in 0..(identities / 12).clamp(4, 400) {
         let (b, c) = (node / 200 + 20, node % 200 + 3);
@@ -265,7 +266,7 @@ fn recruit(estate: &Estate, others: &[Actor], kind: Kind, i: usize, start: i64, 
     let mut chance = chance.fork();
     let rhythm = rhythm_of(kind, i, &mut chance);
     let habits = habits_of(estate, kind, i, team, &mut chance);
-    let account = if matches!(kind, Kind::AwsHuman) { u8::try_from(i % 2).unwrap_or(0) } else if i == 0 { 0 } else { Estate::account_of(team) };
+    let account = Estate::account_of(team);
     let principal = match kind {
         // People share the role of their permission set.
         Kind::AwsHuman => Chance::new(u64::from(account) + 77).letters("AROA", BASE32, 17),
@@ -296,6 +297,7 @@ fn recruit(estate: &Estate, others: &[Actor], kind: Kind, i: usize, start: i64, 
         away_until: 0,
         until: i64::MAX,
         connected: i64::MIN / 2,
+        wire: actor::Wire::default(),
         chance,
     };
     if let Kind::Modbus | Kind::Ssh = kind {
@@ -444,7 +446,8 @@ fn credential_of(actor: &mut Actor, others: &[Actor], estate: &Estate, i: usize,
         Kind::AwsUser => Credential::Keys(vec![actor.new_key(ACCOUNTS[usize::from(actor.account)].id)]),
         Kind::AwsHuman => Credential::Session { trust: Trust::SingleSignOn, key: None },
         Kind::AwsRole => {
-            let users: Vec<_> = others.iter().enumerate().filter(|(_, o)| o.kind == Kind::AwsRole && o.account == actor.account && matches!(o.credential, Credential::Session { trust: Trust::Ec2, .. })).map(|(i, _)| i).collect();
+            // The nearest two hundred are choice enough, and keep large estates quick to build.
+            let users: Vec<_> = others.iter().enumerate().rev().take(200).filter(|(_, o)| o.kind == Kind::AwsRole && o.account == actor.account && matches!(o.credential, Credential::Session { trust: Trust::Ec2, .. })).map(|(i, _)| i).collect();
             let trust = match i % 8 {
                 0 | 3 | 6 => Trust::Ec2,
                 1 | 4 => Trust::Lambda,
