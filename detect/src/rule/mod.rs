@@ -255,6 +255,13 @@ impl Evaluator {
         &self.rules
     }
 
+    /// Numbers of the detections that match, reported or not, for tests.
+    #[must_use]
+    pub fn detections(&mut self, o: &Observation<'_>, groups: &mut Groups) -> Vec<usize> {
+        self.evaluate(o, groups, &mut Vec::new());
+        self.matched.clone()
+    }
+
     /// Appends to `hits` the rules that match, in the order of their ids within detections and then correlations.
     pub fn evaluate(&mut self, o: &Observation<'_>, groups: &mut Groups, hits: &mut Vec<Hit>) {
         self.rules.prefilter.look(o, &mut self.memory);
