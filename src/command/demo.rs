@@ -35,13 +35,10 @@ pub fn run(config: &Config, telemetry: &Telemetry, output: &Writer, arguments: &
     std::fs::write(&stamp, asked).with_context(|| stamp.display().to_string())?;
     output.note(&format!("{} records, {} MiB, in {} files under {}", simulation.records_total(), simulation.bytes >> 20, simulation.files.len(), raw.display()));
 
-    let requests: Vec<Request> = simulation
-        .sources
-        .iter()
-        .map(|source| Request { paths: vec![source.folder.to_string_lossy().into_owned()], format: source.format.to_owned(), source: Some(source.name.to_owned()), cluster: Some(source.name.to_owned()) })
-        .collect();
+    let paths = simulation.folders.iter().map(|folder| folder.to_string_lossy().into_owned()).collect();
+    let request = Request { paths, format: "auto".to_owned(), source: None, cluster: Some(simulation.cluster.to_owned()) };
     let stop = super::run::stop_signal()?;
-    let (counts, outcome) = ingest::through(config, telemetry, &requests, &stop)?;
+    let (counts, outcome) = ingest::through(config, telemetry, &request, &stop)?;
 
     let findings = findings(config)?;
     let score = demo::score::score(&simulation.labels, &simulation.decoys, &findings, simulation.start, simulation.end);

@@ -45,7 +45,7 @@ pub struct Count {
 pub fn run(config: &Config, telemetry: &Telemetry, output: &Writer, arguments: &Ingest) -> anyhow::Result<Code> {
     let request = Request { paths: arguments.paths.clone(), format: arguments.format.clone(), source: arguments.source.clone(), cluster: arguments.cluster.clone() };
     let stop = super::run::stop_signal()?;
-    let (counts, outcome) = through(config, telemetry, &[request], &stop)?;
+    let (counts, outcome) = through(config, telemetry, &request, &stop)?;
     let rows: Vec<Count> = counts.into_values().collect();
     output.records(&rows)?;
     let sum = |of: fn(&Count) -> u64| rows.iter().map(of).sum::<u64>();
@@ -68,10 +68,10 @@ pub fn run(config: &Config, telemetry: &Telemetry, output: &Writer, arguments: &
 }
 
 /// Starts the roles, reads everything through them, and ends them.
-pub fn through(config: &Config, telemetry: &Telemetry, requests: &[Request], stop: &Arc<AtomicBool>) -> anyhow::Result<(BTreeMap<String, Count>, crate::pipeline::Outcome)> {
+pub fn through(config: &Config, telemetry: &Telemetry, request: &Request, stop: &Arc<AtomicBool>) -> anyhow::Result<(BTreeMap<String, Count>, crate::pipeline::Outcome)> {
     let home = Home::open(config)?;
     // What cannot be read at all is said before anything is opened.
-    let reader = open(config, &home, requests)?;
+    let reader = open(config, &home, request)?;
     let pipeline = Pipeline::start(config, telemetry)?;
     let bar = (!config.quiet).then(Bar::new);
     let read = read(telemetry, &pipeline, reader, stop, bar.as_ref());
@@ -121,15 +121,14 @@ pub fn read(telemetry: &Telemetry, pipeline: &Pipeline, mut reader: Reader, stop
     Ok(counts)
 }
 
-/// Opens what is to be read, merged by time over all requests.
-pub fn open(config: &Config, home: &Home, requests: &[Request]) -> anyhow::Result<Reader> {
-    let sources = requests.iter().map(|request| Ok((request.paths.clone(), options(config, home, request)?))).collect::<anyhow::Result<Vec<_>>>()?;
-    Reader::open(sources).map_err(|error| Usage(error.to_string()).into())
+/// Opens what is to be read.
+pub fn open(config: &Config, home: &Home, request: &Request) -> anyhow::Result<Reader> {
+    Reader::open(&request.paths, options(config, home, request)?).map_err(|error| Usage(error.to_string()).into())
 }
 
 fn options(config: &Config, home: &Home, request: &Request) -> anyhow::Result<Options> {
     let format = match request.format.as_str() {
-        "auto" => Choice::Auto(auto::all().to_vec()),
+        "auto" => Choice::Auto,
         name => Choice::Named(auto::by_name(name).map_err(|error| Usage(error.to_string()))?),
     };
     let mut options = Options::new(request.source.clone().unwrap_or_default(), format, Redactor::new(&home.fingerprint_key()?), clock::now);

@@ -96,7 +96,7 @@ impl Watched {
             return Ok(());
         }
         let request = ingest::Request { paths: changed, format: self.source.format.clone(), source: Some(self.source.name.clone()).filter(|name| !name.is_empty()), cluster: Some(self.source.cluster.clone()).filter(|name| !name.is_empty()) };
-        let counts = ingest::read(telemetry, pipeline, ingest::open(config, home, &[request])?, stop, None)?;
+        let counts = ingest::read(telemetry, pipeline, ingest::open(config, home, &request)?, stop, None)?;
         for (format, count) in counts {
             tracing::info!(source = self.source.name, format, read = count.read, stored = count.stored, duplicate = count.duplicate, dead_lettered = count.dead_lettered, "source read");
         }
