@@ -1,5 +1,7 @@
 //! Reads the real Vault audit and Zeek logs of the shared data folder, where it exists, and says what came of each file.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -368,5 +370,22 @@ fn speed() {
             .collect();
         rates.sort_by(f64::total_cmp);
         println!("{name:<28} {:>7.0} MiB/s {:>9.0} records/s", rates[1], rates[1] * f64::from(1 << 20) / (bytes.len() as f64 / lines.len() as f64));
+    }
+}
+
+/// What `auto` makes of each file: its own format, or, for Vault's server log, a refusal.
+#[test]
+fn every_log_is_told_from_the_others() {
+    use keytrail_ingest::format::auto;
+    for (folder, name) in [("vault_audit", "vault_audit"), ("zeek", "zeek")] {
+        let Some(folder) = data(folder) else { return };
+        for (path, bytes) in logs(&folder) {
+            let found = auto::detect(&bytes[..bytes.len().min(64 << 10)]).map(Format::name).map_err(|reject| reject.to_string());
+            assert_eq!(found.as_deref(), Ok(name), "{path}");
+        }
+    }
+    let Some(folder) = data("vault_log") else { return };
+    for (path, bytes) in logs(&folder) {
+        assert!(auto::detect(&bytes).is_err_and(|reject| reject.message.contains("audit device")), "{path}");
     }
 }
