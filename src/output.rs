@@ -42,7 +42,7 @@ impl Writer {
     /// # Errors
     /// When standard output cannot be written (a closed pipe is none: the reader has seen enough).
     pub fn answer(self, schema: &arrow::datatypes::SchemaRef, batches: &[RecordBatch]) -> anyhow::Result<()> {
-        let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+        let mut out = std::io::BufWriter::new(std::io::stdout());
         match self.write(&mut out, schema, batches).and_then(|()| out.flush().map_err(Into::into)) {
             Err(error) if is_closed_pipe(&error) => Ok(()),
             other => other.context("writing the answer"),

@@ -27,9 +27,12 @@ pub fn run(config: &Config, output: &Writer, arguments: &Arguments) -> anyhow::R
         },
         RuleAction::Test { paths } => {
             let outcomes = load(config, paths)?.test();
-            let failed = outcomes.iter().filter(|outcome| !outcome.passed).count();
+            let failed = outcomes.iter().filter(|outcome| outcome.failure.is_some()).count();
             for outcome in &outcomes {
-                println!("{} {} · {}{}", if outcome.passed { "ok    " } else { "FAILED" }, outcome.rule, outcome.name, if outcome.passed { String::new() } else { format!(": {}", outcome.message) });
+                match &outcome.failure {
+                    None => println!("ok     {} · {}", outcome.file, outcome.test),
+                    Some(failure) => println!("FAILED {} · {}: {failure}", outcome.file, outcome.test),
+                }
             }
             println!("{} passed, {failed} failed", outcomes.len() - failed);
             Ok(if failed == 0 { Code::Done } else { Code::DoesNotHold })
@@ -62,7 +65,7 @@ fn load(config: &Config, paths: &[PathBuf]) -> anyhow::Result<Rules> {
         return Err(Usage(format!("no rule files (*.yml) under {}", paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", "))).into());
     }
     sources.sort();
-    Ok(Rules::from_sources(sources)?)
+    Ok(Rules::from_sources(sources.into_iter())?)
 }
 
 fn collect(path: &Path, sources: &mut Vec<(String, String)>) -> anyhow::Result<()> {

@@ -27,8 +27,8 @@ pub use reader::{Batch, Reader};
 /// The files that `paths` name: files, folders with all that is in them, and patterns; standard input and pipes are left out.
 ///
 /// # Errors
-/// [`Error`](crate::Error) when a path names nothing or cannot be read.
-pub fn files(paths: &[String]) -> Result<Vec<std::path::PathBuf>, crate::Error> {
+/// [`Error`](crate::error::Error) when a path names nothing or cannot be read.
+pub fn files(paths: &[String]) -> Result<Vec<std::path::PathBuf>, crate::error::Error> {
     let inputs = input::list(paths)?;
     Ok(inputs.into_iter().filter_map(|input| if let input::Origin::File(path) = input.origin { Some(path) } else { None }).collect())
 }
