@@ -1,0 +1,7 @@
+//! What the formats make of records: one module a format, over `fixtures/`, one snapshot a file.
+
+mod cloudtrail;
+mod event;
+mod hostile;
+mod k8s_audit;
+mod keytrail;
