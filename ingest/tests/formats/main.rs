@@ -1,4 +1,5 @@
 //! What the formats make of records: one module a format, over `fixtures/`, one snapshot a file.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod cloudtrail;
 mod event;
