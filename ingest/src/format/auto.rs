@@ -9,7 +9,7 @@ use crate::json;
 mod foreign;
 
 /// Every format, in the order in which ties are decided.
-pub static ALL: &[&dyn Format] = &[&super::cloudtrail::CloudTrail, &super::k8s_audit::K8sAudit, &super::keytrail::Keytrail];
+pub static ALL: &[&dyn Format] = &[&super::cloudtrail::CloudTrail, &super::k8s_audit::K8sAudit, &super::keytrail::Keytrail, &super::vault_audit::VaultAudit, &super::zeek::Zeek];
 
 /// The least certainty, of 100, with which a format is taken.
 pub const CERTAINTY_MIN: u8 = 50;

@@ -5,9 +5,15 @@ use keytrail_schemas::{Event, Micros, Reason, Text};
 pub mod auto;
 pub mod cloudtrail;
 mod envelope;
+mod join;
 pub mod k8s_audit;
 pub mod keytrail;
 mod nearest;
+mod recent;
+#[cfg(test)]
+mod shown;
+pub mod vault_audit;
+pub mod zeek;
 
 /// How a format's files are cut into records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

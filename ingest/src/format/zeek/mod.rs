@@ -1,0 +1,242 @@
+//! Zeek logs, TSV and JSON: what machines were seen to do on the wire.
+//!
+//! Read are `ssl`, `x509`, `kerberos`, `ntlm`, `ssh`, `ldap`, `ldap_search`, `modbus`, `dnp3`, `mqtt_connect`, `mqtt_publish`,
+//! `mqtt_subscribe`, `opcua_binary_create_session`, `opcua_binary_activate_session`, `radius`, `mysql` and `ftp`, one file each. Every
+//! other log (`conn`, `dns`, `files`, …; the list stands in `kind`) is recognised, and yields nothing.
+//!
+//! A log's kind is told by its `#path`, by `_path` or `@stream` in the row, by the file's name, and else by fields that only one
+//! kind has. A row wrapped by a Splunk export (`result._raw`) is unwrapped.
+//!
+//! Who acted is the most that a row tells: a certificate's subject, a Kerberos or NTLM account, an MQTT client id, a bind name; else the
+//! client's address as `zeek:<sensor>:host/<ip>`. Facts of one connection or certificate that stand in different rows are
+//! joined as far as one file holds them; a file of its own for `x509.log` is not joined with `ssl.log` here.
+//!
+//! Zeek names connections (`uid`, kept as `session`), not records, so event ids are made of the record's bytes.
+//!
+//! Source: Zeek documentation, "Zeek Logs" and the script reference named in each file.
+
+mod dnp3;
+mod ftp;
+mod kerberos;
+mod kind;
+mod ldap;
+mod ldap_search;
+mod modbus;
+mod mqtt_connect;
+mod mqtt_publish;
+mod mqtt_subscribe;
+mod mysql;
+mod ntlm;
+mod object;
+mod opcua_activate_session;
+mod opcua_create_session;
+mod radius;
+mod row;
+mod scene;
+mod ssh;
+mod ssl;
+mod tsv;
+#[cfg(test)]
+mod tests;
+mod x509;
+
+use keytrail_schemas::{Reason, Text};
+
+use self::kind::{Kind, Name};
+use self::row::Row;
+use self::scene::{Memory, Scene};
+use crate::format::{Context, Disposition, Draft, Format, Framing, Parser, Reject};
+use crate::json::{self, Value};
+use crate::redact::Redactor;
+
+/// The format `zeek`.
+pub struct Zeek;
+
+impl Format for Zeek {
+    fn name(&self) -> &'static str {
+        "zeek"
+    }
+
+    fn framing(&self) -> Framing {
+        Framing::Lines
+    }
+
+    fn sniff(&self, sample: &[u8]) -> u8 {
+        let has = |text: &str| memchr::memmem::find(sample, text.as_bytes()).is_some();
+        let object = sample.iter().find(|b| !b.is_ascii_whitespace()).is_some_and(|b| matches!(b, b'{' | b'['));
+        if sample.starts_with(b"#separator ") {
+            100
+        } else if sample.starts_with(b"#fields") || sample.starts_with(b"#path") {
+            95
+        } else if !object || !(has("\"ts\":") || has("\\\"ts\\\":")) {
+            0
+        } else if ["id.orig_h", "id_orig_h", "certificate.serial", "certificate_serial"].iter().any(|field| has(field)) {
+            95
+        } else if has("\"_path\":") || has("\"uid\":\"C") || (has("\"id\":") && has("\"orig_h\":")) {
+            90
+        } else if sample.trim_ascii_start().starts_with(b"{\"ts\":") && ["host", "note", "name", "fuid", "id", "uids", "peer", "node"].iter().any(|field| has(&format!("\"{field}\":"))) {
+            // Zeek writes ts first; few others do.
+            60
+        } else {
+            30
+        }
+    }
+
+    fn parser(&self, context: &Context) -> Box<dyn Parser> {
+        Box::new(Rows {
+            json: json::Reader::new(context.depth_max),
+            inner_json: json::Reader::new(context.depth_max),
+            reading: Reading {
+                redactor: context.redactor.clone(),
+                cluster: context.cluster.clone(),
+                file_kind: kind::of_file(&context.file_name),
+                header: tsv::Header::default(),
+                keys: object::Keys::default(),
+                memory: Memory::default(),
+            },
+        })
+    }
+}
+
+/// The parser of one file.
+struct Rows {
+    json: json::Reader,
+    inner_json: json::Reader,
+    reading: Reading,
+}
+
+/// Everything but the JSON readers, whose documents borrow them.
+struct Reading {
+    redactor: Redactor,
+    cluster: Text,
+    file_kind: Option<Name>,
+    header: tsv::Header,
+    keys: object::Keys,
+    memory: Memory,
+}
+
+impl Parser for Rows {
+    fn record(&mut self, record: &[u8], line: u64, out: &mut Vec<Draft>) -> Result<Disposition, Reject> {
+        let record = record.trim_ascii_end();
+        match record.trim_ascii_start().first() {
+            None => Ok(Disposition::Control),
+            Some(b'{' | b'[' | b']') => self.json_line(record.trim_ascii_start(), line, out),
+            _ => self.reading.tsv_line(record, line, out),
+        }
+    }
+}
+
+impl Rows {
+    /// A JSON object; or an array of them, also one that spreads over lines with an object on each.
+    fn json_line(&mut self, record: &[u8], line: u64, out: &mut Vec<Draft>) -> Result<Disposition, Reject> {
+        if matches!(record, b"[" | b"]" | b"],") {
+            return Ok(Disposition::Control);
+        }
+        let record = record.strip_suffix(b",").unwrap_or(record);
+        let document = self.json.parse(record)?;
+        let root = document.root();
+        if let Some(raw) = root.at(&["result", "_raw"]).and_then(Value::as_text) {
+            let document = self.inner_json.parse(raw.as_bytes())?;
+            return self.reading.object(document.root(), raw, line, out);
+        }
+        if !root.is_array() {
+            return self.reading.object(root, text(record)?, line, out);
+        }
+        let mut disposition = Disposition::Control;
+        let before = out.len();
+        for item in root.items() {
+            let start = out.len();
+            match self.reading.object(item, &item.to_json(), line, out) {
+                Ok(Disposition::Control) => {}
+                Ok(found) => disposition = found,
+                Err(reject) => {
+                    out.truncate(before);
+                    return Err(reject);
+                }
+            }
+            for (part, draft) in (start - before..).zip(out.iter_mut().skip(start)) {
+                draft.part = u32::try_from(part).unwrap_or(u32::MAX);
+            }
+        }
+        Ok(disposition)
+    }
+}
+
+impl Reading {
+    fn tsv_line(&mut self, record: &[u8], line: u64, out: &mut Vec<Draft>) -> Result<Disposition, Reject> {
+        let record = text(record)?;
+        if record.starts_with('#') {
+            self.header.line(record, self.file_kind)?;
+            return Ok(Disposition::Control);
+        }
+        let row = self.header.row(record)?;
+        let Some(kind) = self.header.kind(self.file_kind) else { return Ok(Disposition::Control) };
+        let header = &self.header;
+        let raw = |redactor: &Redactor| if kind.secrets.is_empty() { record.to_owned() } else { header.redacted(record, kind.secrets, redactor) };
+        read(kind, &row, &mut self.memory, &self.cluster, line, out, || raw(&self.redactor))
+    }
+
+    fn object(&mut self, object: Value<'_>, record: &str, line: u64, out: &mut Vec<Draft>) -> Result<Disposition, Reject> {
+        if !object.is_object() {
+            return Err(Reject { reason: Reason::WrongKind, field: None, message: "a JSON value that is no object: a Zeek JSON log has one object a line".to_owned() });
+        }
+        let name = object::path(object).map(kind::named).or(self.file_kind);
+        let kind = match name {
+            Some(Name::Read(kind)) => Some(kind),
+            Some(Name::Other) if object::path(object).is_some() => None,
+            // The file's name may mean something else ("files.json"); no name says nothing.
+            _ => object::marked(object),
+        };
+        let Some(kind) = kind else { return unread(object, name.is_some()) };
+        let row = self.keys.row(object, kind);
+        let secret = kind.secrets.iter().any(|slot| row.has(*slot));
+        let redactor = &self.redactor;
+        read(kind, &row, &mut self.memory, &self.cluster, line, out, || if secret { object::redacted(object, kind, redactor) } else { record.to_owned() })
+    }
+}
+
+/// Makes events of a row; all of it or nothing.
+fn read(kind: &Kind, row: &Row<'_>, memory: &mut Memory, cluster: &str, line: u64, out: &mut Vec<Draft>, raw: impl Fn() -> String) -> Result<Disposition, Reject> {
+    let before = out.len();
+    (kind.read)(row, &mut Scene { cluster, line, memory, out: &mut *out, before })?;
+    let drafts = out.get_mut(before..).unwrap_or_default();
+    if drafts.iter().any(|draft| draft.event.identity.is_empty()) {
+        out.truncate(before);
+        return Err(Reject {
+            reason: Reason::NoIdentity,
+            field: Some(Text::const_new("id.orig_h")),
+            message: format!("a row of {}.log that names neither an identity nor the client's address", kind.path),
+        });
+    }
+    if drafts.is_empty() {
+        return Ok(Disposition::Control);
+    }
+    let raw = raw();
+    if let Some((last, others)) = drafts.split_last_mut() {
+        others.iter_mut().for_each(|draft| draft.event.raw = Some(raw.clone()));
+        last.event.raw = Some(raw);
+    }
+    Ok(Disposition::Yielded)
+}
+
+/// A row of a log that is not read, if it is one of Zeek's at all.
+fn unread(object: Value<'_>, named: bool) -> Result<Disposition, Reject> {
+    let zeek = object.get("ts").is_some() && (named || ["uid", "uids", "id.orig_h", "id_orig_h", "id", "fuid", "host", "note", "name", "node", "peer"].iter().any(|key| object.get(key).is_some()));
+    if zeek {
+        return Ok(Disposition::Control);
+    }
+    let (reason, field, message) = if named {
+        (Reason::NoTime, Some(Text::const_new("ts")), "the field ts is missing: a Zeek row without a time cannot be placed")
+    } else {
+        (Reason::WrongKind, None, "not a row of a Zeek log: it has no ts beside fields that Zeek writes")
+    };
+    Err(Reject { reason, field, message: message.to_owned() })
+}
+
+fn text(record: &[u8]) -> Result<&str, Reject> {
+    std::str::from_utf8(record).map_err(|error| Reject {
+        reason: Reason::NotUtf8,
+        field: None,
+        message: format!("not UTF-8 at byte {}: Zeek escapes such bytes, so something on the way has not", error.valid_up_to()),
+    })
+}

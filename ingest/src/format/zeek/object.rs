@@ -1,0 +1,96 @@
+//! Zeek's JSON log writer: one object a row, its keys flat (`id.orig_h`), with underscores (`id_orig_h`) or nested (`id: {orig_h}`).
+
+use super::kind::{self, Kind};
+use super::row::{Cell, Row};
+use crate::json::{Value, write_string};
+use crate::redact::Redactor;
+
+/// Where each key of the last row went: rows of a log repeat their keys in the same order, so that a comparison mostly finds the slot.
+#[derive(Default)]
+pub(super) struct Keys {
+    kind: Option<&'static str>,
+    seen: Vec<(String, Option<usize>)>,
+}
+
+impl Keys {
+    /// Puts an object's fields into the slots of `kind`.
+    pub(super) fn row<'a>(&mut self, object: Value<'a>, kind: &'static Kind) -> Row<'a> {
+        if self.kind != Some(kind.path) {
+            self.seen.clear();
+            self.kind = Some(kind.path);
+        }
+        let mut row = Row::new(',');
+        for (index, (key, value)) in object.entries().enumerate() {
+            if value.is_object() {
+                for (inner, value) in value.entries() {
+                    if let Some(slot) = kind.slot(&[key, ".", inner].concat()) {
+                        put(&mut row, slot, value);
+                    }
+                }
+            } else if let Some(slot) = self.slot(index, key, kind) {
+                put(&mut row, slot, value);
+            }
+        }
+        row
+    }
+
+    fn slot(&mut self, index: usize, key: &str, kind: &Kind) -> Option<usize> {
+        if let Some((seen, slot)) = self.seen.get(index)
+            && seen == key
+        {
+            return *slot;
+        }
+        let slot = kind.slot(key);
+        // An object of a hundred thousand keys is no row: what is remembered is bounded.
+        if index < 256 {
+            if self.seen.len() <= index {
+                self.seen.resize_with(index + 1, Default::default);
+            }
+            if let Some(place) = self.seen.get_mut(index) {
+                *place = (key.to_owned(), slot);
+            }
+        }
+        slot
+    }
+}
+
+fn put<'a>(row: &mut Row<'a>, slot: usize, value: Value<'a>) {
+    if !value.is_null() {
+        row.put(slot, Cell::Json(value));
+    }
+}
+
+/// The name that the row itself gives its log: `_path` (Zeek's JSON streaming logs), `@stream` (Corelight), `_stream`.
+pub(super) fn path<'a>(object: Value<'a>) -> Option<&'a str> {
+    object.entries().filter(|(key, _)| key.starts_with(['_', '@'])).find(|(key, _)| matches!(*key, "_path" | "@stream" | "_stream")).and_then(|(_, value)| value.as_text())
+}
+
+/// The kind whose own fields the object has.
+pub(super) fn marked(object: Value<'_>) -> Option<&'static Kind> {
+    kind::marked(|field| {
+        object.entries().any(|(key, value)| {
+            kind::same_field(key, field) || (value.is_object() && field.split_once('.').is_some_and(|(outer, inner)| outer == key && value.get(inner).is_some()))
+        })
+    })
+}
+
+/// The object as JSON with the values of secret slots replaced by fingerprints.
+pub(super) fn redacted(object: Value<'_>, kind: &Kind, redactor: &Redactor) -> String {
+    let mut out = String::from("{");
+    for (key, value) in object.entries() {
+        if out.len() > 1 {
+            out.push(',');
+        }
+        write_string(key, &mut out);
+        out.push(':');
+        let secret = kind.slot(key).is_some_and(|slot| kind.secrets.contains(&slot));
+        match value.as_str() {
+            Some("") => out.push_str("\"\""),
+            Some(text) if secret => write_string(&redactor.fingerprint(text.as_bytes()).to_string(), &mut out),
+            None if secret && !value.is_null() => write_string(&redactor.fingerprint(value.to_json().as_bytes()).to_string(), &mut out),
+            _ => value.write_json(&mut out),
+        }
+    }
+    out.push('}');
+    out
+}
