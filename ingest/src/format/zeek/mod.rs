@@ -72,7 +72,7 @@ impl Format for Zeek {
             0
         } else if ["id.orig_h", "id_orig_h", "certificate.serial", "certificate_serial"].iter().any(|field| has(field)) {
             95
-        } else if has("\"_path\":") || has("\"uid\":\"C") || (has("\"id\":") && has("\"orig_h\":")) {
+        } else if has("\"_path\":") || has("\"@stream\":") || has("\"uid\":\"C") || (has("\"id\":") && has("\"orig_h\":")) {
             90
         } else if sample.trim_ascii_start().starts_with(b"{\"ts\":") && ["host", "note", "name", "fuid", "id", "uids", "peer", "node"].iter().any(|field| has(&format!("\"{field}\":"))) {
             // Zeek writes ts first; few others do.
