@@ -274,9 +274,8 @@ impl<'d> Value<'d> {
     pub fn write_json(self, out: &mut String) {
         // What still has to be closed: the closing character, how many items are to come, and whether they have keys.
         let mut open: Vec<(char, usize, bool)> = Vec::new();
-        let mut nodes = self.span().iter();
         let mut key_next = false;
-        while let Some(node) = nodes.next() {
+        for node in self.span() {
             let opened = match node {
                 Node::String(text) => {
                     write_string(text, out);

@@ -1,1 +1,31 @@
-//! keytrail-lake
+//! The lake: keytrail's tables in Delta, on a local folder or any object store.
+//!
+//! It owns the tables' layout, the exactly-once commit, compaction, and the store of detector snapshots. It does not know SQL, and it
+//! does not read the wall clock: file times are those of the store.
+//!
+//! One Delta commit is the atomic point of storage (design: one commit carries data files and `txn` actions, appId = topic/partition,
+//! version = last offset). Data files are durable before the commit names them.
+
+mod append;
+mod compact;
+mod durable;
+mod error;
+mod head;
+mod lake;
+mod location;
+mod merge;
+mod parquet_file;
+mod replace;
+mod row;
+mod snapshot;
+mod stats;
+mod table;
+mod table_log;
+mod vacuum;
+
+pub use append::{Commit, Position};
+pub use compact::{CompactOptions, CompactReport};
+pub use error::{Cause, Error, Fault, Result, Retry};
+pub use lake::{Lake, Options};
+pub use vacuum::VacuumReport;
+pub use table::{DAY, TableName};

@@ -1,1 +1,24 @@
-//! keytrail-query
+//! keytrail's answers: the lake's tables and the named questions, as SQL table functions over one read-only session.
+//!
+//! A [`Session`] opens a lake and answers typed [`Question`]s and SQL; both go through the same functions. It never writes
+//! the lake, and it reads no clock: "now" is the lake's watermark, the time of its newest event.
+
+mod column;
+mod engine;
+mod error;
+mod explain;
+mod ledger;
+mod options;
+mod question;
+mod read_only;
+mod resolve;
+mod session;
+mod table;
+mod time;
+
+pub use error::Error;
+pub use explain::ExplainedFinding;
+pub use options::Options;
+pub use question::{Description, Question, Who, functions};
+pub use session::{Rows, Session};
+pub use time::parse_time;

@@ -14,6 +14,7 @@ mod finding;
 mod identity;
 mod id;
 mod log;
+mod ocsf;
 mod schema;
 #[cfg(test)]
 mod round_trip_test;
@@ -27,6 +28,7 @@ pub use finding::{Finding, FindingKind, Severity};
 pub use id::{EventId, Fingerprint, Hash32};
 pub use identity::IdentityRecord;
 pub use log::{DecodeError, LogRecord, Topic};
+pub use ocsf::{event_to_ocsf, finding_to_ocsf};
 pub use schema::json_schemas;
 pub use time::{Micros, TimeError};
 pub use word::{Activity, CredentialKind, CredentialState, IdentityKind, Outcome, UnknownWord};

@@ -227,7 +227,7 @@ fn auth_method(record: &Record<'_>, event: &Event) -> Option<Text> {
                 (Some("AWSService"), _) => "service",
                 (Some("AWSAccount"), _) if record.user.account == Some("ANONYMOUS_PRINCIPAL") => "none",
                 _ if event.credential.is_some() => "sigv4",
-                _ if event.identity_kind == IdentityKind::Human && record.from_console() => "console",
+                _ if event.identity_kind == IdentityKind::Human && record.is_from_console() => "console",
                 (Some("IAMUser" | "AssumedRole" | "FederatedUser" | "Root" | "AWSAccount"), _) => "sigv4",
                 _ => return None,
             },

@@ -11,7 +11,7 @@ pub(super) const NESTING_MAX: u8 = 5;
 const TEXT_KEYS: &[&[&str]] = &[&["message"], &["Message"], &["@message"], &["body"], &["CloudTrailEvent"], &["properties", "log"], &["log"], &["_raw"]];
 
 /// Keys whose array holds records or envelopes.
-const LIST_KEYS: &[&str] = &["Records", "logEvents", "Events", "events", "items"];
+const LIST_KEYS: &[&str] = &["Records", "records", "logEvents", "Events", "events", "items"];
 
 /// Keys whose object is the record.
 const OBJECT_KEYS: &[&str] = &["detail", "log"];

@@ -39,7 +39,8 @@ impl Format for K8sAudit {
     }
 
     fn envelopes(&self) -> &'static [&'static str] {
-        &["items", "logEvents", "records", "Records"]
+        // Not logEvents: the envelope of CloudWatch names the cluster, so it must come whole.
+        &["items", "records", "Records"]
     }
 
     fn sniff(&self, sample: &[u8]) -> u8 {

@@ -18,8 +18,8 @@ pub struct Chunk {
     pub skip: usize,
 }
 
-/// What an append did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What an append did: in all, and for each format.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Appended {
     /// Events written.
     pub stored: u64,
@@ -29,6 +29,30 @@ pub struct Appended {
     pub dead_lettered: u64,
     /// Dead letters that the log already holds.
     pub duplicate_dead_letters: u64,
+    /// The same for each format that the batch holds, in order of appearance.
+    pub formats: Vec<(keytrail_schemas::Text, FormatCount)>,
+}
+
+/// What an append did with the records of one format.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FormatCount {
+    /// Events written.
+    pub stored: u64,
+    /// Events and dead letters that the log already holds.
+    pub duplicate: u64,
+    /// Dead letters written.
+    pub dead_lettered: u64,
+}
+
+impl Appended {
+    /// The counts of `format`. A batch holds few formats, so they are looked through.
+    pub(crate) fn of(&mut self, format: &keytrail_schemas::Text) -> &mut FormatCount {
+        let index = self.formats.iter().position(|(name, _)| name == format).unwrap_or_else(|| {
+            self.formats.push((format.clone(), FormatCount::default()));
+            self.formats.len() - 1
+        });
+        &mut self.formats[index].1
+    }
 }
 
 /// An append-only log.

@@ -108,6 +108,8 @@ struct Open<'t> {
 pub(super) fn rewrite(redactor: &Redactor, text: &str, places: &Places) -> Option<String> {
     let mut out = String::new();
     let (mut copied, mut at) = (0, 0);
+    // Where the next shape may begin: one search runs through the record, and strings before it are passed over.
+    let mut marker = shape::RECORD.marker(text, 0);
     let mut open: Vec<Open<'_>> = Vec::new();
     let bytes = text.as_bytes();
     while let Some(&byte) = bytes.get(at) {
@@ -143,7 +145,11 @@ pub(super) fn rewrite(redactor: &Redactor, text: &str, places: &Places) -> Optio
                 replaced = if !is_key && open.last().is_some_and(|o| o.value_secret) {
                     (!is_withheld(&string)).then(|| redactor.fingerprint(string.as_bytes()).to_string())
                 } else {
-                    shape::RECORD.replace(redactor, &string, false)
+                    if marker.is_some_and(|marker| marker < at) {
+                        marker = shape::RECORD.marker(text, at);
+                    }
+                    let escaped = matches!(string, Cow::Owned(_));
+                    if escaped || marker.is_some_and(|marker| marker < at + len) { shape::RECORD.replace(redactor, &string, false) } else { None }
                 };
             }
             b'-' | b'0'..=b'9' => {

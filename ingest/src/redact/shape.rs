@@ -149,6 +149,11 @@ impl Shapes {
         Some(out)
     }
 
+    /// Where the next marker starts, at or after `at`.
+    pub(super) fn marker(&self, text: &str, at: usize) -> Option<usize> {
+        self.search.next(text.as_bytes(), at).map(|(_, start, _)| start)
+    }
+
     /// The next marker at or after `at`: where it starts, where it ends, what it announces.
     fn next(&self, text: &str, at: usize) -> Option<(usize, usize, Kind)> {
         let (which, start, end) = self.search.next(text.as_bytes(), at)?;

@@ -128,7 +128,7 @@ fn try_begin(input: &Input, shared: &Arc<Shared>) -> Result<Begun, Stop> {
     }
     let context = Context {
         redactor: options.redactor.clone(),
-        cluster: if options.cluster.is_empty() { options.source.clone() } else { options.cluster.clone() },
+        cluster: options.cluster_name(),
         depth_max: options.limits.depth_max,
         file_name: input.file_name().to_owned(),
     };
@@ -330,7 +330,7 @@ impl Records {
                 }
             };
             event.format = Text::const_new(format);
-            event.source = self.shared.options.source.clone();
+            event.source = self.shared.options.source_name(format);
             bytes += EVENT_BYTES + raw.len();
             match self.shared.options.raw {
                 RawPolicy::Keep => (event.raw, event.raw_hash) = (Some(raw), raw_hash),

@@ -47,7 +47,7 @@ pub fn letter(options: &Options, path: &str, file_name: &str, format: &str, rema
     DeadLetter {
         dead_letter_id: hex::encode(id).into(),
         ingested_at: Micros(0),
-        source: options.source.clone(),
+        source: options.source_name(format),
         format: format.into(),
         path: path.into(),
         line: i64::try_from(remains.place.line).unwrap_or(i64::MAX),

@@ -23,3 +23,12 @@ pub use count::{Counts, FormatCounts};
 pub use options::{Choice, Limits, Options, RawPolicy};
 pub use progress::Progress;
 pub use reader::{Batch, Reader};
+
+/// The files that `paths` name: files, folders with all that is in them, and patterns; standard input and pipes are left out.
+///
+/// # Errors
+/// [`Error`](crate::error::Error) when a path names nothing or cannot be read.
+pub fn files(paths: &[String]) -> Result<Vec<std::path::PathBuf>, crate::error::Error> {
+    let inputs = input::list(paths)?;
+    Ok(inputs.into_iter().filter_map(|input| if let input::Origin::File(path) = input.origin { Some(path) } else { None }).collect())
+}

@@ -41,11 +41,11 @@ pub enum RawPolicy {
 /// Options of a reader.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The collector's name, which events and dead letters carry.
+    /// The collector's name, which events and dead letters carry; the format's name when empty.
     pub source: Text,
     /// Which format the files have.
     pub format: Choice,
-    /// The name of the cluster, broker or sensor, for formats whose records do not carry one; the collector's name when empty.
+    /// The name of the cluster, broker or sensor, for formats whose records do not carry one; the collector's name when empty, and `default` when that is empty too.
     pub cluster: Text,
     /// Replaces secrets by keyed fingerprints.
     pub redactor: Redactor,
@@ -64,6 +64,16 @@ impl Options {
     #[must_use]
     pub fn new(source: impl Into<Text>, format: Choice, redactor: Redactor, clock: fn() -> Micros) -> Self {
         Self { source: source.into(), format, cluster: Text::default(), redactor, clock, raw: RawPolicy::Keep, limits: Limits::default(), threads: 0 }
+    }
+
+    /// The collector's name on a record of `format`.
+    pub(super) fn source_name(&self, format: &str) -> Text {
+        if self.source.is_empty() { Text::from(format) } else { self.source.clone() }
+    }
+
+    /// The cluster's name where a record has none.
+    pub(super) fn cluster_name(&self) -> Text {
+        [&self.cluster, &self.source].into_iter().find(|name| !name.is_empty()).cloned().unwrap_or(Text::const_new("default"))
     }
 }
 

@@ -25,7 +25,7 @@ fn every_file_is_read() {
             for record in records(&CloudTrail, &path) {
                 let text = record.to_string();
                 match whole.parse(&mut *parser, text.as_bytes()) {
-                    Ok(drafts) => drafts.iter().for_each(|draft| no_secret(draft)),
+                    Ok(drafts) => drafts.iter().for_each(no_secret),
                     Err(reject) => {
                         // Only what truly has no time, or names nobody, may be refused.
                         let time = record.get("eventTime").or_else(|| record.get("eventtime")).and_then(Value::as_str);

@@ -99,6 +99,7 @@ pub(super) fn of(record: &Record<'_>, principal: &Principal) -> Destination {
     }
     from_resources(record, service, account)
         .or_else(|| from_parameters(record, service, account))
+        .or_else(|| own_user(record, principal))
         .unwrap_or_else(|| Destination { id: format_compact!("aws:{service}"), kind: "api", service: service.into() })
 }
 
@@ -110,6 +111,14 @@ fn sts(record: &Record<'_>, account: &str) -> Destination {
         }
         _ => Destination { id: Text::const_new("aws:sts"), kind: "api", service: Text::const_new("sts") },
     }
+}
+
+/// The caller, for calls on a user's own credentials, which may leave the user's name out.
+fn own_user(record: &Record<'_>, principal: &Principal) -> Option<Destination> {
+    const OWN: &[&str] = &["AccessKey", "AccessKeys", "AccessKeyLastUsed", "ChangePassword", "SSHPublicKey", "SSHPublicKeys", "SigningCertificate", "SigningCertificates", "ServiceSpecificCredential", "ServiceSpecificCredentials", "GetUser", "UpdateUser"];
+    record.event_name.filter(|name| record.service() == "iam" && OWN.iter().any(|own| name.ends_with(own)))?;
+    let (_, user) = principal.identity.split_once(":user/")?;
+    Some(Destination::named("iam", "user", &format_compact!("user/{user}")))
 }
 
 /// The resource that the service itself names; of several the first of the service's own.

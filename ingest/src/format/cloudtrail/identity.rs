@@ -40,7 +40,7 @@ impl Principal {
         let arn = user.arn.and_then(Arn::parse);
         let account = user.account.or_else(|| arn.map(|a| a.account).filter(|a| !a.is_empty())).or(user.issuer_account).or(record.recipient_account).unwrap_or(ACCOUNT_UNKNOWN);
         let named = |identity: Text, kind| Self { identity, kind, account: account.into(), session: None, parent: None };
-        let person_or = |kind| if record.from_console() { IdentityKind::Human } else { kind };
+        let person_or = |kind| if record.is_from_console() { IdentityKind::Human } else { kind };
         let name = user.name.or_else(|| arn.map(|a| last_segment(a.resource)));
         let session_of_id = user.principal_id.and_then(|id| id.split_once(':')).map(|(_, session)| session).filter(|s| !s.is_empty());
         let found = match user.kind.unwrap_or_else(|| kind_of_arn(arn)) {
@@ -58,7 +58,7 @@ impl Principal {
                 role.map(|role| {
                     let session = assumed.map(|(_, session)| session).or(session_of_id);
                     let mut principal = Self::role(account, role, session);
-                    if record.from_console() {
+                    if record.is_from_console() {
                         principal.kind = IdentityKind::Human;
                     }
                     principal.parent = user.federated_provider.map(Into::into);

@@ -10,7 +10,7 @@ macro_rules! pick {
         $(let mut $slot: Option<Value<'_>> = None;)+
         for (key, value) in $value.entries() {
             match key {
-                $($($key)|+ => if $slot.is_none() { $slot = Some(value) },)+
+                $($($key)|+ if $slot.is_none() => $slot = Some(value),)+
                 _ => {}
             }
         }
@@ -166,7 +166,7 @@ impl<'d> Record<'d> {
     }
 
     /// Whether a person at the console is behind the call.
-    pub(super) fn from_console(&self) -> bool {
+    pub(super) fn is_from_console(&self) -> bool {
         self.console_session
             || self.event_source == Some("signin.amazonaws.com")
             || self.user.invoked_by == Some("signin.amazonaws.com")

@@ -43,7 +43,11 @@ impl<'d> Object<'d> {
             Some("serviceaccounts") => Text::const_new("service_account"),
             Some("configmaps") => Text::const_new("config"),
             Some("nodes") => Text::const_new("host"),
-            Some(resource) => resource.strip_suffix("ses").map_or_else(|| resource.strip_suffix('s').unwrap_or(resource).into(), |stem| format_compact!("{stem}s")),
+            Some(resource) => match (resource.strip_suffix("ies"), resource.strip_suffix("sses")) {
+                (Some(stem), _) => format_compact!("{stem}y"),
+                (_, Some(stem)) => format_compact!("{stem}ss"),
+                _ => resource.strip_suffix('s').unwrap_or(resource).into(),
+            },
         }
     }
 
@@ -89,6 +93,13 @@ fn is_hash(part: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn kinds_are_singular() {
+        for (resource, kind) in [("leases", "lease"), ("ingresses", "ingress"), ("networkpolicies", "networkpolicy"), ("pods", "pod"), ("secrets", "secret"), ("endpoints", "endpoint")] {
+            assert_eq!(Object { resource: Some(resource), ..Object::default() }.kind(), kind);
+        }
+    }
 
     #[test]
     fn names_that_are_made_up_are_left_out() {

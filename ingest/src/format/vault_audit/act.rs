@@ -137,9 +137,12 @@ pub(super) fn action(entry: Entry<'_>, class: &str, act: Act<'_>) -> Text {
         ("auth", Act::SecretId(_)) => Text::const_new("auth.secret_id.create"),
         ("auth", Act::Revoke | Act::RevokeSelf) if entry.mount() == "auth/token/" => Text::const_new("auth.token.revoke"),
         ("auth", Act::Revoke) => Text::const_new("auth.secret_id.revoke"),
+        ("sys", Act::Renew) => Text::const_new("sys.leases.renew"),
+        ("sys", Act::Revoke) => Text::const_new("sys.leases.revoke"),
+        (_, Act::Rotate) if class != "sys" => join(&[class, ".rotate"]),
         ("sys", _) if !first.is_empty() => join(&["sys.", first, ".", operation]),
         ("secret" | "cubbyhole" | "auth" | "identity" | "sys", _) => join(&[class, ".", operation]),
-        _ if verb && matches!(act, Act::Use | Act::Revoke | Act::Rotate) => join(&[class, ".", first]),
+        _ if verb && matches!(act, Act::Use | Act::Revoke) => join(&[class, ".", first]),
         _ if matches!(first, "creds" | "sts" | "code" | "static-creds") => join(&[class, ".", first, ".", operation]),
         _ => join(&[class, ".", operation]),
     }

@@ -4,7 +4,7 @@ use keytrail_schemas::{Activity, CredentialKind, Event, IdentityKind, Micros, Ou
 
 use super::act::{Act, act, action, class};
 use super::entry::{Entry, Side, Token, seconds};
-use super::known::{Known, Owned};
+use super::known::{Held, Known, Owned};
 use super::who::Who;
 use crate::format::Reject;
 use crate::format::join::join;
@@ -89,7 +89,7 @@ fn holder(entry: Entry<'_>, act: Act<'_>, scene: &Scene<'_>) -> Holder {
     Holder { who, credential, credential_kind, issued_at, expires_at }
 }
 
-/// Who logs in, or tries to: the new token's owner; else the role or user that the request names.
+/// Who logs in, or tries to: the new token's owner; else the role whose role id or secret id is presented, or the user in the path.
 fn login(entry: Entry<'_>, scene: &Scene<'_>) -> Who {
     let new = entry.handed_out();
     if let Some(who) = Who::of(new, scene.cluster) {
@@ -97,6 +97,9 @@ fn login(entry: Entry<'_>, scene: &Scene<'_>) -> Who {
     }
     if let Some(who) = entry.asked("role_id").and_then(Value::as_text).and_then(|id| scene.known.roles.get(id)) {
         return who.clone();
+    }
+    if let Some(held) = secret_id(entry, scene).and_then(|id| scene.known.holders.get(&id)) {
+        return held.who.clone();
     }
     if let Some(user) = entry.within().strip_prefix("login/").filter(|user| !user.is_empty()) {
         return Who::named(scene.cluster, entry.mount(), user, IdentityKind::Unknown);
@@ -135,7 +138,7 @@ fn learn(entry: Entry<'_>, act: Act<'_>, scene: &mut Scene<'_>) {
             scene.known.tokens.put(token, Owned { who: who.clone(), credential: Text::from(accessor) });
         }
         if let Some(accessor) = accessor {
-            scene.known.holders.put(accessor, who);
+            scene.known.holders.put(accessor, Held { who, kind: CredentialKind::ApiToken });
         }
     };
     let (auth, new) = (entry.auth(), entry.handed_out());
@@ -165,7 +168,7 @@ fn learn(entry: Entry<'_>, act: Act<'_>, scene: &mut Scene<'_>) {
                 if let Some(accessor) = entry.answered("secret_id_accessor").and_then(Value::as_text) {
                     scene.known.secret_ids.put(accessor, id.clone());
                 }
-                scene.known.holders.put(&id, who);
+                scene.known.holders.put(&id, Held { who, kind: CredentialKind::ApiToken });
             }
         }
         _ => {}
@@ -253,8 +256,9 @@ impl Change<'_> {
             return;
         }
         caller.activity = Activity::Use;
-        let kind = if new.is_known() { CredentialKind::ApiToken } else { self.lease_kind() };
-        let who = Who::of(new, scene.cluster).or_else(|| scene.known.holders.get(&target).cloned()).unwrap_or_else(|| self.caller.who.clone());
+        let held = scene.known.holders.get(&target);
+        let kind = if new.is_known() { CredentialKind::ApiToken } else { held.map_or_else(|| self.lease_kind(), |held| held.kind) };
+        let who = Who::of(new, scene.cluster).or_else(|| held.map(|held| held.who.clone())).unwrap_or_else(|| self.caller.who.clone());
         let mut event = self.about(Activity::Renew, &who, target, kind, scene.cluster);
         event.credential_issued_at = new.issued_at();
         event.credential_expires_at = expires_at;
@@ -279,8 +283,9 @@ impl Change<'_> {
             (asked("lease_id").or_else(last).map(Text::from), self.lease_kind())
         };
         let Some(target) = target else { return };
-        let holder = scene.known.holders.get(&target);
-        let event = self.about(Activity::Revoke, holder.unwrap_or(&self.caller.who), target, kind, scene.cluster);
+        let held = scene.known.holders.get(&target);
+        let (who, kind) = held.map_or((&self.caller.who, kind), |held| (&held.who, held.kind));
+        let event = self.about(Activity::Revoke, who, target, kind, scene.cluster);
         if let Some(caller) = events.first_mut() {
             caller.activity = Activity::Configure;
         }
@@ -307,7 +312,7 @@ impl Change<'_> {
         }
         let serial = Text::from(self.entry.answered("serial_number").and_then(Value::as_text)?);
         let expires_at = self.entry.answered("expiration").and_then(seconds).map(Micros);
-        scene.known.holders.put(&serial, self.caller.who.clone());
+        scene.known.holders.put(&serial, Held { who: self.caller.who.clone(), kind });
         let mut event = self.issued(&self.caller.who, serial, kind, None, scene.cluster);
         event.credential_expires_at = expires_at.filter(|end| *end <= Micros::MAX);
         Some(event)
@@ -316,7 +321,7 @@ impl Change<'_> {
     /// A leased credential, such as a database user.
     fn lease(&self, scene: &mut Scene<'_>) -> Option<Event> {
         let lease = Text::from(self.entry.lease()?);
-        scene.known.holders.put(&lease, self.caller.who.clone());
+        scene.known.holders.put(&lease, Held { who: self.caller.who.clone(), kind: self.lease_kind() });
         Some(self.issued(&self.caller.who, lease, self.lease_kind(), None, scene.cluster))
     }
 

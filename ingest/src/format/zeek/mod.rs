@@ -72,9 +72,9 @@ impl Format for Zeek {
             0
         } else if ["id.orig_h", "id_orig_h", "certificate.serial", "certificate_serial"].iter().any(|field| has(field)) {
             95
-        } else if has("\"_path\":") || has("\"uid\":\"C") || (has("\"id\":") && has("\"orig_h\":")) {
+        } else if has("\"_path\":") || has("\"@stream\":") || has("\"uid\":\"C") || (has("\"id\":") && has("\"orig_h\":")) {
             90
-        } else if sample.trim_ascii_start().starts_with(b"{\"ts\":") && ["host", "note", "name", "fuid", "id", "peer", "node"].iter().any(|field| has(&format!("\"{field}\":"))) {
+        } else if sample.trim_ascii_start().starts_with(b"{\"ts\":") && ["host", "note", "name", "fuid", "id", "uids", "peer", "node"].iter().any(|field| has(&format!("\"{field}\":"))) {
             // Zeek writes ts first; few others do.
             60
         } else {
@@ -221,7 +221,7 @@ fn read(kind: &Kind, row: &Row<'_>, memory: &mut Memory, cluster: &str, line: u6
 
 /// A row of a log that is not read, if it is one of Zeek's at all.
 fn unread(object: Value<'_>, named: bool) -> Result<Disposition, Reject> {
-    let zeek = object.get("ts").is_some() && (named || ["uid", "id.orig_h", "id_orig_h", "id", "fuid", "host", "note", "name", "node", "peer"].iter().any(|key| object.get(key).is_some()));
+    let zeek = object.get("ts").is_some() && (named || ["uid", "uids", "id.orig_h", "id_orig_h", "id", "fuid", "host", "note", "name", "node", "peer"].iter().any(|key| object.get(key).is_some()));
     if zeek {
         return Ok(Disposition::Control);
     }

@@ -24,7 +24,7 @@ fn read_as(file_name: &str, log: &[u8]) -> (Vec<Draft>, Answers) {
 fn events(log: &str) -> Vec<serde_json::Value> {
     let (drafts, answers) = read_as("all.log", log.as_bytes());
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
-    drafts.iter().map(|draft| crate::format::shown::shown(draft)).collect()
+    drafts.iter().map(crate::format::shown::shown).collect()
 }
 
 #[test]

@@ -476,10 +476,12 @@ impl EmbeddedLog {
             let id = event.event_id.0;
             if !in_batch.insert(id) || index.contains(&id, &self.store)? {
                 appended.duplicate += 1;
+                appended.of(&event.format).duplicate += 1;
                 continue;
             }
             ids.push(id);
             appended.stored += 1;
+            appended.of(&event.format).stored += 1;
             ingested_at = ingested_at.max(event.ingested_at);
             if let Some(room) = records.get_mut(partition_of(&event.identity, partitions)) {
                 room.push(LogRecord::Event(event));
@@ -489,10 +491,12 @@ impl EmbeddedLog {
             let id = dead_letter_id(&letter);
             if !in_batch.insert(id) || index.contains(&id, &self.store)? {
                 appended.duplicate_dead_letters += 1;
+                appended.of(&letter.format).duplicate += 1;
                 continue;
             }
             ids.push(id);
             appended.dead_lettered += 1;
+            appended.of(&letter.format).dead_lettered += 1;
             ingested_at = ingested_at.max(letter.ingested_at);
             if let Some(room) = letters.get_mut(partition_of(&letter.path, partitions)) {
                 room.push(letter);

@@ -1,0 +1,163 @@
+//! What is shared by all identities of a partition: names, peer groups, audiences, incidents, and the history that calibrates scores.
+//! Machines and people learn apart.
+
+use std::fmt::Write as _;
+
+use keytrail_schemas::{Event, Outcome};
+use serde::{Deserialize, Serialize};
+
+use super::address::Addresses;
+use super::audience::Audiences;
+use super::budget::Budget;
+use super::calibration::Calibration;
+use super::config::Config;
+use super::facet::{Facet, PerFacet};
+use super::group::Groups;
+use super::incident::Incidents;
+use super::profile::Profile;
+use super::rate::{Class, Tally};
+use super::value::{Resolved, Side, Values};
+
+/// How far a total is trusted before there is history: sums of evidence have heavier tails than each part.
+const TOTAL_PRIOR_SLOPE: f64 = 0.5;
+/// Counts are trusted less than rates: their tails are those of an assumed distribution.
+const COUNT_PRIOR_SLOPE: f64 = 0.7;
+
+/// The shared state.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Estate {
+    /// Names.
+    pub values: Values,
+    /// Addresses.
+    pub addresses: Addresses,
+    /// Peer groups, of machines and of people.
+    pub groups: Groups,
+    /// Causes shared by many.
+    pub incidents: Incidents,
+    /// Windows per day of machines.
+    pub budget: Budget,
+    machines: Shore,
+    humans: Shore,
+    #[serde(skip)]
+    scratch: String,
+}
+
+/// What one side has learned, machines or people.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Shore {
+    /// Rates of the new, per facet.
+    pub tallies: PerFacet<Tally>,
+    /// Who visits what.
+    pub audiences: Audiences,
+    /// Nominal evidence of volume.
+    pub volume: Calibration,
+    /// Nominal evidence of destinations per window.
+    pub spread: Calibration,
+    /// Nominal evidence of failures.
+    pub failures: Calibration,
+    /// Totals, by maturity.
+    pub totals: [Calibration; 4],
+}
+
+impl Default for Shore {
+    fn default() -> Self {
+        let count = || Calibration::new(COUNT_PRIOR_SLOPE);
+        Self {
+            tallies: PerFacet::default(),
+            audiences: Audiences::default(),
+            volume: count(),
+            spread: count(),
+            failures: count(),
+            totals: std::array::from_fn(|_| Calibration::new(TOTAL_PRIOR_SLOPE)),
+        }
+    }
+}
+
+impl Estate {
+    /// What `side` has learned.
+    #[must_use]
+    pub const fn shore(&self, side: Side) -> &Shore {
+        match side {
+            Side::Machine => &self.machines,
+            Side::Human => &self.humans,
+        }
+    }
+
+    /// What `side` has learned, to change.
+    pub const fn shore_mut(&mut self, side: Side) -> &mut Shore {
+        match side {
+            Side::Machine => &mut self.machines,
+            Side::Human => &mut self.humans,
+        }
+    }
+
+    /// How often an identity like this meets something new, per window.
+    #[must_use]
+    pub fn rate(&self, profile: &Profile, facet: Facet, class: Class) -> f64 {
+        let maturity = profile.maturity();
+        let Some(estate) = self.shore(profile.side).tallies.of(facet) else { return 1.0 };
+        let group = self.groups.of(profile.group).and_then(|group| group.tallies.of(facet));
+        let pooled = group.map_or_else(|| estate.rate(class, maturity), |group| group.rate_within(estate, class, maturity));
+        profile.own.of(facet).copied().unwrap_or_default().rate(class, pooled)
+    }
+
+    /// The event's values, in the order of [`Facet::ALL`]; a value of 0 stands for one that the event does not carry.
+    #[inline]
+    pub fn resolve(&mut self, event: &Event, day: u32, config: &Config) -> [Resolved; Facet::SEEN] {
+        let values = &mut self.values;
+        let scratch = &mut self.scratch;
+        let mut named = |facet, name: Option<&str>| name.filter(|name| !name.is_empty()).map_or(ABSENT, |name| values.resolve(facet, name, day, config));
+        let destination = named(Facet::Destination, event.destination.as_deref());
+        let action = match &event.action {
+            Some(action) if failed(event) => {
+                scratch.clear();
+                // Writing to a string cannot fail.
+                let _ = write!(scratch, "{action} failed: {}", event.reason.as_deref().unwrap_or(event.outcome.as_str()));
+                named(Facet::Action, Some(scratch.as_str()))
+            }
+            action => named(Facet::Action, action.as_deref()),
+        };
+        let country = named(Facet::Country, event.source_country.as_deref());
+        let asn = event.source_asn.map_or(ABSENT, |asn| {
+            scratch.clear();
+            let _ = write!(scratch, "AS{asn}");
+            named(Facet::Asn, Some(scratch.as_str()))
+        });
+        let user_agent = named(Facet::UserAgent, event.user_agent.as_deref());
+        let protocol = named(Facet::Protocol, event.protocol.as_deref());
+        let auth_method = named(Facet::AuthMethod, event.auth_method.as_deref());
+        let address = event.source_ip.as_deref().and_then(|text| self.addresses.resolve(text, day, &mut self.values, config));
+        let (wide, narrow, host) = match address {
+            Some(address) => (plain(address.wide), plain(address.narrow), plain(address.host)),
+            None => {
+                let host = event.source_host.as_deref().filter(|name| !name.is_empty());
+                (ABSENT, ABSENT, host.map_or(ABSENT, |name| self.values.resolve(Facet::Host, name, day, config)))
+            }
+        };
+        [destination, action, country, asn, wide, narrow, host, user_agent, protocol, auth_method]
+    }
+
+    /// The number of the event's failure: its reason, and the service that gave it.
+    pub fn failure(&mut self, event: &Event, day: u32, config: &Config) -> u32 {
+        self.scratch.clear();
+        let reason = event.reason.as_deref().unwrap_or(event.outcome.as_str());
+        let _ = write!(self.scratch, "{reason}");
+        if let Some(service) = &event.destination_service {
+            let _ = write!(self.scratch, " from {service}");
+        }
+        self.values.resolve(Facet::Failure, &self.scratch, day, config).value
+    }
+}
+
+/// A value that the event does not carry.
+const ABSENT: Resolved = plain(0);
+
+const fn plain(value: u32) -> Resolved {
+    Resolved { value, template: value }
+}
+
+/// Whether the event failed or was denied.
+#[must_use]
+pub const fn failed(event: &Event) -> bool {
+    matches!(event.outcome, Outcome::Failure | Outcome::Denied)
+}

@@ -1,0 +1,123 @@
+//! A window closes: everything in it is learned, once.
+
+use super::aspect::Aspect;
+use super::config::Config;
+use super::estate::Estate;
+use super::facet::Facet;
+use super::judge;
+use super::profile::{Profile, SETTLED_WINDOWS};
+use super::value::Side;
+use super::window::Window;
+
+/// Learns `window`, which the identity has left behind.
+pub fn learn(estate: &mut Estate, profile: &mut Profile, window: &mut Window, crowd: u32, config: &Config) {
+    learn_scores(estate, profile, window, crowd);
+    learn_rates(estate, profile, window);
+    learn_values(estate, profile, window, config);
+    learn_counts(estate, profile, window);
+    profile.hours.learn(window.hour);
+    profile.windows = profile.windows.saturating_add(1);
+    settle(estate, profile, config);
+}
+
+/// The window's last score joins the history that calibrates the next ones.
+fn learn_scores(estate: &mut Estate, profile: &Profile, window: &mut Window, crowd: u32) {
+    let hour_of_day = window.hour % 24;
+    let (mut volume, mut spread, mut failures) = (0.0, 0.0, 0.0);
+    if let Some(group) = estate.groups.of(profile.group) {
+        let expected = profile.volume.expected(hour_of_day, &group.volume);
+        if window.events >= expected.check_from() {
+            volume = expected.evidence(window.events);
+        }
+        let expected = profile.spread.expected(hour_of_day, &group.spread);
+        if window.destinations >= expected.check_from() {
+            spread = expected.evidence(window.destinations);
+        }
+        if window.failures > 0 {
+            failures = profile.failures.evidence(window.failures, window.outcomes, &group.failures);
+        }
+    }
+    if profile.windows > 0 {
+        let shore = estate.shore(profile.side);
+        let [of_volume, of_spread] = [shore.volume.p_value(volume), shore.spread.p_value(spread)].map(super::rate::excess);
+        window.raise(Aspect::Volume, of_volume, Some(super::incident::Cause::Burst(window.hour)));
+        window.raise(Aspect::Spread, of_spread, Some(super::incident::Cause::Sweep(window.hour)));
+        judge::total(estate, profile, window, crowd);
+    }
+    let shore = estate.shore_mut(profile.side);
+    shore.volume.learn(volume);
+    shore.spread.learn(spread);
+    shore.failures.learn(failures);
+    if let Some(totals) = shore.totals.get_mut(profile.calibration()) {
+        totals.learn(window.total_max);
+    }
+    if profile.side == Side::Machine {
+        estate.budget.learn(window.hour);
+    }
+}
+
+/// How often windows of such an identity meet something new.
+fn learn_rates(estate: &mut Estate, profile: &mut Profile, window: &Window) {
+    let maturity = profile.maturity();
+    for facet in Facet::ALL {
+        if window.assessed & facet.bit() == 0 {
+            continue;
+        }
+        let met = window.met(facet);
+        if let Some(own) = profile.own.of_mut(facet) {
+            // The first window of all meets everything for the first time: it says nothing of the identity.
+            if profile.windows > 0 {
+                own.learn(met);
+            }
+        }
+        if let Some(tally) = estate.shore_mut(profile.side).tallies.of_mut(facet) {
+            tally.learn(maturity, met);
+        }
+        if let Some(tally) = estate.groups.of_mut(profile.group).and_then(|group| group.tallies.of_mut(facet)) {
+            tally.learn(maturity, met);
+        }
+    }
+}
+
+/// The values themselves, and the audiences of the destinations.
+fn learn_values(estate: &mut Estate, profile: &mut Profile, window: &Window, config: &Config) {
+    for news in &window.news {
+        for value in [news.value, news.template] {
+            estate.values.learn(value, profile.side);
+            if let Some(seen) = profile.seen.of_mut(news.facet) {
+                // A template was not met itself: it must not be counted as a destination of its own.
+                let hour = if value == news.value { window.hour } else { window.hour.saturating_sub(1) };
+                if value == news.value || !seen.knows(value) {
+                    seen.learn(value, hour, config.seen_values_max);
+                }
+            }
+        }
+    }
+    if let Some(seen) = profile.seen.of(Facet::Destination) {
+        let audiences = &mut estate.shore_mut(profile.side).audiences;
+        for destination in seen.met_in(window.hour) {
+            audiences.learn(destination, profile.uid, window.hour, config);
+        }
+    }
+}
+
+fn learn_counts(estate: &mut Estate, profile: &mut Profile, window: &Window) {
+    let Some(group) = estate.groups.of_mut(profile.group) else { return };
+    let hour_of_day = window.hour % 24;
+    profile.volume.learn(hour_of_day, window.events, true, &mut group.volume);
+    profile.spread.learn(hour_of_day, window.destinations, false, &mut group.spread);
+    profile.failures.learn(window.failures, window.outcomes, &mut group.failures);
+}
+
+/// While the identity is young its peer group follows the service it uses most.
+fn settle(estate: &mut Estate, profile: &mut Profile, config: &Config) {
+    if !profile.windows.is_power_of_two() || profile.windows > SETTLED_WINDOWS {
+        return;
+    }
+    if let Some(key) = &profile.key {
+        profile.group = estate.groups.number(key, config);
+    }
+    if profile.windows == SETTLED_WINDOWS {
+        profile.key = None;
+    }
+}

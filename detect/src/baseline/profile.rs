@@ -1,0 +1,166 @@
+//! What is known of one identity.
+
+use keytrail_schemas::{Event, IdentityKind, Micros};
+use serde::{Deserialize, Serialize};
+
+use super::config::Config;
+use super::count::Counts;
+use super::facet::{Facet, PerFacet};
+use super::group::Key;
+use super::hours::Hours;
+use super::overlap::Arrivals;
+use super::rate::Own;
+use super::rhythm::Rhythm;
+use super::seen::{Seen, Touch};
+use super::share::Share;
+use super::value::{Resolved, Side};
+use super::window::Window;
+
+/// Windows after which the peer group is settled.
+pub const SETTLED_WINDOWS: u32 = 8;
+
+/// One identity's history, bounded.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Profile {
+    /// Number that is never given out again, unlike an identity's.
+    pub uid: u32,
+    /// Machine or person.
+    pub side: Side,
+    /// Peer group.
+    pub group: u32,
+    /// What decides the group, until it is settled.
+    pub key: Option<Box<Key>>,
+    /// Windows learned.
+    pub windows: u32,
+    /// Time of the first event.
+    pub first: Micros,
+    /// Time of the latest event.
+    pub last: Micros,
+    /// Values met, per facet of the first ten.
+    pub seen: PerFacet<Seen>,
+    /// How often windows met something new, per facet.
+    pub own: PerFacet<Own>,
+    /// Hours of the week.
+    pub hours: Hours,
+    /// Gaps between bursts.
+    pub rhythm: Rhythm,
+    /// How far the latest burst was off the learned schedule.
+    pub off_schedule_minutes: Option<f32>,
+    /// Networks come to lately.
+    pub arrivals: Arrivals,
+    /// Events per window.
+    pub volume: Counts,
+    /// Destinations per window.
+    pub spread: Counts,
+    /// Failures among events.
+    pub failures: Share,
+    /// Whether the identity stands in the queue of those that are expected.
+    pub watched: bool,
+    /// The source that it was last heard through, by its number.
+    pub source: u32,
+    /// Windows not yet closed, nearly always one.
+    pub open: Vec<Window>,
+}
+
+impl Profile {
+    /// From the first event.
+    #[must_use]
+    pub fn new(uid: u32, event: &Event, group: u32, key: Key) -> Self {
+        Self {
+            uid,
+            side: if event.identity_kind == IdentityKind::Human { Side::Human } else { Side::Machine },
+            group,
+            key: Some(Box::new(key)),
+            windows: 0,
+            first: event.time,
+            last: event.time,
+            seen: PerFacet::default(),
+            own: PerFacet::default(),
+            hours: Hours::default(),
+            rhythm: Rhythm::default(),
+            off_schedule_minutes: None,
+            arrivals: Arrivals::default(),
+            volume: Counts::default(),
+            spread: Counts::default(),
+            failures: Share::default(),
+            watched: false,
+            source: 0,
+            open: Vec::new(),
+        }
+    }
+
+    /// Looks the values of an event up, stamps those that are known, and gives the facets that are new, as bits.
+    #[inline]
+    pub fn touch(&mut self, at: usize, values: &[Resolved; Facet::SEEN], hour: u32) -> u16 {
+        let Some(window) = self.open.get_mut(at) else { return 0 };
+        let mut new = 0;
+        for ((facet, seen), resolved) in self.seen.iter_mut().zip(values) {
+            if resolved.value == 0 {
+                continue;
+            }
+            window.assessed |= facet.bit();
+            match seen.touch(resolved.value, hour) {
+                Touch::Again => {}
+                Touch::FirstThisHour => window.destinations += u32::from(facet as u8 == Facet::Destination as u8),
+                Touch::New => new |= facet.bit(),
+            }
+        }
+        new
+    }
+
+    /// Learns the gap before a burst. The facet's bit when the gap is a new one.
+    #[inline]
+    pub fn gap(&mut self, time: Micros) -> Gap {
+        let Some(bin) = super::rhythm::bin(time.0.saturating_sub(self.last.0)) else { return Gap::Burst };
+        self.burst(time, bin)
+    }
+
+    fn burst(&mut self, time: Micros, bin: u8) -> Gap {
+        #[expect(clippy::cast_precision_loss, reason = "seconds of a gap")]
+        let seconds = (time.0 - self.last.0) as f64 / 1e6;
+        #[expect(clippy::cast_possible_truncation, reason = "minutes of a gap")]
+        let off = self.rhythm.period().map(|_| (self.rhythm.seconds_off(seconds) / 60.0) as f32);
+        self.off_schedule_minutes = off;
+        let gap = match self.rhythm.total() {
+            0 => Gap::Burst,
+            _ if self.rhythm.knows(bin) => Gap::Known,
+            _ => Gap::New,
+        };
+        self.rhythm.learn(bin);
+        gap
+    }
+
+    /// log2 of windows, the class of maturity.
+    #[must_use]
+    pub fn maturity(&self) -> usize {
+        super::rate::maturity(self.windows)
+    }
+
+    /// Which of the four calibrations judges it: by windows learned.
+    #[must_use]
+    pub const fn calibration(&self) -> usize {
+        match self.windows {
+            0..=15 => 0,
+            16..=127 => 1,
+            128..=1_023 => 2,
+            _ => 3,
+        }
+    }
+
+    /// Whether it is too young to be judged by its own history.
+    #[must_use]
+    pub const fn is_learning(&self, config: &Config) -> bool {
+        self.windows < config.learning_windows
+    }
+}
+
+/// What the time since the identity was last active says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gap {
+    /// Nothing: part of a burst, or the first gap of all.
+    Burst,
+    /// A gap like others before.
+    Known,
+    /// Like none before.
+    New,
+}

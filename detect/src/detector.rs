@@ -1,0 +1,275 @@
+//! The detector: ledger, baselines, inventory, rules and findings of one partition, and the time that the log has reached.
+
+use std::sync::Arc;
+
+use keytrail_schemas::{Activity, CredentialRecord, Event, Finding, IdentityRecord, LogRecord, Micros};
+
+use crate::{
+    Config, Error, IdentityIx,
+    baseline::{self, Absence, Baseline, Subject},
+    fold::{Fold, Surroundings},
+    inventory::Inventory,
+    ledger::{self, Ledger, Observed},
+    rule::{Evaluator, Groups, Hit, Rules, observation::Observation},
+    snapshot,
+};
+
+/// State of one partition. It does no I/O, reads no clock and draws no random numbers: the same records in the same order give the
+/// same findings.
+pub struct Detector {
+    config: Config,
+    state: State,
+    evaluator: Evaluator,
+    hits: Vec<Hit>,
+    absences: Vec<Absence>,
+    forgotten: Vec<IdentityIx>,
+    nothing: baseline::Features,
+}
+
+/// What a snapshot holds.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct State {
+    partition: i32,
+    next_offset: i64,
+    clock: Clock,
+    ledger: Ledger,
+    baseline: Baseline,
+    inventory: Inventory,
+    groups: Groups,
+    fold: Fold,
+}
+
+/// The watermark, and the times that would move it far.
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
+struct Clock {
+    watermark: Option<Micros>,
+    leaps: Vec<Micros>,
+}
+
+impl Clock {
+    /// Takes an event's time. A leap far ahead counts only once others agree.
+    fn take(&mut self, time: Micros, config: &Config) {
+        match self.watermark {
+            Some(watermark) if time.0 - watermark.0 > config.leap_allowed_s.saturating_mul(Micros::SECOND) => {
+                self.leaps.push(time);
+                if self.leaps.len() > config.leap_confirmations as usize {
+                    self.watermark = self.leaps.iter().min().copied();
+                    self.leaps.clear();
+                }
+            }
+            known => self.watermark = known.max(Some(time)),
+        }
+    }
+
+    /// Takes a collector's clock.
+    fn tick(&mut self, time: Micros) {
+        self.watermark = self.watermark.max(Some(time));
+        self.leaps.retain(|leap| *leap > time);
+    }
+}
+
+impl Detector {
+    /// A detector that has seen nothing.
+    #[must_use]
+    pub fn new(partition: i32, config: Config, rules: Arc<Rules>) -> Self {
+        let state = State {
+            partition,
+            next_offset: 0,
+            clock: Clock::default(),
+            ledger: Ledger::new(config.ledger.clone()),
+            baseline: Baseline::new(config.baseline.clone()),
+            inventory: Inventory::default(),
+            groups: Groups::default(),
+            fold: Fold::new(config.fold.clone()),
+        };
+        Self::with(state, config, rules)
+    }
+
+    /// A detector as it was when `bytes` were made by [`Detector::snapshot`]; configuration and rules may have changed since.
+    ///
+    /// # Errors
+    /// [`Error`] when the bytes are no snapshot, of another version, or damaged.
+    pub fn restore(bytes: &[u8], config: Config, rules: Arc<Rules>) -> Result<Self, Error> {
+        let mut state: State = snapshot::unpack(bytes)?;
+        state.ledger.configure(config.ledger.clone());
+        state.baseline.configure(config.baseline.clone());
+        state.fold.configure(config.fold.clone());
+        Ok(Self::with(state, config, rules))
+    }
+
+    fn with(state: State, config: Config, rules: Arc<Rules>) -> Self {
+        let evaluator = Evaluator::new(rules, config.correlation_groups_max, config.correlation_events_max);
+        Self { config, state, evaluator, hits: Vec::new(), absences: Vec::new(), forgotten: Vec::new(), nothing: baseline::Features { p_value: 1.0, ..baseline::Features::default() } }
+    }
+
+    /// Takes the record at `offset` and appends the findings that it causes. A record below [`Detector::next_offset`] was taken
+    /// before, and is left out.
+    pub fn observe(&mut self, offset: i64, record: &LogRecord, out: &mut Vec<Finding>) {
+        self.observe_with(offset, record, None, out);
+    }
+
+    /// The next offset to read.
+    #[must_use]
+    pub const fn next_offset(&self) -> i64 {
+        self.state.next_offset
+    }
+
+    /// The partition that it is the detector of.
+    #[must_use]
+    pub const fn partition(&self) -> i32 {
+        self.state.partition
+    }
+
+    /// The latest time that the log has reached; 1970 before the first record.
+    #[must_use]
+    pub fn watermark(&self) -> Micros {
+        self.state.clock.watermark.unwrap_or_default()
+    }
+
+    /// Declarations that were refused because they could not be read.
+    #[must_use]
+    pub const fn declarations_refused(&self) -> u64 {
+        self.state.inventory.refused()
+    }
+
+    /// Findings that are open.
+    #[must_use]
+    pub fn findings_open(&self) -> usize {
+        self.state.fold.open()
+    }
+
+    /// The state as self-contained, checksummed bytes: equal for equal state.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<u8> {
+        snapshot::pack(&self.state)
+    }
+
+    /// Every credential as of the watermark, sorted by id.
+    #[must_use]
+    pub fn credentials(&self) -> Vec<CredentialRecord> {
+        self.state.ledger.credentials(self.watermark(), self.state.partition)
+    }
+
+    /// Every identity as of the watermark, sorted by id.
+    #[must_use]
+    pub fn identities(&self) -> Vec<IdentityRecord> {
+        let mut rows = self.state.ledger.identities(self.watermark(), self.state.partition);
+        for (who, row) in &mut rows {
+            let (owner, environment) = self.state.inventory.owner_and_environment(&row.identity);
+            row.owner = owner.cloned();
+            row.environment = environment.cloned();
+            row.windows = i64::try_from(self.state.baseline.windows(*who)).unwrap_or(i64::MAX);
+        }
+        rows.into_iter().map(|(_, row)| row).collect()
+    }
+
+    /// As [`Detector::observe`], with the baseline's answer given by a rule's test.
+    pub(crate) fn observe_with(&mut self, offset: i64, record: &LogRecord, given: Option<baseline::Features>, out: &mut Vec<Finding>) {
+        if offset < self.state.next_offset {
+            return;
+        }
+        self.state.next_offset = offset + 1;
+        let first = out.len();
+        let before = self.state.clock.watermark;
+        match record {
+            LogRecord::Tick { time } => self.state.clock.tick(*time),
+            LogRecord::Event(event) => self.state.clock.take(event.time, &self.config),
+        }
+        if self.state.clock.watermark != before {
+            self.advance(out);
+        }
+        if let LogRecord::Event(event) = record {
+            self.event(event, given, out);
+        }
+        for (finding, index) in out.get_mut(first..).unwrap_or_default().iter_mut().zip(0..) {
+            finding.log_partition = self.state.partition;
+            finding.log_offset = offset;
+            finding.rule_index = index;
+        }
+    }
+
+    /// The number of an event's identity.
+    pub(crate) fn identify(&mut self, event: &Event) -> IdentityIx {
+        let who = self.state.ledger.identify(event, &mut self.forgotten);
+        for gone in self.forgotten.drain(..) {
+            self.state.baseline.forget(gone);
+        }
+        who
+    }
+
+    /// Judges something that did not happen.
+    pub(crate) fn absent(&mut self, absence: &Absence, out: &mut Vec<Finding>) {
+        let mut event = Event { time: absence.due, ..Event::default() };
+        match &absence.subject {
+            Subject::Source(source) => {
+                event.source = source.clone();
+                event.identity = format!("source:{source}").into();
+            }
+            Subject::Identity(who) => {
+                if let Some(identity) = self.state.ledger.identity(*who) {
+                    event.identity = identity.name.clone();
+                    event.identity_kind = identity.kind;
+                    event.identity_provider = identity.provider.clone();
+                    event.identity_account = identity.account.clone();
+                }
+            }
+        }
+        let who = match &absence.subject {
+            Subject::Identity(who) => *who,
+            Subject::Source(_) => IdentityIx(u32::MAX),
+        };
+        let observed = Observed { who, credential: ledger::Features::default(), identity: ledger::identity::Features::default(), account_age_days: 0.0 };
+        let declared = self.state.inventory.features(&event);
+        self.judge(&event, &observed, None, declared, Some(absence), out);
+    }
+
+    /// The watermark moved.
+    fn advance(&mut self, out: &mut Vec<Finding>) {
+        let watermark = self.watermark();
+        self.state.fold.advance(watermark, out);
+        let mut absences = std::mem::take(&mut self.absences);
+        self.state.baseline.advance(watermark, &mut absences);
+        for absence in absences.drain(..) {
+            self.absent(&absence, out);
+        }
+        self.absences = absences;
+    }
+
+    fn event(&mut self, event: &Event, given: Option<baseline::Features>, out: &mut Vec<Finding>) {
+        if event.activity == Activity::Declare {
+            // A refused declaration is counted; `inventory apply` refuses it before it enters the log.
+            let _ = self.state.inventory.declare(event, self.config.declarations_max);
+            return;
+        }
+        let who = self.identify(event);
+        let observed = self.state.ledger.observe(who, event, self.state.inventory.limits(&event.identity));
+        let watermark = self.watermark();
+        let late = event.time.0 < watermark.0.saturating_sub(self.config.lateness());
+        let context = baseline::Context {
+            watermark,
+            late,
+            credential_age_days: observed.credential.age_days,
+            age_over_policy: observed.credential.age_over_policy,
+            first_use: observed.credential.first_use,
+        };
+        let features = self.state.baseline.observe(who, event, &context);
+        let declared = self.state.inventory.features(event);
+        let features = given.unwrap_or(features);
+        self.judge(event, &observed, (!late).then_some(&features), declared, None, out);
+    }
+
+    fn judge(&mut self, event: &Event, observed: &Observed, baseline: Option<&baseline::Features>, declared: crate::inventory::Features, absence: Option<&Absence>, out: &mut Vec<Finding>) {
+        let late = absence.is_none() && baseline.is_none();
+        let baseline = if absence.is_some() { Some(&self.nothing) } else { baseline };
+        let o = Observation { event, observed, baseline, declared, ledger: Some(&self.state.ledger), late, absence };
+        self.hits.clear();
+        self.evaluator.evaluate(&o, &mut self.state.groups, &mut self.hits);
+        if self.hits.is_empty() {
+            return;
+        }
+        let around = Surroundings { rules: self.evaluator.rules(), ledger: &self.state.ledger, baseline: &self.state.baseline, watermark: self.state.clock.watermark.unwrap_or_default() };
+        if let Some(identity) = self.state.fold.add(&o, &self.hits, &around, out) {
+            self.state.ledger.count_finding(&identity);
+        }
+    }
+}

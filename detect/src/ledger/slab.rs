@@ -1,0 +1,103 @@
+//! Named entries with stable numbers, bounded: at the cap a sixteenth is evicted at once, so that eviction costs little per entry.
+
+use keytrail_schemas::Text;
+use rustc_hash::FxHashMap;
+
+/// What a slab can hold.
+pub trait Named {
+    /// The name that it is found by.
+    fn name(&self) -> &Text;
+}
+
+/// Entries by name and by number. The index is not part of a snapshot: [`Slab::index`] builds it again.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub struct Slab<T> {
+    entries: Vec<Option<T>>,
+    free: Vec<u32>,
+    #[serde(skip)]
+    index: FxHashMap<Text, u32>,
+}
+
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Self { entries: Vec::new(), free: Vec::new(), index: FxHashMap::default() }
+    }
+}
+
+impl<T: Named> Slab<T> {
+    /// Builds the index after a snapshot was read.
+    pub fn reindex(&mut self) {
+        self.index = self.iter().map(|(slot, entry)| (entry.name().clone(), slot)).collect();
+    }
+
+    /// How many entries there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// The number of `name`.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<u32> {
+        self.index.get(name).copied()
+    }
+
+    /// Enters `entry` under its name, which must not be there.
+    #[expect(clippy::expect_used, reason = "the cap of the configuration is far below 2^32")]
+    pub fn insert(&mut self, entry: T) -> u32 {
+        let name = entry.name().clone();
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                if let Some(place) = self.entries.get_mut(slot as usize) {
+                    *place = Some(entry);
+                }
+                slot
+            }
+            None => {
+                self.entries.push(Some(entry));
+                u32::try_from(self.entries.len() - 1).expect("fewer than 2^32 entries")
+            }
+        };
+        self.index.insert(name, slot);
+        slot
+    }
+
+    /// The entry with a number.
+    #[must_use]
+    pub fn get(&self, slot: u32) -> Option<&T> {
+        self.entries.get(slot as usize)?.as_ref()
+    }
+
+    /// The same, to change.
+    pub fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
+        self.entries.get_mut(slot as usize)?.as_mut()
+    }
+
+    /// All entries in the order of their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        self.entries.iter().zip(0_u32..).filter_map(|(entry, slot)| entry.as_ref().map(|entry| (slot, entry)))
+    }
+
+    /// All entries, to change.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.entries.iter_mut().flatten()
+    }
+
+    /// Removes the entries of the given numbers.
+    pub fn remove(&mut self, slots: &[u32]) {
+        for slot in slots {
+            if let Some(entry) = self.entries.get_mut(*slot as usize).and_then(Option::take) {
+                self.index.remove(entry.name());
+                self.free.push(*slot);
+            }
+        }
+    }
+
+    /// The numbers of the sixteenth of the entries (at least one) with the least rank.
+    pub fn least<R: Ord>(&self, rank: impl Fn(&T) -> R) -> Vec<u32> {
+        let mut ranked: Vec<(R, u32)> = self.iter().map(|(slot, entry)| (rank(entry), slot)).collect();
+        ranked.sort_unstable();
+        ranked.truncate((self.len() / 16).max(1));
+        ranked.into_iter().map(|(_, slot)| slot).collect()
+    }
+}

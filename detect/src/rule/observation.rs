@@ -1,0 +1,324 @@
+//! What a rule sees: the event's columns and the features computed for it, under the names that rules use. Nothing is copied, and no
+//! JSON is built.
+
+use std::borrow::Cow;
+
+use keytrail_schemas::{Activity, CredentialKind, CredentialState, Event, FindingKind, IdentityKind, Outcome};
+use rsigma_eval::EventValue;
+
+use crate::{
+    baseline::{self, Aspect, Novelty},
+    inventory,
+    ledger::{Ledger, Observed},
+};
+
+/// One event with all that is known of it.
+#[derive(Clone, Copy)]
+pub struct Observation<'a> {
+    /// The event.
+    pub event: &'a Event,
+    /// The ledger's answer.
+    pub observed: &'a Observed,
+    /// The baseline's; `None` for a late event.
+    pub baseline: Option<&'a baseline::Features>,
+    /// The inventory's.
+    pub declared: inventory::Features,
+    /// For chains of parents.
+    pub ledger: Option<&'a Ledger>,
+    /// Behind the watermark by more than is allowed.
+    pub late: bool,
+    /// Something that did not happen: the event then only carries its subject.
+    pub absence: Option<&'a baseline::Absence>,
+}
+
+/// A number that rules can compare.
+pub type Number = fn(&Observation<'_>) -> Option<f64>;
+/// A fact that is true, false, or not known.
+pub type Flag = fn(&Observation<'_>) -> Option<bool>;
+
+/// How the values of a text field are remembered.
+#[derive(Clone, Copy)]
+pub enum Texts {
+    /// One of a closed list of words: its number there.
+    Word(&'static [&'static str], fn(&Observation<'_>) -> usize),
+    /// Few distinct values: what rules say of each is remembered.
+    Few(for<'a> fn(&Observation<'a>) -> Option<&'a str>),
+    /// Many distinct values.
+    Many(for<'a> fn(&Observation<'a>) -> Option<&'a str>),
+}
+
+/// A field by its place in its table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Field {
+    /// In [`NUMBERS`].
+    Number(usize),
+    /// In [`FLAGS`].
+    Flag(usize),
+    /// In [`TEXTS`].
+    Text(usize),
+    /// `time`, as RFC 3339.
+    Time,
+    /// `credential.parent_chain`, a list.
+    ParentChain,
+}
+
+/// The field of a name.
+#[must_use]
+pub fn field(name: &str) -> Option<Field> {
+    match name {
+        "time" => return Some(Field::Time),
+        "credential.parent_chain" => return Some(Field::ParentChain),
+        _ => {}
+    }
+    NUMBERS
+        .iter()
+        .position(|(known, _)| *known == name)
+        .map(Field::Number)
+        .or_else(|| FLAGS.iter().position(|(known, _)| *known == name).map(Field::Flag))
+        .or_else(|| TEXTS.iter().position(|(known, _)| *known == name).map(Field::Text))
+}
+
+/// The names of all fields, for messages and documentation.
+pub fn field_names() -> impl Iterator<Item = &'static str> {
+    ["time", "credential.parent_chain"].into_iter().chain(NUMBERS.iter().map(|(name, _)| *name)).chain(FLAGS.iter().map(|(name, _)| *name)).chain(TEXTS.iter().map(|(name, _)| *name))
+}
+
+fn evidence(o: &Observation<'_>, aspect: Aspect) -> Option<f64> {
+    o.baseline.map(|b| f64::from(b.score(aspect).evidence))
+}
+
+fn novelty(o: &Observation<'_>, aspect: Aspect) -> usize {
+    o.baseline.map_or(Novelty::NotAssessable as usize, |b| b.score(aspect).novelty as usize)
+}
+
+/// Every number.
+pub const NUMBERS: &[(&str, Number)] = &[
+    ("source_asn", |o| o.event.source_asn.map(float)),
+    ("credential.age_days", |o| o.observed.credential.age_days),
+    ("credential.lifetime_days", |o| o.observed.credential.lifetime_days),
+    ("credential.remaining_days", |o| o.observed.credential.remaining_days),
+    ("credential.idle_days", |o| o.observed.credential.idle_days),
+    ("credential.idle_vs_longest", |o| o.observed.credential.idle_vs_longest),
+    ("credential.overlap_hours", |o| o.observed.credential.overlap_hours),
+    ("credential.age_vs_cadence", |o| o.observed.credential.age_vs_cadence),
+    ("credential.rotations", |o| Some(f64::from(o.observed.credential.rotations))),
+    ("credential.distinct_sources_24h", |o| Some(f64::from(o.observed.credential.distinct_sources_24h))),
+    ("credential.concurrent_sources", |o| Some(f64::from(o.observed.credential.concurrent_sources))),
+    ("credential.concurrent_countries", |o| Some(f64::from(o.observed.credential.concurrent_countries))),
+    ("credential.issued_then_used_minutes", |o| o.observed.credential.issued_then_used_minutes),
+    ("credential.revoked_minutes", |o| o.observed.credential.revoked_minutes),
+    ("credential.expired_hours", |o| o.observed.credential.expired_hours),
+    ("credential.chain_depth", |o| Some(f64::from(o.observed.credential.chain_depth))),
+    ("credential.parents_seen", |o| Some(f64::from(o.observed.credential.parents_seen))),
+    ("credential.identities", |o| o.observed.credential.slot.map(|_| f64::from(o.observed.credential.identities))),
+    ("credential.uses", |o| o.observed.credential.slot.map(|_| count(o.observed.credential.uses))),
+    ("identity.age_days", |o| Some(o.observed.identity.age_days)),
+    ("identity.idle_days", |o| o.observed.identity.idle_days),
+    ("identity.idle_vs_longest", |o| o.observed.identity.idle_vs_longest),
+    ("identity.events", |o| Some(count(o.observed.identity.events))),
+    ("identity.failure_streak", |o| Some(f64::from(o.observed.identity.failure_streak))),
+    ("identity.environment_age_days", |o| o.observed.identity.environment_age_days),
+    ("identity.environments", |o| Some(f64::from(o.observed.identity.environments))),
+    ("account.age_days", |o| Some(o.observed.account_age_days)),
+    ("baseline.destination", |o| evidence(o, Aspect::Destination)),
+    ("baseline.action", |o| evidence(o, Aspect::Action)),
+    ("baseline.network", |o| evidence(o, Aspect::Network)),
+    ("baseline.country", |o| evidence(o, Aspect::Country)),
+    ("baseline.user_agent", |o| evidence(o, Aspect::UserAgent)),
+    ("baseline.protocol", |o| evidence(o, Aspect::Protocol)),
+    ("baseline.auth_method", |o| evidence(o, Aspect::AuthMethod)),
+    ("baseline.audience", |o| evidence(o, Aspect::Audience)),
+    ("baseline.overlap", |o| evidence(o, Aspect::Overlap)),
+    ("baseline.schedule", |o| evidence(o, Aspect::Schedule)),
+    ("baseline.volume", |o| evidence(o, Aspect::Volume)),
+    ("baseline.failure_share", |o| evidence(o, Aspect::FailureShare)),
+    ("baseline.spread", |o| evidence(o, Aspect::Spread)),
+    ("baseline.total", |o| o.baseline.map(|b| b.total)),
+    ("baseline.p_value", |o| o.absence.map(|a| a.p_value).or_else(|| o.baseline.map(|b| b.p_value))),
+    ("baseline.windows", |o| o.baseline.map(|b| f64::from(b.windows))),
+    ("baseline.events_in_window", |o| o.baseline.map(|b| f64::from(b.events_in_window))),
+    ("baseline.failures_in_window", |o| o.baseline.map(|b| f64::from(b.failures_in_window))),
+    ("baseline.destinations_in_window", |o| o.baseline.map(|b| f64::from(b.destinations_in_window))),
+    ("baseline.off_schedule_minutes", |o| o.baseline.and_then(|b| b.off_schedule_minutes).map(f64::from)),
+    ("baseline.idle_days", |o| o.baseline.and_then(|b| b.idle_days).map(f64::from)),
+    ("baseline.incident_members", |o| o.baseline.and_then(|b| b.incident.as_ref()).map(|incident| count(incident.members.len() as u64))),
+    ("absence.evidence", |o| o.absence.map(|absence| absence.evidence)),
+    ("absence.members", |o| o.absence.map(|absence| count(absence.members.len() as u64))),
+];
+
+/// Every fact.
+pub const FLAGS: &[(&str, Flag)] = &[
+    ("late", |o| Some(o.late)),
+    ("credential.age_is_exact", |o| o.observed.credential.age_days.map(|_| o.observed.credential.age_is_exact)),
+    ("credential.lifetime_over_policy", |o| Some(o.observed.credential.lifetime_over_policy)),
+    ("credential.age_over_policy", |o| Some(o.observed.credential.age_over_policy)),
+    ("credential.first_use", |o| Some(o.observed.credential.first_use)),
+    ("credential.successor_used", |o| Some(o.observed.credential.successor_used)),
+    ("credential.parent_is_new", |o| Some(o.observed.credential.parent_is_new)),
+    ("identity.is_new", |o| Some(o.observed.identity.is_new)),
+    ("identity.protocol_weaker", |o| Some(o.observed.identity.protocol_weaker)),
+    ("identity.method_weaker", |o| Some(o.observed.identity.method_weaker)),
+    ("baseline.exceeds_budget", |o| o.baseline.map(|b| b.exceeds_budget)),
+    ("baseline.learning", |o| o.baseline.map(|b| b.learning)),
+    ("baseline.incident", |o| o.baseline.map(|b| b.incident.is_some())),
+    ("baseline.missed_heartbeat", |o| Some(o.absence.is_some_and(|absence| matches!(absence.subject, baseline::Subject::Identity(_))))),
+    ("source.silent", |o| Some(o.absence.is_some_and(|absence| matches!(absence.subject, baseline::Subject::Source(_))))),
+    ("declared.known", |o| Some(o.declared.known)),
+    ("declared.owner_missing", |o| Some(o.declared.owner_missing)),
+    ("declared.retired", |o| Some(o.declared.retired)),
+    ("declared.destination_allowed", |o| o.declared.destination_allowed),
+    ("declared.protocol_allowed", |o| o.declared.protocol_allowed),
+    ("declared.environment_allowed", |o| o.declared.environment_allowed),
+    ("declared.network_allowed", |o| o.declared.network_allowed),
+    ("declared.hours_allowed", |o| o.declared.hours_allowed),
+];
+
+macro_rules! words_of {
+    ($ty:ty) => {{
+        const WORDS: [&str; <$ty>::ALL.len()] = {
+            let mut words = [""; <$ty>::ALL.len()];
+            let mut i = 0;
+            while i < words.len() {
+                words[i] = <$ty>::ALL[i].as_str();
+                i += 1;
+            }
+            words
+        };
+        &WORDS
+    }};
+}
+
+const NOVELTIES: &[&str] = &[
+    Novelty::Known.as_str(),
+    Novelty::NewToIdentity.as_str(),
+    Novelty::NewToEveryone.as_str(),
+    Novelty::Learning.as_str(),
+    Novelty::NotAssessable.as_str(),
+];
+
+/// Every text.
+pub const TEXTS: &[(&str, Texts)] = &[
+    ("activity", Texts::Word(words_of!(Activity), |o| o.event.activity as usize)),
+    ("outcome", Texts::Word(words_of!(Outcome), |o| o.event.outcome as usize)),
+    ("identity_kind", Texts::Word(words_of!(IdentityKind), |o| o.event.identity_kind as usize)),
+    ("credential_kind", Texts::Word(words_of!(CredentialKind), |o| o.event.credential_kind as usize)),
+    ("credential.state", Texts::Word(words_of!(CredentialState), |o| o.observed.credential.state as usize)),
+    ("baseline.destination_novelty", Texts::Word(NOVELTIES, |o| novelty(o, Aspect::Destination))),
+    ("baseline.action_novelty", Texts::Word(NOVELTIES, |o| novelty(o, Aspect::Action))),
+    ("baseline.network_novelty", Texts::Word(NOVELTIES, |o| novelty(o, Aspect::Network))),
+    ("baseline.country_novelty", Texts::Word(NOVELTIES, |o| novelty(o, Aspect::Country))),
+    ("baseline.user_agent_novelty", Texts::Word(NOVELTIES, |o| novelty(o, Aspect::UserAgent))),
+    ("baseline.protocol_novelty", Texts::Word(NOVELTIES, |o| novelty(o, Aspect::Protocol))),
+    ("baseline.auth_method_novelty", Texts::Word(NOVELTIES, |o| novelty(o, Aspect::AuthMethod))),
+    ("reason", Texts::Few(|o| o.event.reason.as_deref())),
+    ("identity_provider", Texts::Few(|o| Some(&o.event.identity_provider))),
+    ("source_country", Texts::Few(|o| o.event.source_country.as_deref())),
+    ("user_agent", Texts::Few(|o| o.event.user_agent.as_deref())),
+    ("destination_kind", Texts::Few(|o| o.event.destination_kind.as_deref())),
+    ("destination_service", Texts::Few(|o| o.event.destination_service.as_deref())),
+    ("environment", Texts::Few(|o| o.event.environment.as_deref())),
+    ("protocol", Texts::Few(|o| o.event.protocol.as_deref())),
+    ("auth_method", Texts::Few(|o| o.event.auth_method.as_deref())),
+    ("action", Texts::Few(|o| o.event.action.as_deref())),
+    ("source", Texts::Few(|o| Some(&o.event.source))),
+    ("format", Texts::Few(|o| Some(&o.event.format))),
+    ("identity", Texts::Many(|o| Some(&o.event.identity))),
+    ("identity_account", Texts::Many(|o| Some(&o.event.identity_account))),
+    ("credential", Texts::Many(|o| o.event.credential.as_deref())),
+    ("credential_parent", Texts::Many(|o| o.event.credential_parent.as_deref())),
+    ("issuer", Texts::Many(|o| o.event.issuer.as_deref())),
+    ("source_ip", Texts::Many(|o| o.event.source_ip.as_deref())),
+    ("source_host", Texts::Many(|o| o.event.source_host.as_deref())),
+    ("destination", Texts::Many(|o| o.event.destination.as_deref())),
+    ("session", Texts::Many(|o| o.event.session.as_deref())),
+    ("trace_id", Texts::Many(|o| o.event.trace_id.as_deref())),
+    ("raw", Texts::Many(|o| o.event.raw.as_deref())),
+];
+
+impl<'a> Observation<'a> {
+    /// The text of a field of [`TEXTS`].
+    #[must_use]
+    pub fn text(&self, at: usize) -> Option<&'a str> {
+        match TEXTS.get(at)?.1 {
+            Texts::Word(words, word) => words.get(word(self)).copied(),
+            Texts::Few(text) | Texts::Many(text) => text(self),
+        }
+    }
+
+    /// The value of a field.
+    #[must_use]
+    pub fn value(&self, field: Field) -> Option<EventValue<'a>> {
+        match field {
+            Field::Number(at) => NUMBERS.get(at)?.1(self).map(EventValue::Float),
+            Field::Flag(at) => FLAGS.get(at)?.1(self).map(EventValue::Bool),
+            Field::Text(at) => self.text(at).map(|text| EventValue::Str(Cow::Borrowed(text))),
+            Field::Time => Some(EventValue::Str(Cow::Owned(self.event.time.to_rfc3339()))),
+            Field::ParentChain => {
+                let chain = self.ledger?.parent_chain(self.event.credential.as_deref()?);
+                Some(EventValue::Array(chain.into_iter().map(|parent| EventValue::Str(Cow::Owned(parent.into()))).collect()))
+            }
+        }
+    }
+
+    /// All features that have a value, with the event's own texts left out, as a JSON object.
+    #[must_use]
+    pub fn features(&self) -> serde_json::Map<String, serde_json::Value> {
+        let mut features = serde_json::Map::new();
+        for (name, number) in NUMBERS {
+            if let Some(value) = number(self).filter(|value| *value != 0.0 && value.is_finite()) {
+                features.insert((*name).to_owned(), rounded(value).into());
+            }
+        }
+        for (name, flag) in FLAGS {
+            if let Some(value) = flag(self).filter(|value| *value || name.starts_with("declared.") && self.declared.known) {
+                features.insert((*name).to_owned(), value.into());
+            }
+        }
+        for (at, (name, _)) in TEXTS.iter().enumerate().filter(|(_, (name, _))| name.contains('.')) {
+            if let Some(text) = self.text(at).filter(|text| !matches!(*text, "known" | "not_assessable" | "unknown")) {
+                features.insert((*name).to_owned(), text.into());
+            }
+        }
+        features
+    }
+}
+
+impl rsigma_eval::Event for Observation<'_> {
+    fn get_field(&self, path: &str) -> Option<EventValue<'_>> {
+        self.value(field(path)?)
+    }
+
+    fn any_string_value(&self, pred: &dyn Fn(&str) -> bool) -> bool {
+        (0..TEXTS.len()).any(|at| self.text(at).is_some_and(pred))
+    }
+
+    fn all_string_values(&self) -> Vec<Cow<'_, str>> {
+        (0..TEXTS.len()).filter_map(|at| self.text(at)).map(Cow::Borrowed).collect()
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        field_names().filter_map(|name| Some((name.to_owned(), self.value(field(name)?)?.to_json()))).collect::<serde_json::Map<_, _>>().into()
+    }
+}
+
+/// Whether a finding of this kind counts against the alert budget.
+#[must_use]
+pub const fn is_budgeted(kind: FindingKind) -> bool {
+    matches!(kind, FindingKind::Statistical | FindingKind::Incident)
+}
+
+/// Six significant digits are enough for a person, and keep the text short.
+fn rounded(value: f64) -> f64 {
+    let scale = 10_f64.powi(5 - value.abs().log10().floor().clamp(-12.0, 12.0) as i32);
+    (value * scale).round() / scale
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are compared with thresholds")]
+const fn count(n: u64) -> f64 {
+    n as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "AS numbers are below 2^32")]
+const fn float(n: i64) -> f64 {
+    n as f64
+}

@@ -1,0 +1,454 @@
+//! Decides quickly which rules cannot match an observation, so that the full evaluation runs on the few that may.
+//!
+//! Every detection item whose outcome follows from one field becomes an *atom*, a bit: thresholds on numbers and facts are compared
+//! natively, and what an item says of a text is remembered per distinct value. A rule's condition becomes a disjunction of
+//! conjunctions over those bits, in which whatever is no atom counts as "may". So a rule that is ruled out here cannot match; one
+//! that is made of atoms alone is decided here, and says so.
+
+use keytrail_schemas::Text;
+use rsigma_eval::{CompiledDetection, CompiledDetectionItem, CompiledMatcher, CompiledRule, EventValue};
+use rsigma_parser::{ConditionExpr, Quantifier};
+use rustc_hash::FxHashMap;
+use std::borrow::Cow;
+
+use super::observation::{FLAGS, Field, NUMBERS, Observation, TEXTS, Texts, field};
+
+/// Conjunctions that one rule may have; beyond, it is always evaluated in full.
+const CONJUNCTIONS_MAX: usize = 64;
+/// Values remembered per text field; at the bound all are forgotten.
+const VALUES_MAX: usize = 4096;
+
+/// What the prefilter says of one rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It does not match.
+    No,
+    /// It may.
+    Maybe,
+    /// It does.
+    Yes,
+}
+
+/// The compiled prefilter of a set of rules. Immutable; what it remembers is in [`Memory`].
+#[derive(Default)]
+pub struct Prefilter {
+    atoms: Vec<Atom>,
+    numbers: Vec<(usize, usize, Comparison)>,
+    flags: Vec<(usize, usize, Option<bool>)>,
+    words: Vec<(usize, Vec<Mask>)>,
+    few: Vec<(usize, Vec<usize>)>,
+    plans: Vec<Plan>,
+}
+
+/// What was learned about values, and the bits of the present observation.
+#[derive(Default)]
+pub struct Memory {
+    bits: Mask,
+    few: Vec<FxHashMap<Text, Mask>>,
+    absent: Vec<Mask>,
+}
+
+type Mask = Vec<u64>;
+
+#[derive(Clone)]
+enum Atom {
+    Number(usize, Comparison),
+    /// `None` asks whether the fact is known.
+    Flag(usize, Option<bool>),
+    Text(usize, CompiledDetectionItem),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Comparison {
+    Eq(f64),
+    Gt(f64),
+    Gte(f64),
+    Lt(f64),
+    Lte(f64),
+    Known,
+}
+
+impl Comparison {
+    fn holds(self, value: Option<f64>) -> bool {
+        let Some(value) = value else { return false };
+        match self {
+            Self::Eq(n) => (value - n).abs() < f64::EPSILON,
+            Self::Gt(n) => value > n,
+            Self::Gte(n) => value >= n,
+            Self::Lt(n) => value < n,
+            Self::Lte(n) => value <= n,
+            Self::Known => true,
+        }
+    }
+}
+
+/// A rule's condition over atoms.
+#[derive(Default)]
+struct Plan {
+    /// No conjunction has an item that is no atom.
+    exact: bool,
+    conjunctions: Vec<Vec<Demand>>,
+}
+
+/// Bits of one 64-bit word that must be set, and that must not.
+#[derive(Clone, Copy)]
+struct Demand {
+    word: usize,
+    set: u64,
+    unset: u64,
+}
+
+/// A condition in negation normal form.
+#[derive(Clone)]
+enum Expr {
+    Unknown,
+    Atom(usize, bool),
+    And(Vec<Expr>),
+    Or(Vec<Expr>),
+}
+
+impl Prefilter {
+    /// Compiles the prefilter of `rules`; entries that are `None` are never asked about.
+    #[must_use]
+    pub fn new<'a>(rules: impl Iterator<Item = Option<&'a CompiledRule>>) -> Self {
+        let mut prefilter = Self::default();
+        for rule in rules {
+            let plan = match rule {
+                Some(rule) => prefilter.plan(rule),
+                None => Plan::default(),
+            };
+            prefilter.plans.push(plan);
+        }
+        let width = prefilter.atoms.len().div_ceil(64);
+        for (bit, atom) in prefilter.atoms.iter().enumerate() {
+            match atom {
+                Atom::Number(at, comparison) => prefilter.numbers.push((*at, bit, *comparison)),
+                Atom::Flag(at, expected) => prefilter.flags.push((*at, bit, *expected)),
+                Atom::Text(at, item) => match TEXTS.get(*at).map(|(_, texts)| *texts) {
+                    Some(Texts::Word(list, _)) => {
+                        let masks = match prefilter.words.iter_mut().find(|(known, _)| known == at) {
+                            Some((_, masks)) => masks,
+                            None => {
+                                prefilter.words.push((*at, vec![vec![0; width]; list.len()]));
+                                let Some((_, masks)) = prefilter.words.last_mut() else { continue };
+                                masks
+                            }
+                        };
+                        for (word, mask) in list.iter().zip(masks) {
+                            if says(item, Some(word)) {
+                                set(mask, bit);
+                            }
+                        }
+                    }
+                    _ => match prefilter.few.iter_mut().find(|(known, _)| known == at) {
+                        Some((_, bits)) => bits.push(bit),
+                        None => prefilter.few.push((*at, vec![bit])),
+                    },
+                },
+            }
+        }
+        prefilter
+    }
+
+    /// Memory for this prefilter.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        Memory {
+            bits: vec![0; self.atoms.len().div_ceil(64)],
+            few: vec![FxHashMap::default(); self.few.len()],
+            absent: self.few.iter().map(|(_, bits)| self.mask_of(bits, None)).collect(),
+        }
+    }
+
+    /// Computes the bits of an observation.
+    pub fn look(&self, o: &Observation<'_>, memory: &mut Memory) {
+        memory.bits.fill(0);
+        for (at, masks) in &self.words {
+            if let Some((_, Texts::Word(_, word))) = TEXTS.get(*at)
+                && let Some(mask) = masks.get(word(o))
+            {
+                union(&mut memory.bits, mask);
+            }
+        }
+        for (((at, bits), known), absent) in self.few.iter().zip(&mut memory.few).zip(&memory.absent) {
+            match o.text(*at) {
+                None => union(&mut memory.bits, absent),
+                Some(text) => match known.get(text) {
+                    Some(mask) => union(&mut memory.bits, mask),
+                    None => {
+                        let mask = self.mask_of(bits, Some(text));
+                        union(&mut memory.bits, &mask);
+                        if known.len() >= VALUES_MAX {
+                            known.clear();
+                        }
+                        known.insert(Text::from(text), mask);
+                    }
+                },
+            }
+        }
+        for (at, bit, comparison) in &self.numbers {
+            if let Some((_, number)) = NUMBERS.get(*at)
+                && comparison.holds(number(o))
+            {
+                set(&mut memory.bits, *bit);
+            }
+        }
+        for (at, bit, expected) in &self.flags {
+            if let Some((_, flag)) = FLAGS.get(*at)
+                && let Some(value) = flag(o)
+                && expected.is_none_or(|expected| expected == value)
+            {
+                set(&mut memory.bits, *bit);
+            }
+        }
+    }
+
+    /// What the bits say of rule number `rule`.
+    #[must_use]
+    pub fn verdict(&self, rule: usize, memory: &Memory) -> Verdict {
+        let Some(plan) = self.plans.get(rule) else { return Verdict::Maybe };
+        let holds = plan.conjunctions.iter().any(|demands| {
+            demands.iter().all(|demand| {
+                let bits = memory.bits.get(demand.word).copied().unwrap_or_default();
+                bits & demand.set == demand.set && bits & demand.unset == 0
+            })
+        });
+        match (holds, plan.exact) {
+            (false, _) => Verdict::No,
+            (true, false) => Verdict::Maybe,
+            (true, true) => Verdict::Yes,
+        }
+    }
+
+    /// How many rules are decided without a full evaluation.
+    #[must_use]
+    pub fn exact(&self) -> usize {
+        self.plans.iter().filter(|plan| plan.exact).count()
+    }
+
+    fn mask_of(&self, bits: &[usize], value: Option<&str>) -> Mask {
+        let mut mask = vec![0; self.atoms.len().div_ceil(64)];
+        for bit in bits {
+            if let Some(Atom::Text(_, item)) = self.atoms.get(*bit)
+                && says(item, value)
+            {
+                set(&mut mask, *bit);
+            }
+        }
+        mask
+    }
+
+    fn plan(&mut self, rule: &CompiledRule) -> Plan {
+        let expr = Expr::Or(rule.conditions.iter().map(|condition| self.condition(condition, rule, true)).collect());
+        let mut exact = true;
+        match normal(&expr, &mut exact) {
+            Some(conjunctions) => Plan { exact, conjunctions: conjunctions.iter().filter_map(|literals| demands(literals)).collect() },
+            None => Plan { exact: false, conjunctions: vec![Vec::new()] },
+        }
+    }
+
+    fn condition(&mut self, condition: &ConditionExpr, rule: &CompiledRule, positive: bool) -> Expr {
+        match condition {
+            ConditionExpr::And(parts) => join(parts.iter().map(|part| self.condition(part, rule, positive)).collect(), positive),
+            ConditionExpr::Or(parts) => join(parts.iter().map(|part| self.condition(part, rule, positive)).collect(), !positive),
+            ConditionExpr::Not(part) => self.condition(part, rule, !positive),
+            ConditionExpr::Identifier(name) => match rule.detections.get(name) {
+                Some(detection) => self.detection(detection, positive),
+                None => Expr::Unknown,
+            },
+            ConditionExpr::Selector { quantifier, pattern } => {
+                let mut names: Vec<&String> = rule.detections.keys().filter(|name| pattern.matches_detection_name(name)).collect();
+                names.sort_unstable();
+                if names.is_empty() {
+                    return Expr::Unknown;
+                }
+                let all = match quantifier {
+                    Quantifier::All => true,
+                    Quantifier::Any | Quantifier::Count(1) => false,
+                    Quantifier::Count(_) => return Expr::Unknown,
+                };
+                let parts = names.into_iter().filter_map(|name| rule.detections.get(name)).map(|detection| self.detection(detection, positive)).collect();
+                join(parts, all == positive)
+            }
+        }
+    }
+
+    fn detection(&mut self, detection: &CompiledDetection, positive: bool) -> Expr {
+        match detection {
+            CompiledDetection::AllOf(items) => join(items.iter().map(|item| self.item(item, positive)).collect(), positive),
+            CompiledDetection::AnyOf(parts) => join(parts.iter().map(|part| self.detection(part, positive)).collect(), !positive),
+            CompiledDetection::And(parts) => join(parts.iter().map(|part| self.detection(part, positive)).collect(), positive),
+            CompiledDetection::Keywords(_) | CompiledDetection::ArrayMatch { .. } | CompiledDetection::Conditional { .. } => Expr::Unknown,
+        }
+    }
+
+    fn item(&mut self, item: &CompiledDetectionItem, positive: bool) -> Expr {
+        let Some(field) = item.field.as_deref().and_then(field) else { return Expr::Unknown };
+        if let Some(exists) = item.exists {
+            return match field {
+                Field::Number(at) => self.atom(Atom::Number(at, Comparison::Known), positive == exists),
+                Field::Flag(at) => self.atom(Atom::Flag(at, None), positive == exists),
+                Field::Text(at) if !is_many(at) => self.atom(Atom::Text(at, item.clone()), positive),
+                _ => Expr::Unknown,
+            };
+        }
+        match field {
+            Field::Text(at) if !is_many(at) && alone(&item.matcher) => self.atom(Atom::Text(at, item.clone()), positive),
+            Field::Number(at) => self.number(at, &item.matcher, positive),
+            Field::Flag(at) => self.flag(at, &item.matcher, positive),
+            _ => Expr::Unknown,
+        }
+    }
+
+    fn number(&mut self, at: usize, matcher: &CompiledMatcher, positive: bool) -> Expr {
+        let comparison = match matcher {
+            CompiledMatcher::NumericEq(n) => Comparison::Eq(*n),
+            CompiledMatcher::NumericGt(n) => Comparison::Gt(*n),
+            CompiledMatcher::NumericGte(n) => Comparison::Gte(*n),
+            CompiledMatcher::NumericLt(n) => Comparison::Lt(*n),
+            CompiledMatcher::NumericLte(n) => Comparison::Lte(*n),
+            CompiledMatcher::AnyOf(parts) => return join(parts.iter().map(|part| self.number(at, part, positive)).collect(), !positive),
+            _ => return Expr::Unknown,
+        };
+        self.atom(Atom::Number(at, comparison), positive)
+    }
+
+    fn flag(&mut self, at: usize, matcher: &CompiledMatcher, positive: bool) -> Expr {
+        match matcher {
+            CompiledMatcher::BoolEq(expected) => self.atom(Atom::Flag(at, Some(*expected)), positive),
+            CompiledMatcher::AnyOf(parts) => join(parts.iter().map(|part| self.flag(at, part, positive)).collect(), !positive),
+            _ => Expr::Unknown,
+        }
+    }
+
+    fn atom(&mut self, atom: Atom, positive: bool) -> Expr {
+        let bit = match self.atoms.iter().position(|known| same(known, &atom)) {
+            Some(bit) => bit,
+            None => {
+                self.atoms.push(atom);
+                self.atoms.len() - 1
+            }
+        };
+        Expr::Atom(bit, positive)
+    }
+}
+
+fn is_many(at: usize) -> bool {
+    !matches!(TEXTS.get(at), Some((_, Texts::Word(..) | Texts::Few(_))))
+}
+
+fn same(a: &Atom, b: &Atom) -> bool {
+    match (a, b) {
+        (Atom::Number(a, x), Atom::Number(b, y)) => a == b && x == y,
+        (Atom::Flag(a, x), Atom::Flag(b, y)) => a == b && x == y,
+        // Matchers have no equality; their debug form is complete.
+        (Atom::Text(a, x), Atom::Text(b, y)) => a == b && x.exists == y.exists && format!("{:?}", x.matcher) == format!("{:?}", y.matcher),
+        _ => false,
+    }
+}
+
+/// Whether a matcher looks at nothing but the value that it is given.
+fn alone(matcher: &CompiledMatcher) -> bool {
+    match matcher {
+        CompiledMatcher::FieldRef { .. } | CompiledMatcher::Expand { .. } => false,
+        CompiledMatcher::Not(inner) | CompiledMatcher::TimestampPart { inner, .. } => alone(inner),
+        CompiledMatcher::AnyOf(parts) | CompiledMatcher::AllOf(parts) | CompiledMatcher::CaseInsensitiveGroup { children: parts, .. } => parts.iter().all(alone),
+        _ => true,
+    }
+}
+
+/// What an item says of one value of its field; the same as the full evaluation says.
+fn says(item: &CompiledDetectionItem, value: Option<&str>) -> bool {
+    match (item.exists, value) {
+        (Some(exists), value) => value.is_some() == exists,
+        (None, Some(text)) => item.matcher.matches(&EventValue::Str(Cow::Borrowed(text)), &Nothing),
+        (None, None) => matches!(item.matcher, CompiledMatcher::Null),
+    }
+}
+
+/// An event without fields, for matchers that do not ask for any.
+struct Nothing;
+
+impl rsigma_eval::Event for Nothing {
+    fn get_field(&self, _: &str) -> Option<EventValue<'_>> {
+        None
+    }
+
+    fn any_string_value(&self, _: &dyn Fn(&str) -> bool) -> bool {
+        false
+    }
+
+    fn all_string_values(&self) -> Vec<Cow<'_, str>> {
+        Vec::new()
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+}
+
+fn join(parts: Vec<Expr>, and: bool) -> Expr {
+    if and { Expr::And(parts) } else { Expr::Or(parts) }
+}
+
+/// Disjunctive normal form; what is unknown may hold, whether negated or not. `None` when it grows too large.
+fn normal(expr: &Expr, exact: &mut bool) -> Option<Vec<Vec<(usize, bool)>>> {
+    match expr {
+        Expr::Unknown => {
+            *exact = false;
+            Some(vec![Vec::new()])
+        }
+        Expr::Atom(bit, positive) => Some(vec![vec![(*bit, *positive)]]),
+        Expr::Or(parts) => {
+            let mut all = Vec::new();
+            for part in parts {
+                all.extend(normal(part, exact)?);
+            }
+            (all.len() <= CONJUNCTIONS_MAX).then_some(all)
+        }
+        Expr::And(parts) => {
+            let mut all: Vec<Vec<(usize, bool)>> = vec![Vec::new()];
+            for part in parts {
+                let right = normal(part, exact)?;
+                if all.len() * right.len() > CONJUNCTIONS_MAX {
+                    return None;
+                }
+                all = all.iter().flat_map(|left| right.iter().map(move |right| left.iter().chain(right).copied().collect())).collect();
+            }
+            Some(all)
+        }
+    }
+}
+
+/// The demands of one conjunction; `None` when it contradicts itself.
+fn demands(literals: &[(usize, bool)]) -> Option<Vec<Demand>> {
+    let mut demands: Vec<Demand> = Vec::new();
+    for (bit, positive) in literals {
+        let (word, mask) = (bit / 64, 1_u64 << (bit % 64));
+        let demand = match demands.iter_mut().position(|demand| demand.word == word) {
+            Some(at) => demands.get_mut(at)?,
+            None => {
+                demands.push(Demand { word, set: 0, unset: 0 });
+                demands.last_mut()?
+            }
+        };
+        if *positive {
+            demand.set |= mask;
+        } else {
+            demand.unset |= mask;
+        }
+    }
+    demands.iter().all(|demand| demand.set & demand.unset == 0).then_some(demands)
+}
+
+fn set(mask: &mut [u64], bit: usize) {
+    if let Some(word) = mask.get_mut(bit / 64) {
+        *word |= 1 << (bit % 64);
+    }
+}
+
+fn union(into: &mut [u64], mask: &[u64]) {
+    for (into, mask) in into.iter_mut().zip(mask) {
+        *into |= mask;
+    }
+}

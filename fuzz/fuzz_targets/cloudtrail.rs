@@ -1,0 +1,7 @@
+//! Whatever bytes come, the `cloudtrail` parser answers with events or a reason.
+#![no_main]
+
+#[path = "format.rs"]
+mod format;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| format::lines("cloudtrail", bytes));

@@ -1,0 +1,8 @@
+//! What the formats make of records: one module a format, over `fixtures/`, one snapshot a file.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod cloudtrail;
+mod event;
+mod hostile;
+mod k8s_audit;
+mod keytrail;

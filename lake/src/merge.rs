@@ -1,0 +1,193 @@
+//! Merges sorted data files into one sorted run of files, in bounded memory.
+//!
+//! Inputs are read page by page where the store is a local folder, and as whole files elsewhere; the output leaves in parts.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, UnboundedMemoryPool};
+use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
+use datafusion::physical_plan::SendableRecordBatchStream;
+use datafusion::physical_plan::expressions::col;
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet};
+use datafusion::physical_plan::sorts::streaming_merge::StreamingMergeBuilder;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::StreamExt;
+use object_store::path::Path;
+use object_store::{GetResultPayload, ObjectStoreExt, WriteMultipart};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::errors::ParquetError;
+use parquet::file::reader::ChunkReader;
+
+use crate::append::{DataFile, describe, file_path};
+use crate::parquet_file::{self, Layout};
+use crate::table_log::TableLog;
+use crate::{Error, Result, TableName, stats};
+
+/// Rows that are decoded, compared and written at a time.
+const MERGE_BATCH_ROWS: usize = 1024;
+const PART_BYTES: usize = 8 << 20;
+const PARTS_IN_FLIGHT_MAX: usize = 4;
+
+/// What is to be written.
+#[derive(Debug, Clone)]
+pub(crate) struct Output {
+    pub(crate) day: Option<i64>,
+    pub(crate) layout: Layout,
+    /// How the files' names begin; their number in the run follows.
+    pub(crate) name: String,
+    /// A file ends at this many rows, and the next one begins.
+    pub(crate) file_rows_max: usize,
+}
+
+/// What came of a merge.
+#[derive(Debug, Default)]
+pub(crate) struct Merged {
+    pub(crate) files: Vec<DataFile>,
+    pub(crate) rows: u64,
+    /// Inputs that do not state the table's order: they stay as they are.
+    pub(crate) unsorted: BTreeSet<String>,
+}
+
+/// Merges `inputs` (paths within the table) into new files, which no commit names yet. Blocks: to be called off the async threads.
+pub(crate) fn merge(runtime: &tokio::runtime::Handle, log: &TableLog, inputs: &[String], output: &Output) -> Result<Merged> {
+    let mut merged = Merged::default();
+    let schema = log.name.file_schema();
+    let mut streams = Vec::new();
+    let mut rows_in = 0;
+    for path in inputs {
+        let shown = format!("{}{path}", log.shown);
+        let failed = |e: object_store::Error| Error::storage(&shown, "read a data file", e);
+        let got = runtime.block_on(log.store.get(&Path::from(path.as_str()))).map_err(failed)?;
+        let opened = match got.payload {
+            GetResultPayload::File(file, _) => open(log.name, file, &schema, &shown)?,
+            GetResultPayload::Stream(_) => open(log.name, runtime.block_on(got.bytes()).map_err(failed)?, &schema, &shown)?,
+        };
+        match opened {
+            Some((stream, rows)) => {
+                streams.push(stream);
+                rows_in += rows;
+            }
+            None => {
+                merged.unsorted.insert(path.clone());
+            }
+        }
+    }
+    if streams.is_empty() {
+        return Ok(merged);
+    }
+    let failed = |e: DataFusionError| Error::encoding(&log.shown, "merge data files", e);
+    let mut stream = ordered(log.name, &schema, streams).map_err(failed)?;
+    let mut current: Option<Writing> = None;
+    while let Some(batch) = runtime.block_on(stream.next()) {
+        let mut batch = batch.map_err(failed)?;
+        while batch.num_rows() > 0 {
+            let writing = match current.as_mut() {
+                Some(writing) => writing,
+                None => current.insert(Writing::begin(runtime, log, &schema, output, merged.files.len())?),
+            };
+            let take = batch.num_rows().min(output.file_rows_max.max(1) - writing.rows);
+            writing.write(runtime, log, &batch.slice(0, take))?;
+            merged.rows += take as u64;
+            batch = batch.slice(take, batch.num_rows() - take);
+            if writing.rows >= output.file_rows_max.max(1) {
+                merged.files.extend(current.take().map(|w| w.end(runtime, log, output.day)).transpose()?);
+            }
+        }
+    }
+    merged.files.extend(current.take().map(|w| w.end(runtime, log, output.day)).transpose()?);
+    if merged.rows != rows_in {
+        let what = format!("{rows_in} rows were to be merged, and {} came out: nothing was changed", merged.rows);
+        return Err(Error::encoding(&log.shown, "merge data files", what));
+    }
+    Ok(merged)
+}
+
+/// The file's rows as a stream, and how many they are; `None` when they are not in the table's order.
+fn open(table: TableName, file: impl ChunkReader + 'static, schema: &SchemaRef, shown: &str) -> Result<Option<(SendableRecordBatchStream, u64)>> {
+    let failed = |e: ParquetError| Error::encoding(shown, "read a data file", e);
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(failed)?;
+    if !parquet_file::is_sorted(table, builder.metadata()) {
+        return Ok(None);
+    }
+    let rows = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or_default();
+    let reader = builder.with_batch_size(MERGE_BATCH_ROWS).build().map_err(failed)?;
+    let (to, shown) = (schema.clone(), shown.to_owned());
+    let batches = reader.map(move |batch| conform(&batch?, &to).map_err(|e| DataFusionError::from(e).context(shown.clone())));
+    Ok(Some((Box::pin(RecordBatchStreamAdapter::new(schema.clone(), futures::stream::iter(batches))), rows)))
+}
+
+/// The batch with the table's columns in the table's order.
+fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, arrow::error::ArrowError> {
+    let columns = schema.fields().iter().map(|field| match batch.column_by_name(field.name()) {
+        Some(column) if column.data_type() == field.data_type() => Ok(column.clone()),
+        Some(column) => arrow::compute::cast(column, field.data_type()),
+        None => Err(arrow::error::ArrowError::SchemaError(format!("the file has no column {:?}", field.name()))),
+    });
+    RecordBatch::try_new(schema.clone(), columns.collect::<Result<_, _>>()?)
+}
+
+fn ordered(table: TableName, schema: &SchemaRef, streams: Vec<SendableRecordBatchStream>) -> Result<SendableRecordBatchStream, DataFusionError> {
+    let keys = table.sort_columns().iter().map(|name| Ok(PhysicalSortExpr::new(col(name, schema)?, arrow::compute::SortOptions { descending: false, nulls_first: false })));
+    let keys = LexOrdering::new(keys.collect::<Result<Vec<_>, DataFusionError>>()?).ok_or_else(|| DataFusionError::Internal("the table has no order".to_owned()))?;
+    // The number of inputs bounds the memory; see `CompactOptions::memory_bytes_max`.
+    let pool: Arc<dyn MemoryPool> = Arc::new(UnboundedMemoryPool::default());
+    StreamingMergeBuilder::new()
+        .with_streams(streams)
+        .with_schema(schema.clone())
+        .with_expressions(&keys)
+        .with_metrics(BaselineMetrics::new(&ExecutionPlanMetricsSet::new(), 0))
+        .with_batch_size(MERGE_BATCH_ROWS)
+        .with_reservation(MemoryConsumer::new("compaction").register(&pool))
+        .with_round_robin_tie_breaker(false)
+        .build()
+}
+
+/// A file being written.
+struct Writing {
+    path: String,
+    writer: ArrowWriter<Vec<u8>>,
+    upload: WriteMultipart,
+    rows: usize,
+    bytes: u64,
+}
+
+impl Writing {
+    fn begin(runtime: &tokio::runtime::Handle, log: &TableLog, schema: &SchemaRef, output: &Output, number: usize) -> Result<Self> {
+        let path = file_path(output.day, &format!("{}-{number:04}.parquet", output.name));
+        let upload = runtime.block_on(log.store.put_multipart(&Path::from(path.as_str()))).map_err(|e| Error::storage(format!("{}{path}", log.shown), "write a data file", e))?;
+        let writer = parquet_file::writer(log.name, schema, output.layout, Vec::new()).map_err(|e| Error::encoding(&log.shown, "write a data file", e))?;
+        let _inside = runtime.enter();
+        Ok(Self { path, writer, upload: WriteMultipart::new_with_chunk_size(upload, PART_BYTES), rows: 0, bytes: 0 })
+    }
+
+    fn write(&mut self, runtime: &tokio::runtime::Handle, log: &TableLog, batch: &RecordBatch) -> Result<()> {
+        self.writer.write(batch).map_err(|e| Error::encoding(&log.shown, "write a data file", e))?;
+        self.rows += batch.num_rows();
+        if self.writer.inner().len() >= PART_BYTES {
+            self.send(runtime, log)?;
+        }
+        Ok(())
+    }
+
+    /// Hands what was encoded to the store.
+    fn send(&mut self, runtime: &tokio::runtime::Handle, log: &TableLog) -> Result<()> {
+        let _inside = runtime.enter();
+        let bytes = std::mem::take(self.writer.inner_mut());
+        self.bytes += bytes.len() as u64;
+        self.upload.put(bytes.into());
+        runtime.block_on(self.upload.wait_for_capacity(PARTS_IN_FLIGHT_MAX)).map_err(|e| Error::storage(format!("{}{}", log.shown, self.path), "write a data file", e))
+    }
+
+    fn end(mut self, runtime: &tokio::runtime::Handle, log: &TableLog, day: Option<i64>) -> Result<DataFile> {
+        let metadata = self.writer.finish().map_err(|e| Error::encoding(&log.shown, "write a data file", e))?;
+        self.send(runtime, log)?;
+        let Self { path, upload, bytes, .. } = self;
+        runtime.block_on(upload.finish()).map_err(|e| Error::storage(format!("{}{path}", log.shown), "write a data file", e))?;
+        runtime.block_on(describe(log, path, day, bytes, stats::of_file(log.name, &metadata)))
+    }
+}

@@ -1,0 +1,118 @@
+//! How a data file is laid out in Parquet: encodings, compression, pages, row groups, statistics and bloom filters.
+//!
+//! Two layouts: a *fresh* file comes out of a commit and is cheap to write; a *sorted* one comes out of compaction and is cheap to
+//! search. In both, rows are in the table's order, which the footer states.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use keytrail_schemas::ColumnType;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ParquetMetaData, SortingColumn};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+
+use crate::TableName;
+
+/// What a file is written for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// Written by a commit.
+    Fresh,
+    /// Written by compaction, with this many rows in a row group.
+    Sorted {
+        /// Rows in a row group, at most.
+        row_group_rows: usize,
+    },
+}
+
+/// Rows that become one Arrow batch: enough to amortise, few enough to stay in the cache.
+pub(crate) const BATCH_ROWS: usize = 2048;
+
+const FRESH_ROW_GROUP_ROWS: usize = 1 << 15;
+const PAGE_ROWS: usize = 8192;
+const DICTIONARY_BYTES_MAX: usize = 128 << 10;
+const TEXT_STATISTICS_BYTES: usize = 64;
+const BLOOM_FALSE_POSITIVES: f64 = 0.01;
+
+/// Columns whose bytes are long: their pages are small in sorted files, so that a point lookup reads few of them.
+const LONG: &[&str] = &["raw", "features", "explanation"];
+/// Columns of random bytes: compressing them costs and gives nothing.
+const RANDOM: &[&str] = &["raw_hash"];
+
+impl Layout {
+    fn properties(self, table: TableName) -> WriterProperties {
+        let (level, group, long_page) = match self {
+            Self::Fresh => (1, FRESH_ROW_GROUP_ROWS, 1 << 20),
+            Self::Sorted { row_group_rows } => (3, row_group_rows, 128 << 10),
+        };
+        let zstd = Compression::ZSTD(ZstdLevel::try_new(level).unwrap_or_default());
+        let mut properties = WriterProperties::builder()
+            .set_created_by(concat!("keytrail ", env!("CARGO_PKG_VERSION")).to_owned())
+            .set_compression(zstd)
+            .set_dictionary_enabled(false)
+            .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
+            .set_statistics_enabled(EnabledStatistics::Chunk)
+            .set_statistics_truncate_length(Some(TEXT_STATISTICS_BYTES))
+            .set_column_index_truncate_length(Some(TEXT_STATISTICS_BYTES))
+            .set_data_page_row_count_limit(PAGE_ROWS)
+            .set_max_row_group_row_count(Some(group))
+            .set_sorting_columns(Some(sorting(table)));
+        for column in table.columns() {
+            let path = || ColumnPath::from(column.name);
+            if table.pruned_columns().contains(&column.name) {
+                properties = properties.set_column_statistics_enabled(path(), EnabledStatistics::Page);
+            }
+            if table.has_dictionary(column) {
+                properties = properties.set_column_dictionary_enabled(path(), true);
+            }
+            match column.ty {
+                ColumnType::Timestamp | ColumnType::Int64 | ColumnType::Int32 => properties = properties.set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED),
+                ColumnType::Utf8 | ColumnType::Binary if LONG.contains(&column.name) => {
+                    properties = properties.set_column_statistics_enabled(path(), EnabledStatistics::None).set_column_data_page_size_limit(path(), long_page);
+                }
+                _ => {}
+            }
+            if RANDOM.contains(&column.name) {
+                properties = properties.set_column_statistics_enabled(path(), EnabledStatistics::None).set_column_compression(path(), Compression::UNCOMPRESSED);
+            }
+            if matches!(self, Self::Sorted { .. }) && table.bloom_columns().contains(&column.name) {
+                properties = properties.set_column_bloom_filter_enabled(path(), true).set_column_bloom_filter_fpp(path(), BLOOM_FALSE_POSITIVES);
+            }
+        }
+        properties.build()
+    }
+}
+
+fn sorting(table: TableName) -> Vec<SortingColumn> {
+    let position = |name: &str| table.columns().iter().position(|c| c.name == name).and_then(|i| i32::try_from(i).ok());
+    table.sort_columns().iter().filter_map(|name| position(name)).map(|column_idx| SortingColumn { column_idx, descending: false, nulls_first: false }).collect()
+}
+
+/// Whether a file states that its rows are in the table's order. Column indexes are those of Parquet's leaves, which equal the
+/// table's as long as no list stands before them.
+pub(crate) fn is_sorted(table: TableName, metadata: &ParquetMetaData) -> bool {
+    let wanted = sorting(table);
+    metadata.row_groups().iter().all(|group| group.sorting_columns() == Some(&wanted))
+}
+
+/// A writer of `table`'s rows.
+pub(crate) fn writer<W: std::io::Write + Send>(table: TableName, schema: &SchemaRef, layout: Layout, out: W) -> Result<ArrowWriter<W>, ParquetError> {
+    let options = ArrowWriterOptions::new().with_properties(layout.properties(table)).with_skip_arrow_metadata(true);
+    ArrowWriter::try_new_with_options(out, schema.clone(), options)
+}
+
+/// Encodes batches into one file in memory.
+pub(crate) fn encode(table: TableName, layout: Layout, batches: impl Iterator<Item = Result<RecordBatch, arrow::error::ArrowError>>) -> Result<(Vec<u8>, Arc<ParquetMetaData>), ParquetError> {
+    let mut bytes = Vec::with_capacity(1 << 20);
+    let mut writer = writer(table, &table.file_schema(), layout, &mut bytes)?;
+    for batch in batches {
+        writer.write(&batch?)?;
+    }
+    let metadata = writer.close()?;
+    Ok((bytes, Arc::new(metadata)))
+}

@@ -1,0 +1,205 @@
+//! What every question runs on: the lake's tables, one DataFusion runtime with its limits, and direct scans for the
+//! questions that need no planner.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::TimestampMicrosecondType;
+use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::datasource::ViewTable;
+use datafusion::error::DataFusionError;
+use datafusion::execution::context::SessionContext;
+use datafusion::execution::disk_manager::DiskManagerBuilder;
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder, TaskContext};
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::{Expr, SessionConfig};
+use futures::TryStreamExt as _;
+use keytrail_schemas::Micros;
+use tokio::task::JoinSet;
+use url::Url;
+
+use crate::table::{FileScan, LakeTable, LiveTable, TableName, scan_plan, store_url};
+use crate::{Error, Options};
+
+/// The latest revision of each finding.
+const LATEST_FINDINGS: &str = "SELECT * EXCEPT (newest) FROM (SELECT *, row_number() OVER (PARTITION BY finding_id ORDER BY revision DESC, log_offset DESC) AS newest FROM findings_log) WHERE newest = 1";
+
+/// The tables and the runtime.
+pub(crate) struct Engine {
+    tables: Vec<Arc<LiveTable>>,
+    context: SessionContext,
+    task: Arc<TaskContext>,
+    options: Options,
+    watermark: Mutex<Option<(u64, Option<Micros>)>>,
+    pub(crate) resolved: Mutex<crate::resolve::Cache>,
+    covered: Mutex<crate::question::Remembered>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Opens every table under `root`.
+    pub(crate) async fn open(root: &Url, options: Options) -> Result<Arc<Self>, Error> {
+        let mut tables = Vec::with_capacity(TableName::ALL.len());
+        for name in TableName::ALL {
+            tables.push(Arc::new(LiveTable::open(root, name).await?));
+        }
+        if !tables.iter().any(|table| table.exists()) {
+            return Err(Error::NoLake { location: root.to_string() });
+        }
+        let own = |error| crate::error::from_datafusion(error, options.memory_bytes_max);
+        let runtime = runtime(&options).map_err(own)?;
+        for table in &tables {
+            let url = Url::parse(&store_url(table)).map_err(|e| Error::Location { location: store_url(table), reason: e.to_string() })?;
+            runtime.register_object_store(&url, table.store().clone());
+        }
+        let context = SessionContext::new_with_state(state(&options, runtime));
+        register_tables(&context, &tables).await.map_err(own)?;
+        let task = context.task_ctx();
+        Ok(Arc::new(Self { tables, context, task, options, watermark: Mutex::new(None), resolved: Mutex::default(), covered: Mutex::default() }))
+    }
+
+    /// A second context over the same tables and the same runtime, for SQL from outside.
+    pub(crate) async fn sibling_context(&self) -> Result<SessionContext, Error> {
+        let context = SessionContext::new_with_state(state(&self.options, self.context.runtime_env()));
+        register_tables(&context, &self.tables).await.map_err(|e| self.own(e))?;
+        Ok(context)
+    }
+
+    pub(crate) const fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub(crate) fn table(&self, name: TableName) -> &Arc<LiveTable> {
+        &self.tables[TableName::ALL.iter().position(|n| *n == name).unwrap_or_default()]
+    }
+
+    /// Moves every table to its newest version.
+    pub(crate) async fn refresh(&self) -> Result<(), Error> {
+        futures::future::try_join_all(self.tables.iter().map(|table| table.refresh())).await?;
+        Ok(())
+    }
+
+    /// This crate's error for one of DataFusion's.
+    pub(crate) fn own(&self, error: DataFusionError) -> Error {
+        crate::error::from_datafusion(error, self.options.memory_bytes_max)
+    }
+
+    /// Plans SQL over the base tables, with `$1`, `$2`, … bound to `parameters`, and starts it.
+    pub(crate) async fn sql(&self, sql: &str, parameters: Vec<ScalarValue>) -> Result<SendableRecordBatchStream, Error> {
+        let frame = self.context.sql(sql).await.map_err(|e| self.own(e))?;
+        let frame = if parameters.is_empty() { frame } else { frame.with_param_values(parameters).map_err(|e| self.own(e))? };
+        frame.execute_stream().await.map_err(|e| self.own(e))
+    }
+
+    /// [`Engine::sql`], all of it.
+    pub(crate) async fn rows(&self, sql: &str, parameters: Vec<ScalarValue>) -> Result<Vec<RecordBatch>, Error> {
+        self.sql(sql, parameters).await?.try_collect().await.map_err(|e| self.own(e))
+    }
+
+    /// A scan of `columns` of the rows that pass all `filters` (comparisons of columns with literals of the columns' types).
+    pub(crate) fn scan(&self, name: TableName, columns: &[&str], filters: Vec<Expr>, files: Option<Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>, Error> {
+        self.plan_scan(name, columns, filters, files).map_err(|e| self.own(e))
+    }
+
+    fn plan_scan(&self, name: TableName, columns: &[&str], filters: Vec<Expr>, files: Option<Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        let table = self.table(name);
+        let schema = name.schema();
+        let projection = columns.iter().map(|column| schema.index_of(column)).collect::<Result<Vec<_>, _>>()?;
+        let predicate = match conjunction(filters) {
+            Some(filter) => Some(datafusion::physical_expr::create_physical_expr(&filter, &DFSchema::try_from(schema)?, &Default::default(), &Default::default())?),
+            None => None,
+        };
+        let parquet = self.task.session_config().options().execution.parquet.clone();
+        scan_plan(table, &self.context.runtime_env(), FileScan { projection: Some(projection), predicate, exact: true, limit: None, partitions: self.options.partitions(), parquet, files })
+    }
+
+    /// Runs every partition of `plan` on a task of its own, folding its batches, and gives what each came to.
+    pub(crate) async fn fold<A, S>(&self, plan: Arc<dyn ExecutionPlan>, start: impl Fn() -> A, step: S) -> Result<Vec<A>, Error>
+    where
+        A: Send + 'static,
+        S: Fn(&mut A, &RecordBatch) -> Result<(), Error> + Clone + Send + 'static,
+    {
+        let mut tasks = JoinSet::new();
+        for partition in 0..plan.properties().partitioning.partition_count() {
+            let mut stream = plan.execute(partition, self.task.clone()).map_err(|e| self.own(e))?;
+            let (mut folded, step, memory_bytes_max) = (start(), step.clone(), self.options.memory_bytes_max);
+            tasks.spawn(async move {
+                while let Some(batch) = stream.try_next().await.map_err(|e| crate::error::from_datafusion(e, memory_bytes_max))? {
+                    step(&mut folded, &batch)?;
+                }
+                Ok::<_, Error>(folded)
+            });
+        }
+        let mut all = Vec::with_capacity(tasks.len());
+        while let Some(joined) = tasks.join_next().await {
+            all.push(joined.map_err(|e| Error::Execution(Box::new(DataFusionError::ExecutionJoin(Box::new(e)))))??);
+        }
+        Ok(all)
+    }
+
+    /// Works on what is remembered of files' coverage.
+    pub(crate) fn with_remembered<T>(&self, work: impl FnOnce(&mut crate::question::Remembered) -> T) -> T {
+        work(&mut self.covered.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The greatest event time in the lake; `None` while there are no events.
+    pub(crate) async fn watermark(&self) -> Result<Option<Micros>, Error> {
+        let files = self.table(TableName::Events).files();
+        let Some(version) = files.version else { return Ok(None) };
+        if let Some((known, watermark)) = *self.watermark.lock().unwrap_or_else(PoisonError::into_inner)
+            && known == version
+        {
+            return Ok(watermark);
+        }
+        let plan = self.scan(TableName::Events, &["time"], Vec::new(), Some(files.files_with_latest("time")))?;
+        let latest = self
+            .fold(plan, || None, |latest: &mut Option<i64>, batch| {
+                *latest = (*latest).max(arrow::compute::max(batch.column(0).as_primitive::<TimestampMicrosecondType>()));
+                Ok(())
+            })
+            .await?;
+        let watermark = latest.into_iter().flatten().max().map(Micros);
+        *self.watermark.lock().unwrap_or_else(PoisonError::into_inner) = Some((version, watermark));
+        Ok(watermark)
+    }
+}
+
+fn runtime(options: &Options) -> Result<Arc<RuntimeEnv>, DataFusionError> {
+    let consumers = std::num::NonZeroUsize::new(3).unwrap_or(std::num::NonZeroUsize::MIN);
+    RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(TrackConsumersPool::new(FairSpillPool::new(options.memory_bytes_max), consumers)))
+        .with_disk_manager_builder(DiskManagerBuilder::default().with_max_temp_directory_size(options.spill_bytes_max))
+        .with_metadata_cache_limit(options.metadata_cache_bytes_max)
+        .build_arc()
+}
+
+fn state(options: &Options, runtime: Arc<RuntimeEnv>) -> SessionState {
+    let mut config = SessionConfig::new().with_target_partitions(options.partitions()).with_information_schema(true);
+    let settings = config.options_mut();
+    settings.execution.parquet.pushdown_filters = true;
+    settings.execution.parquet.reorder_filters = true;
+    settings.execution.parquet.enable_page_index = true;
+    settings.execution.parquet.bloom_filter_on_read = true;
+    settings.execution.time_zone = Some("UTC".to_owned());
+    settings.catalog.default_catalog = "keytrail".to_owned();
+    settings.catalog.default_schema = "public".to_owned();
+    SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build()
+}
+
+async fn register_tables(context: &SessionContext, tables: &[Arc<LiveTable>]) -> Result<(), DataFusionError> {
+    for table in tables {
+        let name = if table.name == TableName::Findings { "findings_log" } else { table.name.folder() };
+        context.register_table(name, Arc::new(LakeTable::new(table.clone())))?;
+    }
+    let latest = context.state().create_logical_plan(LATEST_FINDINGS).await?;
+    context.register_table("findings", Arc::new(ViewTable::new(latest, None)))?;
+    Ok(())
+}

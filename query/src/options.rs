@@ -1,0 +1,41 @@
+//! The bounds of a session. Each has a default, and what happens at the bound is written beside it.
+
+/// Limits and sizes of a [`crate::Session`].
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Memory that all running queries share, in bytes; sorts and joins spill to disk near it, and a query that cannot
+    /// ends with [`crate::Error::MemoryLimit`].
+    pub memory_bytes_max: usize,
+    /// Temporary files that queries may spill, in bytes; beyond it the query fails.
+    pub spill_bytes_max: u64,
+    /// Parquet footers and page indexes kept in memory, in bytes; the least recently used leave first.
+    pub metadata_cache_bytes_max: usize,
+    /// Partitions that a query runs in; 0 takes as many as there are cores.
+    pub threads: usize,
+    /// Seconds that a statement may run; then it ends with [`crate::Error::TimeLimit`].
+    pub time_limit_seconds: u64,
+    /// Rows that an answer may have; beyond it the statement ends with [`crate::Error::RowLimit`].
+    pub rows_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            memory_bytes_max: 1 << 30,
+            spill_bytes_max: 16 << 30,
+            metadata_cache_bytes_max: 512 << 20,
+            threads: 0,
+            time_limit_seconds: 60,
+            rows_max: 10_000_000,
+        }
+    }
+}
+
+impl Options {
+    /// The number of partitions that `threads` stands for.
+    #[must_use]
+    pub fn partitions(&self) -> usize {
+        if self.threads > 0 { self.threads } else { std::thread::available_parallelism().map_or(1, usize::from) }
+    }
+}

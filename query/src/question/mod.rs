@@ -1,0 +1,80 @@
+//! The named questions: one file each, with documented columns, and the typed [`Question`] that the command line and HTTP
+//! share.
+
+mod blast_radius;
+mod compare;
+mod coverage;
+mod credential_history;
+mod credentials;
+mod findings;
+mod first_seen;
+mod function;
+mod identities;
+mod lineage;
+mod period;
+mod posture;
+mod sessions;
+mod timeline;
+mod touch;
+mod touched;
+mod typed;
+mod who;
+mod who_touched;
+
+pub(crate) use coverage::{Remembered, line, sources};
+pub(crate) use function::{Function, Period, TableFunction, run};
+pub use typed::{Question, Who};
+
+use std::sync::Arc;
+
+use keytrail_schemas::Column;
+
+/// A table function, for documentation and for `--help`.
+#[derive(Debug, Clone, Copy)]
+pub struct Description {
+    /// Its name in SQL.
+    pub name: &'static str,
+    /// What it answers, in one line.
+    pub doc: &'static str,
+    /// The columns of its rows, in order.
+    pub columns: &'static [Column],
+}
+
+impl Description {
+    /// How it is called, optional arguments in brackets.
+    #[must_use]
+    pub fn usage(&self) -> String {
+        by_name(self.name).map(|function| function::usage(function.as_ref())).unwrap_or_default()
+    }
+}
+
+/// Every table function.
+#[must_use]
+pub fn functions() -> Vec<Description> {
+    all().iter().map(|function| Description { name: function.name(), doc: function.doc(), columns: function.columns() }).collect()
+}
+
+/// Every question, as it answers.
+pub(crate) fn all() -> Vec<Arc<dyn Function>> {
+    vec![
+        Arc::new(touched::Touched),
+        Arc::new(who_touched::WhoTouched),
+        Arc::new(timeline::Timeline),
+        Arc::new(sessions::Sessions),
+        Arc::new(compare::Compare),
+        Arc::new(first_seen::FirstSeen),
+        Arc::new(identities::Identities),
+        Arc::new(credentials::Credentials),
+        Arc::new(credential_history::CredentialHistory),
+        Arc::new(lineage::Lineage),
+        Arc::new(blast_radius::BlastRadius),
+        Arc::new(findings::Findings),
+        Arc::new(posture::Posture),
+        Arc::new(coverage::Coverage),
+    ]
+}
+
+/// The question of that name.
+pub(crate) fn by_name(name: &str) -> Option<Arc<dyn Function>> {
+    all().into_iter().find(|function| function.name() == name)
+}

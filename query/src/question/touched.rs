@@ -1,0 +1,59 @@
+//! `touched(identity, from, to)`: everything that an identity touched.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use keytrail_schemas::{Column, ColumnType};
+
+use super::function::{Answer, Argument, FROM, Function, Kind, TO, Values};
+use super::touch::{self, Of};
+use crate::column::{always, batch, maybe};
+use crate::engine::Engine;
+use crate::{Error, resolve};
+
+pub(crate) const COLUMNS: &[Column] = &[
+    always("identity", ColumnType::Utf8, "Who touched."),
+    always("destination", ColumnType::Utf8, "What was touched."),
+    maybe("credential", ColumnType::Utf8, "With which credential, where the record names one."),
+    maybe("credential_age_days", ColumnType::Float64, "Age of the credential at the last touch of the row, in days: since the record's own time of issue, else since the ledger's."),
+    maybe("credential_age_is_exact", ColumnType::Boolean, "Whether a record said when the credential was issued; false means `at least`."),
+    maybe("protocol", ColumnType::Utf8, "Over which protocol."),
+    maybe("action", ColumnType::Utf8, "What was done, in the provider's own words."),
+    always("outcome", ColumnType::Utf8, "How it ended."),
+    always("count", ColumnType::Int64, "How often."),
+    always("failures", ColumnType::Int64, "How many of them failed or were denied."),
+    always("first", ColumnType::Timestamp, "The first time within the period."),
+    always("last", ColumnType::Timestamp, "The last time within the period."),
+    always("first_ever", ColumnType::Boolean, "Whether the identity had never touched the destination before the period began, in all history."),
+    always("identity_kind", ColumnType::Utf8, "What kind of actor the identity is; rows of humans come last."),
+];
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Touched;
+
+#[async_trait]
+impl Function for Touched {
+    fn name(&self) -> &'static str {
+        "touched"
+    }
+
+    fn doc(&self) -> &'static str {
+        "Everything that an identity touched, with which credential, and how old that was."
+    }
+
+    fn arguments(&self) -> &'static [Argument] {
+        const { &[Argument::required("identity", Kind::Text), FROM, TO] }
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        COLUMNS
+    }
+
+    async fn answer(&self, engine: &Arc<Engine>, values: &Values) -> Result<Answer, Error> {
+        let identity = resolve::resolve(engine, resolve::Kind::Identity, values.text(0).unwrap_or_default()).await?;
+        let period = values.period(engine, 1).await?;
+        let touches = touch::roll_up(engine, &Of::Identity(identity.to_string()), period).await?;
+        Ok(Answer::Batch(batch(COLUMNS, touch::arrays(&touches))?))
+    }
+}

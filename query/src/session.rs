@@ -1,0 +1,214 @@
+//! The session: a lake opened for reading, and everything that can be asked of it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::context::{SQLOptions, SessionContext};
+use futures::stream::BoxStream;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use keytrail_schemas::{Micros, Text};
+use tokio::time::Instant;
+use url::Url;
+
+use crate::engine::Engine;
+use crate::question::{self, Period, Question, TableFunction};
+use crate::resolve::{self, Kind};
+use crate::{Error, ExplainedFinding, Options, explain, read_only};
+
+/// A lake, opened for reading. Every call moves to the newest version first, which costs one look per table where nothing
+/// was committed. Cheap to clone.
+#[derive(Clone)]
+pub struct Session {
+    engine: Arc<Engine>,
+    context: SessionContext,
+}
+
+/// Rows as they come.
+pub struct Rows {
+    /// Their columns.
+    pub schema: SchemaRef,
+    /// The batches, within the session's limits of time and rows.
+    pub batches: BoxStream<'static, Result<RecordBatch, Error>>,
+}
+
+impl std::fmt::Debug for Rows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rows").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("engine", &self.engine).finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// Opens the lake in a folder or at an object store URL.
+    ///
+    /// # Errors
+    /// [`Error::NoLake`] where there is none, [`Error::Location`] for what is no place, and what reading its logs gives.
+    pub async fn open(location: &str, options: Options) -> Result<Self, Error> {
+        let engine = Engine::open(&root(location)?, options).await?;
+        let context = engine.sibling_context().await?;
+        for function in question::all() {
+            context.register_udtf(function.name(), Arc::new(TableFunction { engine: engine.clone(), function }));
+        }
+        Ok(Self { engine, context })
+    }
+
+    /// Moves to the newest version of every table.
+    ///
+    /// # Errors
+    /// [`Error::Lake`] when storage is out of reach.
+    pub async fn refresh(&self) -> Result<(), Error> {
+        self.engine.refresh().await
+    }
+
+    /// The time of the newest event, which is this crate's "now"; `None` while there are no events.
+    ///
+    /// # Errors
+    /// What reading the lake gives.
+    pub async fn watermark(&self) -> Result<Option<Micros>, Error> {
+        self.refresh().await?;
+        self.engine.watermark().await
+    }
+
+    /// Answers a question, row by row.
+    ///
+    /// # Errors
+    /// What the question gives: unknown and ambiguous names, limits, and what reading the lake gives.
+    pub async fn ask_stream(&self, question: &Question) -> Result<Rows, Error> {
+        self.refresh().await?;
+        let (name, values) = question.call();
+        let function = question::by_name(name).ok_or_else(|| Error::Sql(format!("there is no function {name}")))?;
+        Ok(self.limited(question::run(self.engine.clone(), function, values)))
+    }
+
+    /// Answers a question.
+    ///
+    /// # Errors
+    /// As [`Session::ask_stream`].
+    pub async fn ask(&self, question: &Question) -> Result<Vec<RecordBatch>, Error> {
+        self.ask_stream(question).await?.batches.try_collect().await
+    }
+
+    /// Runs one SQL statement that only reads, over the tables `events`, `findings` (the latest revision of each),
+    /// `findings_log` (all revisions), `dead_letters`, `credentials`, `identities` and the functions of
+    /// [`crate::functions`]. Rows come as they are found.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`], [`Error::Sql`], limits, and what reading the lake gives.
+    pub async fn sql_stream(&self, sql: &str) -> Result<Rows, Error> {
+        let statement = read_only::parse(sql)?;
+        self.refresh().await?;
+        let started = async {
+            let plan = self.context.state().statement_to_plan(statement).await?;
+            SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false).verify_plan(&plan)?;
+            self.context.execute_logical_plan(plan).await?.execute_stream().await
+        };
+        let limit = self.engine.options().time_limit_seconds;
+        let stream = tokio::time::timeout(Duration::from_secs(limit), started).await.map_err(|_| Error::TimeLimit { seconds: limit })?;
+        Ok(self.limited(stream.map_err(|e| self.engine.own(e))?))
+    }
+
+    /// [`Session::sql_stream`], all of it.
+    ///
+    /// # Errors
+    /// As [`Session::sql_stream`].
+    pub async fn sql(&self, sql: &str) -> Result<Vec<RecordBatch>, Error> {
+        let rows = self.sql_stream(sql).await?;
+        let schema = rows.schema;
+        let batches: Vec<_> = rows.batches.try_collect().await?;
+        Ok(if batches.is_empty() { vec![RecordBatch::new_empty(schema)] } else { batches })
+    }
+
+    /// The identity that `text` stands for: a canonical id, its last path segment, or a fragment that only one holds.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`], [`Error::Ambiguous`], and what reading the lake gives.
+    pub async fn resolve_identity(&self, text: &str) -> Result<Text, Error> {
+        self.resolve(Kind::Identity, text).await
+    }
+
+    /// The destination that `text` stands for.
+    ///
+    /// # Errors
+    /// As [`Session::resolve_identity`].
+    pub async fn resolve_destination(&self, text: &str) -> Result<Text, Error> {
+        self.resolve(Kind::Destination, text).await
+    }
+
+    /// The credential that `text` stands for.
+    ///
+    /// # Errors
+    /// As [`Session::resolve_identity`].
+    pub async fn resolve_credential(&self, text: &str) -> Result<Text, Error> {
+        self.resolve(Kind::Credential, text).await
+    }
+
+    /// The finding that `text` stands for.
+    ///
+    /// # Errors
+    /// As [`Session::resolve_identity`].
+    pub async fn resolve_finding(&self, text: &str) -> Result<Text, Error> {
+        self.resolve(Kind::Finding, text).await
+    }
+
+    async fn resolve(&self, kind: Kind, text: &str) -> Result<Text, Error> {
+        self.refresh().await?;
+        resolve::resolve(&self.engine, kind, text).await
+    }
+
+    /// The line that stands at the end of every answer: what the answer cannot know.
+    ///
+    /// # Errors
+    /// What reading the lake gives.
+    pub async fn coverage_line(&self, from: Option<Micros>, to: Option<Micros>) -> Result<String, Error> {
+        self.refresh().await?;
+        Ok(question::line(&question::sources(&self.engine, Period { from, to }).await?))
+    }
+
+    /// One finding whole: its evidence, its credential and what else was found around it. `id` may be a fragment.
+    ///
+    /// # Errors
+    /// As [`Session::resolve_finding`].
+    pub async fn explain_finding(&self, id: &str) -> Result<ExplainedFinding, Error> {
+        let id = self.resolve_finding(id).await?;
+        explain::explain(&self.engine, &id).await
+    }
+
+    /// Brings a stream under the limits of time and rows.
+    fn limited(&self, stream: SendableRecordBatchStream) -> Rows {
+        let schema = stream.schema();
+        let (seconds, rows_max) = (self.engine.options().time_limit_seconds, self.engine.options().rows_max);
+        let deadline = Instant::now() + Duration::from_secs(seconds);
+        let engine = self.engine.clone();
+        let batches = stream::try_unfold((stream, 0_usize), move |(mut stream, rows)| {
+            let engine = engine.clone();
+            async move {
+                let next = tokio::time::timeout_at(deadline, stream.next()).await.map_err(|_| Error::TimeLimit { seconds })?;
+                let Some(batch) = next.transpose().map_err(|e| engine.own(e))? else { return Ok(None) };
+                let rows = rows + batch.num_rows();
+                if rows > rows_max { Err(Error::RowLimit { rows: rows_max }) } else { Ok(Some((batch, (stream, rows)))) }
+            }
+        });
+        Rows { schema, batches: batches.boxed() }
+    }
+}
+
+/// The URL of the lake's folder.
+fn root(location: &str) -> Result<Url, Error> {
+    if location.contains("://") {
+        return Url::parse(location).map_err(|e| Error::Location { location: location.to_owned(), reason: e.to_string() });
+    }
+    let path = Path::new(location).canonicalize().map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => Error::NoLake { location: location.to_owned() },
+        _ => Error::Location { location: location.to_owned(), reason: e.to_string() },
+    })?;
+    Url::from_directory_path(&path).map_err(|()| Error::Location { location: location.to_owned(), reason: "its path cannot be written as a URL".to_owned() })
+}

@@ -1,0 +1,15 @@
+//! Questions asked of lakes that the tests write themselves.
+//!
+//! - `lake`: writing a lake, and the small made-up estate that most tests ask about.
+//! - `slt`: every function through SQL, as files in `tests/slt`.
+//! - `answer`: typed questions, explained findings and the coverage line.
+//! - `fault`: what cannot be answered, and what the error says.
+//! - `pruning`: that statistics, page indexes and bloom filters are used, by the reader's own metrics.
+//! - `fresh`: a session sees what is committed after it was opened.
+
+mod answer;
+mod fault;
+mod fresh;
+mod lake;
+mod pruning;
+mod slt;

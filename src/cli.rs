@@ -1,0 +1,344 @@
+//! What was typed: the command line as clap reads it, before it means anything.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The audit trail of machine identities: what did it touch, with which credential, how old was it, and was that normal?
+#[derive(Debug, Parser)]
+#[command(name = "keytrail", version, max_term_width = 110, after_help = "Begin with:\n  keytrail demo\n  keytrail ingest --format auto /var/log/cloudtrail\n  keytrail touched svc-deploy --since -30d")]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// The data folder: embedded log, lake, keys, state [default: ./keytrail-data, or $KEYTRAIL_DIR]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// The lake, where it is not DIR/lake: a folder or an object store URL [or $KEYTRAIL_LAKE]
+    #[arg(long, global = true, value_name = "URL")]
+    pub lake: Option<String>,
+    /// The event log: `embedded`, in DIR [or $KEYTRAIL_LOG]
+    #[arg(long, global = true, value_name = "LOG")]
+    pub log: Option<String>,
+    /// The configuration file [default: ./keytrail.toml, if there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// How answers are written [default: table on a terminal, ndjson otherwise]
+    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    pub output: Option<OutputFormat>,
+    /// No progress bars, no summaries
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+/// How answers are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// Aligned columns for a person
+    Table,
+    /// One JSON array, a record per line
+    Json,
+    /// One JSON object per line
+    Ndjson,
+    /// Comma-separated values with a header
+    Csv,
+    /// An Apache Parquet file on standard output
+    Parquet,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Simulate an estate with labelled attacks and send it through the whole pipeline
+    Demo(Demo),
+    /// Read files through log, detector and lake; returns when all is stored
+    Ingest(Ingest),
+    /// Run every role in one process: sources are watched, detected, stored; /metrics is served
+    Run(Run),
+    /// What did this identity touch?
+    Touched(OfIdentity),
+    /// Events of an identity in order, with findings and credential lifecycle woven in
+    Timeline(OfIdentity),
+    /// Who touched this destination?
+    WhoTouched(WhoTouched),
+    /// Where a credential came from, and what came of it
+    Lineage(Lineage),
+    /// What could be reached from an identity or a credential, hop by hop
+    BlastRadius(BlastRadius),
+    /// What changed for an identity between two periods
+    Compare(Compare),
+    /// An identity's activity, cut at gaps or by session id
+    Sessions(OfIdentity),
+    /// Over-age, never rotated, dormant, shared: what is wrong with credentials and identities
+    Posture,
+    /// Credentials: age, state, last use, succession
+    Credentials(Credentials),
+    /// Identities as seen
+    Identities(Identities),
+    /// Findings
+    Findings(Findings),
+    /// Which sources reported when: what an answer cannot know
+    Coverage(Window),
+    /// One finding whole: baseline, evidence, lineage, what could not be assessed
+    Explain(Explain),
+    /// Any SQL over the tables and the questions
+    Sql(Sql),
+    /// Rules as code
+    Rules(Rules),
+    /// What could not be read
+    DeadLetters(DeadLetters),
+    /// Rewrite closed days of the lake into large files sorted by identity and time
+    Compact(Compact),
+    /// Recompute everything but the events: ledger, baselines, findings
+    Rebuild(Rebuild),
+    /// Print the effective configuration, commented
+    Config,
+    /// Check what is reachable, and say what to do
+    Doctor,
+    /// Print a shell completion script
+    Completions(Completions),
+    /// Write man pages into a folder
+    Man(Man),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  keytrail demo --days 7 --identities 100 --dir /tmp/estate")]
+pub struct Demo {
+    /// Days to simulate
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(2..=400))]
+    pub days: u32,
+    /// Machine identities in the estate
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(20..=100_000))]
+    pub identities: u32,
+    /// About how many events to simulate, where the rhythm of the identities should not decide
+    #[arg(long, value_name = "N")]
+    pub events: Option<u64>,
+    /// Seed of the simulation: the same seed gives the same estate
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// End after the summary (there is no console yet: the demo always does)
+    #[arg(long)]
+    pub no_serve: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  keytrail ingest --format cloudtrail AWSLogs/\n  zcat audit.log.gz | keytrail ingest --format vault_audit --source vault-prod -")]
+pub struct Ingest {
+    /// The format of the files: cloudtrail, vault_audit, k8s_audit, zeek, keytrail, or auto
+    #[arg(long, default_value = "auto")]
+    pub format: String,
+    /// The collector's name, which every event carries [default: the format's name]
+    #[arg(long, value_name = "NAME")]
+    pub source: Option<String>,
+    /// The cluster, broker or sensor that the records come from, where they do not say it themselves [default: the source's name]
+    #[arg(long, value_name = "NAME")]
+    pub cluster: Option<String>,
+    /// Exit with 3 when anything was dead-lettered
+    #[arg(long)]
+    pub strict: bool,
+    /// Files, folders, globs; `-` for standard input. gzip, zstd and zip are expanded
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  keytrail run --config keytrail.toml --metrics-listen 127.0.0.1:9464")]
+pub struct Run {
+    /// Address that serves /metrics and /healthz [default: metrics.listen of the configuration]
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics_listen: Option<String>,
+    /// Stop once everything that the sources hold has been stored
+    #[arg(long)]
+    pub once: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Window {
+    /// From: RFC 3339, a date, `-7d`, `yesterday`
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub since: Option<String>,
+    /// Until (exclusive)
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub until: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  keytrail touched svc-deploy --since -30d --output json")]
+pub struct OfIdentity {
+    /// Canonical id, or a unique fragment of it
+    pub identity: String,
+    #[command(flatten)]
+    pub window: Window,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  keytrail who-touched prod-customers --since -7d")]
+pub struct WhoTouched {
+    /// Canonical id of the destination, or a unique fragment of it
+    pub destination: String,
+    #[command(flatten)]
+    pub window: Window,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  keytrail lineage AKIAIOSFODNN7EXAMPLE")]
+pub struct Lineage {
+    /// The credential: its id, or a unique fragment of it
+    pub credential: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  keytrail blast-radius svc-deploy --hops 3 --since -7d")]
+pub struct BlastRadius {
+    /// An identity or a credential: its id, or a unique fragment of it
+    pub of: String,
+    /// How many hops
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=10))]
+    pub hops: u32,
+    #[command(flatten)]
+    pub window: Window,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  keytrail compare svc-deploy --a-since -30d --a-until -7d")]
+pub struct Compare {
+    /// Canonical id, or a unique fragment of it
+    pub identity: String,
+    /// Begin of the first period
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub a_since: String,
+    /// End of the first period
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub a_until: String,
+    /// Begin of the second period [default: the end of the first]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub b_since: Option<String>,
+    /// End of the second period [default: the newest event]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub b_until: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  keytrail credentials --identity svc-deploy")]
+pub struct Credentials {
+    /// Only this credential: its id, or a unique fragment of it
+    pub credential: Option<String>,
+    /// Only those of this identity
+    #[arg(long)]
+    pub identity: Option<String>,
+    /// Only those in this state: active, superseded, revoked, expired, unknown
+    #[arg(long)]
+    pub state: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  keytrail identities --humans --output csv")]
+pub struct Identities {
+    /// People too; they are left out otherwise
+    #[arg(long)]
+    pub humans: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  keytrail findings --since -7d --severity high")]
+pub struct Findings {
+    #[command(flatten)]
+    pub window: Window,
+    /// Only those of this identity
+    #[arg(long)]
+    pub identity: Option<String>,
+    /// Only those of this rule
+    #[arg(long)]
+    pub rule: Option<String>,
+    /// Only those of this severity or above
+    #[arg(long)]
+    pub severity: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  keytrail explain 1f0c")]
+pub struct Explain {
+    /// The finding's id, or the beginning of it
+    pub finding: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  keytrail sql \"select identity, count(*) from events group by 1 order by 2 desc limit 10\"")]
+pub struct Sql {
+    /// The query; `-` reads it from standard input
+    pub query: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  keytrail rules list\n  keytrail rules test my-rules/")]
+pub struct Rules {
+    #[command(subcommand)]
+    pub action: RuleAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RuleAction {
+    /// Parse rules and say what is wrong with them
+    Check {
+        /// Rule files or folders [default: the built-in rules]
+        paths: Vec<PathBuf>,
+    },
+    /// Run the tests that rules carry
+    Test {
+        /// Rule files or folders [default: the built-in rules]
+        paths: Vec<PathBuf>,
+    },
+    /// List rules
+    List {
+        /// Rule files or folders [default: the built-in rules]
+        paths: Vec<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct DeadLetters {
+    #[command(subcommand)]
+    pub action: DeadLetterAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DeadLetterAction {
+    /// List dead letters
+    List {
+        #[command(flatten)]
+        window: Window,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  keytrail compact --all")]
+pub struct Compact {
+    /// Open days too; they are left alone otherwise
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  keytrail rebuild")]
+pub struct Rebuild {
+    /// Judge the events in order of their time rather than of the log
+    #[arg(long)]
+    pub by_time: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub struct Man {
+    /// The folder
+    pub folder: PathBuf,
+}

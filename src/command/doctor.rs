@@ -1,0 +1,48 @@
+//! `keytrail doctor`: what is reachable, and what to do about what is not.
+
+use crate::config::Config;
+use crate::exit::Code;
+use crate::home::Home;
+
+/// Checks the data folder, the key, the log, the lake and the rules; ends with 1 when anything is not as it should be.
+pub fn run(config: &Config) -> anyhow::Result<Code> {
+    let mut healthy = true;
+    let mut report = |what: &str, outcome: Result<String, String>| {
+        let (mark, text) = match outcome {
+            Ok(text) => ("ok    ", text),
+            Err(text) => {
+                healthy = false;
+                ("FAILED", text)
+            }
+        };
+        println!("{mark} {what}: {text}");
+    };
+    let home = Home::open(config);
+    report("data folder", home.as_ref().map(|_| config.dir.display().to_string()).map_err(crate::exit::message));
+    if let Ok(home) = &home {
+        report("fingerprint key", home.fingerprint_key().map(|_| "readable".to_owned()).map_err(|error| crate::exit::message(&error)));
+        report("event log", log(config, home));
+    }
+    report("lake", lake(config));
+    report("rules", super::rules::configured(config).map(|rules| format!("{} rules", rules.list().len())).map_err(|error| crate::exit::message(&error)));
+    Ok(if healthy { Code::Done } else { Code::DoesNotHold })
+}
+
+fn log(config: &Config, home: &Home) -> Result<String, String> {
+    use keytrail_ingest::log::{Error, EventLog as _, embedded::EmbeddedLog};
+    match EmbeddedLog::open(&home.log(), crate::pipeline::log_options(config)) {
+        Ok(log) => {
+            let ends: Result<i64, Error> = (0..log.partitions()).map(|partition| log.end(keytrail_schemas::Topic::Events, partition)).sum();
+            ends.map(|records| format!("{records} records in {} partitions", log.partitions())).map_err(|error| error.to_string())
+        }
+        // A running keytrail holds the log, as it should.
+        Err(Error::Locked { .. }) => Ok("in use by a running keytrail".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn lake(config: &Config) -> Result<String, String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(|error| error.to_string())?;
+    let url = config.lake_url();
+    runtime.block_on(keytrail_lake::Lake::open(&url, keytrail_lake::Options::default())).map(|_| url.clone()).map_err(|error| error.to_string())
+}

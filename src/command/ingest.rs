@@ -1,0 +1,187 @@
+//! `keytrail ingest`: files through log, detector and lake. Returns when all is stored.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use keytrail_ingest::format::auto;
+use keytrail_ingest::redact::Redactor;
+use keytrail_ingest::source::{Choice, Limits, Options, Progress, RawPolicy, Reader};
+use opentelemetry::KeyValue;
+use serde::Serialize;
+
+use crate::cli::Ingest;
+use crate::clock;
+use crate::config::Config;
+use crate::exit::{Code, Usage};
+use crate::home::Home;
+use crate::output::Writer;
+use crate::pipeline::Pipeline;
+use crate::telemetry::Telemetry;
+
+/// What to read.
+pub struct Request {
+    pub paths: Vec<String>,
+    pub format: String,
+    pub source: Option<String>,
+    pub cluster: Option<String>,
+}
+
+/// What became of one format's records. read = stored + duplicate + dead-lettered, always.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Count {
+    pub format: String,
+    /// Records found in the files, with those that carry no event (headers, requests joined with their response).
+    pub records: u64,
+    /// Events and dead letters that they gave.
+    pub read: u64,
+    pub stored: u64,
+    pub duplicate: u64,
+    pub dead_lettered: u64,
+}
+
+/// Runs it and prints a row per format.
+pub fn run(config: &Config, telemetry: &Telemetry, output: &Writer, arguments: &Ingest) -> anyhow::Result<Code> {
+    let request = Request { paths: arguments.paths.clone(), format: arguments.format.clone(), source: arguments.source.clone(), cluster: arguments.cluster.clone() };
+    let stop = super::run::stop_signal()?;
+    let (counts, outcome) = through(config, telemetry, &request, &stop)?;
+    let rows: Vec<Count> = counts.into_values().collect();
+    output.records(&rows)?;
+    let sum = |of: fn(&Count) -> u64| rows.iter().map(of).sum::<u64>();
+    output.note(&format!(
+        "read {} = stored {} + duplicate {} + dead-lettered {}; {} identities, {} credentials known",
+        sum(|c| c.read),
+        sum(|c| c.stored),
+        sum(|c| c.duplicate),
+        sum(|c| c.dead_lettered),
+        outcome.identities,
+        outcome.credentials
+    ));
+    if sum(|c| c.dead_lettered) > 0 {
+        output.note("what was dead-lettered, and why: keytrail dead-letters list");
+    }
+    if stop.load(Ordering::Acquire) {
+        output.note("interrupted: what was read is stored; the same command goes on from here");
+    }
+    Ok(if arguments.strict && sum(|c| c.dead_lettered) > 0 { Code::DeadLettered } else { Code::Done })
+}
+
+/// Starts the roles, reads everything through them, and ends them.
+pub fn through(config: &Config, telemetry: &Telemetry, request: &Request, stop: &Arc<AtomicBool>) -> anyhow::Result<(BTreeMap<String, Count>, crate::pipeline::Outcome)> {
+    let home = Home::open(config)?;
+    // What cannot be read at all is said before anything is opened.
+    let reader = open(config, &home, request)?;
+    let pipeline = Pipeline::start(config, telemetry)?;
+    let bar = (!config.quiet).then(Bar::new);
+    let read = read(telemetry, &pipeline, reader, stop, bar.as_ref());
+    if let Some(bar) = &bar {
+        bar.drain(&pipeline);
+    }
+    // Whatever the reading met, what was appended is judged and stored.
+    let finished = pipeline.finish();
+    if let Some(bar) = bar {
+        bar.end();
+    }
+    Ok((read?, finished?))
+}
+
+/// Reads everything into the log.
+pub fn read(telemetry: &Telemetry, pipeline: &Pipeline, mut reader: Reader, stop: &Arc<AtomicBool>, bar: Option<&Bar>) -> anyhow::Result<BTreeMap<String, Count>> {
+    let progress = reader.progress();
+    let mut counts: BTreeMap<String, Count> = BTreeMap::new();
+    while let Some(batch) = reader.next() {
+        let span = tracing::debug_span!("ingest", events = batch.events.len(), dead_letters = batch.dead_letters.len()).entered();
+        for (format, seen) in &batch.counts.formats {
+            let count = counts.entry(format.to_string()).or_insert_with(|| Count { format: format.to_string(), ..Count::default() });
+            count.records += seen.records;
+        }
+        let appended = pipeline.append(batch.events, batch.dead_letters)?;
+        drop(span);
+        for (format, done) in appended.formats {
+            let count = counts.entry(format.to_string()).or_insert_with(|| Count { format: format.to_string(), ..Count::default() });
+            let read = done.stored + done.duplicate + done.dead_lettered;
+            count.read += read;
+            count.stored += done.stored;
+            count.duplicate += done.duplicate;
+            count.dead_lettered += done.dead_lettered;
+            let label = [KeyValue::new("format", format.to_string())];
+            telemetry.metrics.read.add(read, &label);
+            telemetry.metrics.stored.add(done.stored, &label);
+            telemetry.metrics.duplicate.add(done.duplicate, &label);
+            telemetry.metrics.dead_lettered.add(done.dead_lettered, &label);
+        }
+        if let Some(bar) = bar {
+            bar.show(&progress, pipeline);
+        }
+        if stop.load(Ordering::Acquire) {
+            break;
+        }
+    }
+    Ok(counts)
+}
+
+/// Opens what is to be read.
+pub fn open(config: &Config, home: &Home, request: &Request) -> anyhow::Result<Reader> {
+    Reader::open(&request.paths, options(config, home, request)?).map_err(|error| Usage(error.to_string()).into())
+}
+
+fn options(config: &Config, home: &Home, request: &Request) -> anyhow::Result<Options> {
+    let format = match request.format.as_str() {
+        "auto" => Choice::Auto,
+        name => Choice::Named(auto::by_name(name).map_err(|error| Usage(error.to_string()))?),
+    };
+    let mut options = Options::new(request.source.clone().unwrap_or_default(), format, Redactor::new(&home.fingerprint_key()?), clock::now);
+    options.cluster = request.cluster.clone().unwrap_or_default().into();
+    options.raw = match config.ingest.raw.as_str() {
+        "hash" => RawPolicy::Hash,
+        "drop" => RawPolicy::Drop,
+        _ => RawPolicy::Keep,
+    };
+    options.limits = Limits {
+        record_bytes_max: config.ingest.record_bytes_max,
+        expanded_bytes_max: config.ingest.expanded_bytes_max,
+        expansion_ratio_max: config.ingest.expansion_ratio_max,
+        depth_max: config.ingest.depth_max,
+        open_files_max: config.ingest.open_files_max,
+        batch_events_max: config.ingest.batch_events_max,
+        ..Limits::default()
+    };
+    Ok(options)
+}
+
+/// Bytes read of all bytes, and how far detector and store are.
+pub struct Bar {
+    bar: indicatif::ProgressBar,
+}
+
+impl Bar {
+    pub fn new() -> Self {
+        let bar = indicatif::ProgressBar::new(0);
+        if let Ok(style) = indicatif::ProgressStyle::with_template("{elapsed_precise} {bar:30} {bytes}/{total_bytes} {binary_bytes_per_sec} {msg}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self { bar }
+    }
+
+    fn show(&self, progress: &Progress, pipeline: &Pipeline) {
+        self.bar.set_length(progress.bytes_total.load(Ordering::Relaxed));
+        self.bar.set_position(progress.bytes_read.load(Ordering::Relaxed));
+        self.message(pipeline);
+    }
+
+    fn message(&self, pipeline: &Pipeline) {
+        let (judged, stored, end) = pipeline.progress();
+        self.bar.set_message(format!("{end} events, {judged} judged, {stored} stored"));
+    }
+
+    /// Shows detector and store catching up once everything is read.
+    fn drain(&self, pipeline: &Pipeline) {
+        self.message(pipeline);
+    }
+
+    fn end(self) {
+        self.bar.finish_and_clear();
+    }
+}

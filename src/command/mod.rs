@@ -1,0 +1,13 @@
+//! One file per command: what it wires together and what it tells.
+
+pub mod compact;
+pub mod completion;
+pub mod config;
+pub mod dead_letters;
+pub mod demo;
+pub mod doctor;
+pub mod ingest;
+pub mod question;
+pub mod rebuild;
+pub mod rules;
+pub mod run;

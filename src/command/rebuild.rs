@@ -1,0 +1,67 @@
+//! `keytrail rebuild`: everything but the events, computed anew from the lake: ledger, baselines, findings. The events table is the log's
+//! archive, so a replay has the order of the log, or with `--by-time` that of the events' time.
+
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use keytrail_detect::Detector;
+use keytrail_lake::Lake;
+use keytrail_query::Session;
+use keytrail_schemas::{Event, Finding, LogRecord, Table as _};
+
+use crate::cli::Rebuild;
+use crate::config::Config;
+use crate::exit::{Code, OutOfReach};
+use crate::home::Home;
+use crate::telemetry::Telemetry;
+
+/// Rebuilds, and says what it found.
+pub fn run(config: &Config, telemetry: &Telemetry, arguments: &Rebuild) -> anyhow::Result<Code> {
+    let home = Home::open(config)?;
+    // The log's lock keeps every other writer of this folder out.
+    let log = keytrail_ingest::log::embedded::EmbeddedLog::open(home.log(), crate::pipeline::log_options(config))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_stack_size(8 << 20).enable_all().build()?;
+    let options = keytrail_query::Options { time_limit_seconds: 24 * 3_600, rows_max: usize::MAX, ..config.query.clone() };
+    let session = runtime.block_on(Session::open(&config.lake_url(), options))?;
+    let lake = runtime.block_on(Lake::open(&config.lake_url(), keytrail_lake::Options::default()))?;
+    let rules = super::rules::configured(config)?;
+    let (mut findings, mut credentials, mut identities) = (Vec::new(), Vec::new(), Vec::new());
+    for partition in 0..keytrail_ingest::log::EventLog::partitions(&log) {
+        let end = keytrail_ingest::log::EventLog::end(&log, keytrail_schemas::Topic::Events, partition)?;
+        let mut detector = Detector::new(partition, config.detect.clone(), Arc::clone(&rules));
+        let judged = runtime.block_on(replay(&session, partition, arguments.by_time, &mut detector, &mut findings))?;
+        telemetry.metrics.judged.add(judged, &[]);
+        if !arguments.by_time {
+            runtime.block_on(lake.put_snapshot(partition, detector.next_offset(), detector.snapshot()))?;
+            if detector.next_offset() > end {
+                return Err(OutOfReach(format!("the lake holds partition {partition} up to offset {}, and the log ends at {end}: they do not belong together", detector.next_offset())).into());
+            }
+        }
+        credentials.extend(detector.credentials());
+        identities.extend(detector.identities());
+    }
+    runtime.block_on(async {
+        lake.replace_findings(&findings).await?;
+        lake.replace_credentials(&credentials).await?;
+        lake.replace_identities(&identities).await
+    })?;
+    if !config.quiet {
+        eprintln!("rebuilt: {} revisions of findings, {} credentials, {} identities", findings.len(), credentials.len(), identities.len());
+    }
+    Ok(Code::Done)
+}
+
+async fn replay(session: &Session, partition: i32, by_time: bool, detector: &mut Detector, findings: &mut Vec<Finding>) -> anyhow::Result<u64> {
+    let order = if by_time { "time, log_offset" } else { "log_offset" };
+    let mut rows = session.sql_stream(&format!("SELECT * FROM events WHERE log_partition = {partition} ORDER BY {order}")).await?.batches;
+    let mut judged = 0;
+    while let Some(batch) = rows.next().await {
+        for event in Event::from_batch(&batch?)? {
+            // In order of time, the place in that order stands for the offset: coordinates must grow.
+            let offset = if by_time { i64::try_from(judged).unwrap_or(i64::MAX) } else { event.log_offset };
+            detector.observe(offset, &LogRecord::Event(event), findings);
+            judged += 1;
+        }
+    }
+    Ok(judged)
+}

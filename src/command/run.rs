@@ -1,0 +1,144 @@
+//! `keytrail run`: every role in one process. Sources are looked at again and again; what is new is appended, what is known is not. A
+//! tick every 30 seconds lets the detector judge silence; findings are forwarded; `/metrics` and `/healthz` are served.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context as _;
+
+use super::ingest;
+use crate::cli::Run;
+use crate::clock;
+use crate::config::{Config, Source};
+use crate::exit::{Code, OutOfReach, Usage};
+use crate::home::Home;
+use crate::pipeline::Pipeline;
+use crate::telemetry::Telemetry;
+
+/// Time between two ticks.
+const TICK_INTERVAL: Duration = Duration::from_secs(30);
+/// Shortest sleep between two looks at whether anything is due.
+const STEP: Duration = Duration::from_millis(50);
+
+/// Runs until it is told to stop.
+pub fn run(config: &Config, telemetry: &Telemetry, arguments: &Run) -> anyhow::Result<Code> {
+    if config.sources.is_empty() {
+        return Err(Usage("`keytrail run` needs at least one [[source]] in keytrail.toml; `keytrail config` shows how one is written".to_owned()).into());
+    }
+    let home = Home::open(config)?;
+    let pipeline = Pipeline::start(config, telemetry)?;
+    let stop = stop_signal()?;
+    let listen = arguments.metrics_listen.as_deref().unwrap_or(&config.metrics.listen);
+    let server = (!listen.is_empty()).then(|| serve(listen, telemetry.registry(), Arc::clone(&stop))).transpose()?;
+    let mut watched: Vec<Watched> = config.sources.iter().map(Watched::new).collect();
+    let mut tick_due = Duration::ZERO;
+    let watched_all = watch(config, telemetry, &home, &pipeline, &stop, &mut watched, &mut tick_due, arguments.once);
+    stop.store(true, Ordering::Release);
+    let finished = pipeline.finish();
+    if let Some(server) = server {
+        let _ = server.join();
+    }
+    watched_all?;
+    finished?;
+    Ok(Code::Done)
+}
+
+#[expect(clippy::too_many_arguments, reason = "one loop over everything that is running")]
+fn watch(config: &Config, telemetry: &Telemetry, home: &Home, pipeline: &Pipeline, stop: &Arc<AtomicBool>, watched: &mut [Watched], tick_due: &mut Duration, once: bool) -> anyhow::Result<()> {
+    while !stop.load(Ordering::Acquire) {
+        for source in watched.iter_mut().filter(|source| source.due.is_zero()) {
+            source.look(config, telemetry, home, pipeline, stop)?;
+        }
+        if once {
+            return Ok(());
+        }
+        if tick_due.is_zero() {
+            pipeline.tick(clock::now())?;
+            *tick_due = TICK_INTERVAL;
+        }
+        if pipeline.has_failed() {
+            return pipeline.tick(clock::now());
+        }
+        std::thread::sleep(STEP);
+        *tick_due = tick_due.saturating_sub(STEP);
+        for source in watched.iter_mut() {
+            source.due = source.due.saturating_sub(STEP);
+        }
+    }
+    Ok(())
+}
+
+/// A source between two looks: a file is read again when its size or its time has changed.
+struct Watched {
+    source: Source,
+    seen: BTreeMap<std::path::PathBuf, (u64, SystemTime)>,
+    due: Duration,
+}
+
+impl Watched {
+    fn new(source: &Source) -> Self {
+        Self { source: source.clone(), seen: BTreeMap::new(), due: Duration::ZERO }
+    }
+
+    fn look(&mut self, config: &Config, telemetry: &Telemetry, home: &Home, pipeline: &Pipeline, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
+        self.due = Duration::from_millis(self.source.poll_interval_ms);
+        let mut changed = Vec::new();
+        for file in keytrail_ingest::source::files(&self.source.paths).unwrap_or_default() {
+            let Ok(metadata) = std::fs::metadata(&file) else { continue };
+            let state = (metadata.len(), metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH));
+            if self.seen.insert(file.clone(), state) != Some(state) {
+                changed.push(file.to_string_lossy().into_owned());
+            }
+        }
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let request = ingest::Request { paths: changed, format: self.source.format.clone(), source: Some(self.source.name.clone()).filter(|name| !name.is_empty()), cluster: Some(self.source.cluster.clone()).filter(|name| !name.is_empty()) };
+        let counts = ingest::read(telemetry, pipeline, ingest::open(config, home, &request)?, stop, None)?;
+        for (format, count) in counts {
+            tracing::info!(source = self.source.name, format, read = count.read, stored = count.stored, duplicate = count.duplicate, dead_lettered = count.dead_lettered, "source read");
+        }
+        Ok(())
+    }
+}
+
+/// Set by Ctrl-C and TERM.
+pub fn stop_signal() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&stop);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut terminate = runtime.block_on(async { tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) }).context("listening for signals")?;
+    let wait = move || {
+        runtime.block_on(async {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+        });
+        told.store(true, Ordering::Release);
+    };
+    std::thread::Builder::new().name("keytrail-signals".to_owned()).spawn(wait).context("starting the signal thread")?;
+    Ok(stop)
+}
+
+fn serve(listen: &str, registry: prometheus::Registry, stop: Arc<AtomicBool>) -> anyhow::Result<std::thread::JoinHandle<()>> {
+    let listener = std::net::TcpListener::bind(listen).map_err(|error| OutOfReach(format!("metrics.listen = {listen}: {error}")))?;
+    listener.set_nonblocking(true)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let metrics = move || async move { Telemetry::prometheus(&registry).map_err(|error| (axum::http::StatusCode::INTERNAL_SERVER_ERROR, error.to_string())) };
+    let router = axum::Router::new().route("/metrics", axum::routing::get(metrics)).route("/healthz", axum::routing::get(|| async { "ok\n" }));
+    let stopped = async move {
+        while !stop.load(Ordering::Acquire) {
+            tokio::time::sleep(STEP).await;
+        }
+    };
+    let serve = move || {
+        let served = runtime.block_on(async { axum::serve(tokio::net::TcpListener::from_std(listener)?, router).with_graceful_shutdown(stopped).await });
+        if let Err(error) = served {
+            tracing::error!(%error, "/metrics is no longer served");
+        }
+    };
+    std::thread::Builder::new().name("keytrail-metrics".to_owned()).spawn(serve).context("starting the metrics thread")
+}

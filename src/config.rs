@@ -1,0 +1,334 @@
+//! What it means: defaults, then `keytrail.toml`, then the environment, then the command line. The only place that reads the
+//! environment. Unknown keys are refused with the nearest known one.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+
+use crate::cli::Cli;
+use crate::exit::Usage;
+
+/// Everything that can be configured, with its default.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The data folder.
+    pub dir: PathBuf,
+    /// The lake; empty means `dir`/lake.
+    pub lake: String,
+    /// The event log.
+    pub log: String,
+    pub ingest: Ingest,
+    pub embedded: Embedded,
+    pub store: Store,
+    pub detect: keytrail_detect::Config,
+    pub detector: Detector,
+    pub query: keytrail_query::Options,
+    pub metrics: Metrics,
+    pub telemetry: Telemetry,
+    /// What `keytrail run` watches.
+    #[serde(rename = "source")]
+    pub sources: Vec<Source>,
+    /// Where findings go.
+    #[serde(rename = "forward")]
+    pub forwards: Vec<Forward>,
+    #[serde(skip)]
+    pub quiet: bool,
+}
+
+/// Reading input.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ingest {
+    /// `keep`, `hash` or `drop`: what becomes of the redacted original record.
+    pub raw: String,
+    /// Longest record; a longer one is dead-lettered.
+    pub record_bytes_max: usize,
+    /// Most bytes that one compressed file may expand to.
+    pub expanded_bytes_max: u64,
+    /// Highest expansion of a compressed file past its first 64 MiB.
+    pub expansion_ratio_max: u64,
+    /// Deepest nesting of a JSON record.
+    pub depth_max: usize,
+    /// Most files open at once while they are merged by time.
+    pub open_files_max: usize,
+    /// Most events in one append.
+    pub batch_events_max: usize,
+}
+
+impl Default for Ingest {
+    fn default() -> Self {
+        Self { raw: "keep".to_owned(), record_bytes_max: 32 << 20, expanded_bytes_max: 64 << 30, expansion_ratio_max: 1_000, depth_max: 128, open_files_max: 64, batch_events_max: 4_096 }
+    }
+}
+
+/// The embedded log.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Embedded {
+    /// Partitions, fixed when the log is created; 0 takes what is there, or 1.
+    pub partitions: i32,
+    /// `every_append`, `interval` or `never`: when the log is forced to the disk. Whatever it says, what was appended survives
+    /// the process; `every_append` survives the machine.
+    pub fsync: String,
+    /// Milliseconds between two syncs where `fsync = "interval"`.
+    pub fsync_interval_ms: u64,
+    /// Event ids remembered for the suppression of duplicates; the oldest are forgotten beyond.
+    pub dedupe_ids_max: u64,
+    /// Days of ingest time that event ids are remembered.
+    pub dedupe_horizon_days: u32,
+    /// Bytes of log kept after they have been stored and judged; the oldest are removed beyond.
+    pub retention_bytes_max: u64,
+}
+
+impl Default for Embedded {
+    fn default() -> Self {
+        Self { partitions: 0, fsync: "interval".to_owned(), fsync_interval_ms: 1_000, dedupe_ids_max: 50_000_000, dedupe_horizon_days: 400, retention_bytes_max: 8 << 30 }
+    }
+}
+
+/// Writing the lake.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    /// Longest time between two commits while there is something to commit.
+    pub commit_interval_ms: u64,
+    /// Most events in one commit.
+    pub commit_events_max: usize,
+    /// Most bytes of raw records in one commit.
+    pub commit_bytes_max: usize,
+    /// Whether `ingest` rewrites closed days that it touched, when it ends.
+    pub compact_after_ingest: bool,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { commit_interval_ms: 2_000, commit_events_max: 200_000, commit_bytes_max: 256 << 20, compact_after_ingest: true }
+    }
+}
+
+/// Running the detector (what it judges by stands under `[detect]`).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Detector {
+    /// Events between two snapshots of a partition's state.
+    pub snapshot_events: u64,
+    /// A folder of Sigma rules that replaces the built-in ones; empty for the built-in ones.
+    pub rules: String,
+}
+
+impl Default for Detector {
+    fn default() -> Self {
+        Self { snapshot_events: 500_000, rules: String::new() }
+    }
+}
+
+/// Prometheus metrics.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Metrics {
+    /// Address of `/metrics` and `/healthz` under `keytrail run`; empty for none.
+    pub listen: String,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:9464".to_owned() }
+    }
+}
+
+/// OpenTelemetry.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Telemetry {
+    /// Endpoint of an OTLP collector over HTTP, such as `http://127.0.0.1:4318`; empty for none. `OTEL_EXPORTER_OTLP_ENDPOINT` overrides it.
+    pub otlp_endpoint: String,
+    /// What is logged, as `tracing` filters are written. `KEYTRAIL_LOG_LEVEL` overrides it.
+    pub log_level: String,
+}
+
+/// One watched source of `keytrail run`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Source {
+    /// The collector's name.
+    pub name: String,
+    /// The format, or `auto`.
+    pub format: String,
+    /// The cluster, broker or sensor, where records do not say it; empty means the name.
+    pub cluster: String,
+    /// Files, folders, globs.
+    pub paths: Vec<String>,
+    /// Time between two looks.
+    pub poll_interval_ms: u64,
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Self { name: String::new(), format: "auto".to_owned(), cluster: String::new(), paths: Vec::new(), poll_interval_ms: 5_000 }
+    }
+}
+
+/// One target of findings.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Forward {
+    /// `file:PATH` or `syslog+tcp://HOST:PORT`.
+    pub target: String,
+    /// `ocsf`, `json`, `ecs`, `cef` or `leef`.
+    pub encoding: String,
+}
+
+impl Default for Forward {
+    fn default() -> Self {
+        Self { target: String::new(), encoding: "ocsf".to_owned() }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::from("keytrail-data"),
+            lake: String::new(),
+            log: "embedded".to_owned(),
+            ingest: Ingest::default(),
+            embedded: Embedded::default(),
+            store: Store::default(),
+            detect: keytrail_detect::Config::default(),
+            detector: Detector::default(),
+            query: keytrail_query::Options::default(),
+            metrics: Metrics::default(),
+            telemetry: Telemetry::default(),
+            sources: Vec::new(),
+            forwards: Vec::new(),
+            quiet: false,
+        }
+    }
+}
+
+impl Config {
+    /// The effective configuration of this invocation.
+    ///
+    /// # Errors
+    /// [`Usage`] when the file cannot be read, holds an unknown key or a value that is none.
+    pub fn load(typed: &Cli) -> anyhow::Result<Self> {
+        let mut config = match file(typed.global.config.as_ref())? {
+            Some((path, text)) => Self::parse(&text).with_context(|| format!("configuration {}", path.display()))?,
+            None => Self::default(),
+        };
+        if let Some(dir) = env("KEYTRAIL_DIR") {
+            config.dir = dir.into();
+        }
+        if let Some(lake) = env("KEYTRAIL_LAKE") {
+            config.lake = lake;
+        }
+        if let Some(log) = env("KEYTRAIL_LOG") {
+            config.log = log;
+        }
+        if let Some(endpoint) = env("OTEL_EXPORTER_OTLP_ENDPOINT") {
+            config.telemetry.otlp_endpoint = endpoint;
+        }
+        if let Some(level) = env("KEYTRAIL_LOG_LEVEL") {
+            config.telemetry.log_level = level;
+        }
+        if let Some(dir) = &typed.global.dir {
+            config.dir.clone_from(dir);
+        }
+        if let Some(lake) = &typed.global.lake {
+            config.lake.clone_from(lake);
+        }
+        if let Some(log) = &typed.global.log {
+            config.log.clone_from(log);
+        }
+        config.quiet = typed.global.quiet;
+        config.validated()
+    }
+
+    /// Reads a configuration file's text.
+    ///
+    /// # Errors
+    /// [`Usage`] naming the key and the nearest known one, or the place of a syntax error.
+    pub fn parse(text: &str) -> anyhow::Result<Self> {
+        toml::from_str(text).map_err(|error| Usage(with_nearest(&error.to_string())).into())
+    }
+
+    fn validated(self) -> anyhow::Result<Self> {
+        let problem = if self.log != "embedded" {
+            Some(format!("log = {:?}: this version has the embedded log only; leave it out or say \"embedded\"", self.log))
+        } else if !["keep", "hash", "drop"].contains(&self.ingest.raw.as_str()) {
+            Some(format!("ingest.raw = {:?}: expected keep, hash or drop", self.ingest.raw))
+        } else if !["every_append", "interval", "never"].contains(&self.embedded.fsync.as_str()) {
+            Some(format!("embedded.fsync = {:?}: expected every_append, interval or never", self.embedded.fsync))
+        } else if !(0..=1_024).contains(&self.embedded.partitions) {
+            Some(format!("embedded.partitions = {}: expected 0 to 1024", self.embedded.partitions))
+        } else if self.store.commit_events_max == 0 || self.ingest.batch_events_max == 0 || self.detector.snapshot_events == 0 {
+            Some("store.commit_events_max, ingest.batch_events_max and detector.snapshot_events must be at least 1".to_owned())
+        } else {
+            None
+        };
+        match problem {
+            Some(problem) => Err(Usage(problem).into()),
+            None => Ok(self),
+        }
+    }
+
+    /// Where the lake is.
+    #[must_use]
+    pub fn lake_url(&self) -> String {
+        if self.lake.is_empty() { self.dir.join("lake").to_string_lossy().into_owned() } else { self.lake.clone() }
+    }
+}
+
+/// The one place that reads the environment.
+#[expect(clippy::disallowed_methods, reason = "the one home of the environment")]
+fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn file(asked: Option<&PathBuf>) -> anyhow::Result<Option<(PathBuf, String)>> {
+    let path = asked.cloned().unwrap_or_else(|| PathBuf::from("keytrail.toml"));
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some((path, text))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && asked.is_none() => Ok(None),
+        Err(error) => Err(Usage(format!("configuration {}: {error}", path.display())).into()),
+    }
+}
+
+/// Adds the nearest known key to serde's "unknown field" message.
+fn with_nearest(message: &str) -> String {
+    let mut quoted = message.split('`');
+    let (Some(before), Some(unknown)) = (quoted.next(), quoted.next()) else { return message.to_owned() };
+    if !before.ends_with("unknown field ") {
+        return message.trim_end().to_owned();
+    }
+    let known: Vec<&str> = quoted.skip(1).step_by(2).collect();
+    match known.iter().max_by(|a, b| strsim::jaro_winkler(a, unknown).total_cmp(&strsim::jaro_winkler(b, unknown))) {
+        Some(nearest) => format!("{}; did you mean `{nearest}`?", message.trim_end()),
+        None => message.trim_end().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+
+    #[test]
+    fn the_default_configuration_reads_itself() {
+        let text = toml::to_string(&Config::default()).unwrap();
+        let again = Config::parse(&text).unwrap();
+        assert_eq!(toml::to_string(&again).unwrap(), text);
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest_one() {
+        let message = Config::parse("[store]\ncommit_interval_mss = 5\n").unwrap_err().to_string();
+        assert!(message.contains("commit_interval_mss") && message.contains("did you mean `commit_interval_ms`?"), "{message}");
+    }
+
+    #[test]
+    fn another_log_is_refused_plainly() {
+        let config = Config { log: "kafka://x:1".to_owned(), ..Config::default() };
+        assert!(config.validated().unwrap_err().to_string().contains("embedded"));
+    }
+}

@@ -1,0 +1,74 @@
+//! Exit codes, and how an error is told to a person.
+
+use std::process::ExitCode;
+
+/// How the process ends, apart from errors in between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// Done.
+    Done,
+    /// It ran, and what was checked does not hold.
+    DoesNotHold,
+    /// Wrong usage or configuration.
+    Usage,
+    /// Input was partly dead-lettered under `--strict`.
+    DeadLettered,
+    /// A dependency is out of reach: the disk, the log, the lake.
+    OutOfReach,
+}
+
+impl From<Code> for ExitCode {
+    fn from(code: Code) -> Self {
+        Self::from(match code {
+            Code::Done => 0,
+            Code::DoesNotHold => 1,
+            Code::Usage => 2,
+            Code::DeadLettered => 3,
+            Code::OutOfReach => 4,
+        })
+    }
+}
+
+/// Wrong usage or configuration: ends the process with 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// Something outside is out of reach: ends the process with 4.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct OutOfReach(pub String);
+
+/// The exit code of an error.
+pub fn code_of(error: &anyhow::Error) -> Code {
+    for cause in error.chain() {
+        if cause.is::<Usage>() {
+            return Code::Usage;
+        }
+        if cause.is::<OutOfReach>() || cause.is::<keytrail_ingest::log::Error>() {
+            return Code::OutOfReach;
+        }
+        if let Some(error) = cause.downcast_ref::<keytrail_lake::Error>() {
+            return if error.fault() == keytrail_lake::Fault::User && !matches!(error, keytrail_lake::Error::ReadOnly { .. }) { Code::Usage } else { Code::OutOfReach };
+        }
+        if let Some(error) = cause.downcast_ref::<keytrail_query::Error>() {
+            return if error.is_users() { Code::Usage } else { Code::OutOfReach };
+        }
+    }
+    Code::DoesNotHold
+}
+
+/// The error and its causes on one line, each cause once.
+pub fn message(error: &anyhow::Error) -> String {
+    let mut message = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        if !message.contains(&text) {
+            if !message.is_empty() {
+                message.push_str(": ");
+            }
+            message.push_str(&text);
+        }
+    }
+    message
+}

@@ -1,0 +1,138 @@
+//! OpenTelemetry: spans per batch from source to lake, and the counters that prove that nothing was lost. Spans and metrics go out
+//! over OTLP when an endpoint is configured; metrics are also rendered for Prometheus. Never on the path of a single event.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use anyhow::Context as _;
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Histogram, MeterProvider as _};
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_otlp::{Protocol, WithExportConfig as _};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::config::Config;
+
+/// The process's telemetry; [`stop`](Self::stop) flushes it.
+pub struct Telemetry {
+    tracer: Option<SdkTracerProvider>,
+    meter: SdkMeterProvider,
+    registry: prometheus::Registry,
+    pub metrics: Arc<Metrics>,
+}
+
+/// The instruments. Names follow OpenTelemetry; Prometheus sees dots as underscores.
+pub struct Metrics {
+    /// Events and dead letters read from sources, by format.
+    pub read: Counter<u64>,
+    /// Events appended to the log, by format. read = stored + duplicate + dead-lettered.
+    pub stored: Counter<u64>,
+    /// Events that the log already held.
+    pub duplicate: Counter<u64>,
+    /// Records that could not be understood.
+    pub dead_lettered: Counter<u64>,
+    /// Events judged.
+    pub judged: Counter<u64>,
+    /// Findings appended, revisions included.
+    pub findings: Counter<u64>,
+    /// Rows committed to the lake, by table.
+    pub committed: Counter<u64>,
+    /// Seconds per lake commit.
+    pub commit_seconds: Histogram<f64>,
+    /// Records between a consumer and the end of the log.
+    pub lag: Arc<Lag>,
+}
+
+/// How far each consumer is behind the end of the log, in records.
+#[derive(Debug, Default)]
+pub struct Lag {
+    pub detect: AtomicI64,
+    pub store: AtomicI64,
+}
+
+impl Telemetry {
+    /// Starts logging, metrics and, where an endpoint is configured, the exporters.
+    ///
+    /// # Errors
+    /// When the filter or the endpoint is none.
+    pub fn start(config: &Config) -> anyhow::Result<Self> {
+        let resource = Resource::builder().with_service_name("keytrail").with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION"))).build();
+        let endpoint = config.telemetry.otlp_endpoint.trim_end_matches('/');
+        let registry = prometheus::Registry::new();
+        let mut meter = SdkMeterProvider::builder().with_resource(resource.clone()).with_reader(opentelemetry_prometheus::exporter().with_registry(registry.clone()).build().context("setting up metrics")?);
+        let mut tracer = None;
+        if !endpoint.is_empty() {
+            let metrics = opentelemetry_otlp::MetricExporter::builder().with_http().with_protocol(Protocol::HttpBinary).with_endpoint(format!("{endpoint}/v1/metrics")).build().context("setting up OTLP metrics")?;
+            meter = meter.with_periodic_exporter(metrics);
+            let spans = opentelemetry_otlp::SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary).with_endpoint(format!("{endpoint}/v1/traces")).build().context("setting up OTLP spans")?;
+            tracer = Some(SdkTracerProvider::builder().with_resource(resource).with_batch_exporter(spans).build());
+        }
+        let level = if config.telemetry.log_level.is_empty() { "warn,keytrail=info,deltalake_core=error,buoyant_kernel=error" } else { &config.telemetry.log_level };
+        let level = if config.quiet { "error" } else { level };
+        let filter = tracing_subscriber::EnvFilter::try_new(level).map_err(|error| crate::exit::Usage(format!("telemetry.log_level = {level:?}: {error}")))?;
+        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+        let spans = tracer.as_ref().map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("keytrail")));
+        // A second start in one process (tests) keeps the first subscriber.
+        let _ = tracing_subscriber::registry().with(filter).with(lines).with(spans).try_init();
+        let meter = meter.build();
+        let metrics = Arc::new(Metrics::new(&meter));
+        Ok(Self { tracer, meter, registry, metrics })
+    }
+
+    /// All metrics in Prometheus' text format.
+    ///
+    /// # Errors
+    /// When they cannot be encoded.
+    pub fn prometheus(registry: &prometheus::Registry) -> anyhow::Result<String> {
+        Ok(prometheus::TextEncoder::new().encode_to_string(&registry.gather())?)
+    }
+
+    /// The registry that `/metrics` renders.
+    pub fn registry(&self) -> prometheus::Registry {
+        self.registry.clone()
+    }
+
+    /// Flushes what has not gone out.
+    pub fn stop(&self) {
+        if let Some(tracer) = &self.tracer
+            && let Err(error) = tracer.shutdown()
+        {
+            tracing::debug!(%error, "spans were not all exported");
+        }
+        if let Err(error) = self.meter.shutdown() {
+            tracing::debug!(%error, "metrics were not all exported");
+        }
+    }
+}
+
+impl Metrics {
+    fn new(provider: &SdkMeterProvider) -> Self {
+        let meter = provider.meter("keytrail");
+        let lag = Arc::new(Lag::default());
+        let observed = Arc::clone(&lag);
+        meter
+            .i64_observable_gauge("keytrail.lag.records")
+            .with_description("Records between a consumer and the end of keytrail.events")
+            .with_callback(move |gauge| {
+                gauge.observe(observed.detect.load(Ordering::Relaxed), &[KeyValue::new("consumer", "detect")]);
+                gauge.observe(observed.store.load(Ordering::Relaxed), &[KeyValue::new("consumer", "store")]);
+            })
+            .build();
+        let counter = |name: &'static str, description: &'static str| meter.u64_counter(name).with_description(description).build();
+        Self {
+            read: counter("keytrail.ingest.read", "Events and dead letters read from sources"),
+            stored: counter("keytrail.ingest.stored", "Events appended to the log"),
+            duplicate: counter("keytrail.ingest.duplicate", "Events that the log already held"),
+            dead_lettered: counter("keytrail.ingest.dead_lettered", "Records that could not be understood"),
+            judged: counter("keytrail.detect.judged", "Events judged"),
+            findings: counter("keytrail.detect.findings", "Findings appended, revisions included"),
+            committed: counter("keytrail.store.committed", "Rows committed to the lake"),
+            commit_seconds: meter.f64_histogram("keytrail.store.commit").with_unit("s").with_description("Time per lake commit").build(),
+            lag,
+        }
+    }
+}

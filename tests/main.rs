@@ -1,0 +1,15 @@
+//! End-to-end tests: they run the `keytrail` binary as a user does.
+//!
+//! - `tidy`: the shape of the repository (who may import whom, what stands at the root).
+//! - `journey`: files in, answers out, on small inputs written here.
+//! - `bad_input`: what is broken ends in a dead letter or a clear error, and the rest is stored.
+//! - `crash`: SIGKILL at random moments; the checker is shown to catch a planted loss and a planted duplicate.
+//! - `real_logs`: real logs, where the folder that holds them exists.
+//! - `estate`: the binary under test, its folder, and inputs made up from the formats' documentation.
+
+mod bad_input;
+mod crash;
+mod estate;
+mod journey;
+mod real_logs;
+mod tidy;
