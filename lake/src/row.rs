@@ -1,9 +1,10 @@
 //! Rows that are appended: in which log partition and on which day they stand, and how they are put in order.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use keytrail_schemas::{DeadLetter, Event, Finding, Table, Topic};
+use rustc_hash::FxHashMap;
 
 use crate::TableName;
 
@@ -33,7 +34,7 @@ impl Row for Event {
 
     /// Few identities stand behind many events: they are ranked first, and then numbers are compared instead of texts.
     fn sorted<'a>(rows: &[&'a Self]) -> Vec<&'a Self> {
-        let mut ranks: HashMap<&str, u32> = HashMap::with_capacity(1024);
+        let mut ranks: FxHashMap<&str, u32> = FxHashMap::default();
         for row in rows {
             ranks.entry(row.identity.as_str()).or_default();
         }
