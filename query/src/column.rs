@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, ListBuilder, RecordBatch, RecordBatchOptions, StringArray, StringBuilder, TimestampMicrosecondArray};
+use arrow::compute::SortColumn;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use keytrail_schemas::{Column, ColumnType};
 
@@ -39,6 +40,17 @@ pub(crate) fn conform(columns: &[Column], given: &RecordBatch) -> Result<RecordB
         .map(|column| given.column_by_name(column.name).cloned().ok_or_else(|| Error::Execution(Box::new(datafusion::error::DataFusionError::Internal(format!("the plan lacks the column {}", column.name))))))
         .collect::<Result<Vec<_>, _>>()?;
     batch(columns, arrays)
+}
+
+/// All batches as one of the declared columns, ordered by the columns named.
+pub(crate) fn sorted(batches: &[RecordBatch], by: &[&str], columns: &[Column]) -> Result<RecordBatch, Error> {
+    let conformed = batches.iter().map(|batch| conform(columns, batch)).collect::<Result<Vec<_>, _>>()?;
+    let order = |all: &RecordBatch| {
+        let by: Vec<_> = by.iter().filter_map(|name| all.column_by_name(name)).map(|column| SortColumn { values: column.clone(), options: None }).collect();
+        let order = arrow::compute::lexsort_to_indices(&by, None)?;
+        arrow::compute::take_record_batch(all, &order)
+    };
+    arrow::compute::concat_batches(&schema(columns), &conformed).and_then(|all| order(&all)).map_err(|e| Error::Execution(Box::new(e.into())))
 }
 
 /// A text column.

@@ -21,6 +21,7 @@ use keytrail_schemas::Micros;
 use tokio::task::JoinSet;
 use url::Url;
 
+use crate::cooperate::CooperativeJoins;
 use crate::table::{FileScan, LakeTable, LiveTable, TableName, scan_plan, store_url};
 use crate::{Error, Options};
 
@@ -191,7 +192,7 @@ fn state(options: &Options, runtime: Arc<RuntimeEnv>) -> SessionState {
     settings.execution.time_zone = Some("UTC".to_owned());
     settings.catalog.default_catalog = "keytrail".to_owned();
     settings.catalog.default_schema = "public".to_owned();
-    SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build()
+    SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().with_physical_optimizer_rule(Arc::new(CooperativeJoins)).build()
 }
 
 async fn register_tables(context: &SessionContext, tables: &[Arc<LiveTable>]) -> Result<(), DataFusionError> {

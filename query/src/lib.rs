@@ -4,6 +4,7 @@
 //! the lake, and it reads no clock: "now" is the lake's watermark, the time of its newest event.
 
 mod column;
+mod cooperate;
 mod engine;
 mod error;
 mod explain;

@@ -8,7 +8,7 @@ use keytrail_schemas::{Column, ColumnType};
 use super::function::{Answer, Argument, Function, Values};
 use super::period::days;
 use crate::Error;
-use crate::column::{always, maybe};
+use crate::column::{always, maybe, sorted};
 use crate::engine::Engine;
 
 /// Ages in days beyond which a credential of a kind is over-age, where no binding says otherwise.
@@ -102,11 +102,12 @@ impl Function for Posture {
                 FROM credentials c JOIN shown ON c.credential = shared_id LEFT JOIN followed ON c.credential = follows LEFT JOIN humans ON c.identity = human
                 WHERE human IS NULL AND c.revoked_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > c.as_of))
              SELECT checks.*, owasp_nhi, nist_800_53, nist_csf, pci_dss, iso_27001, iec_62443
-             FROM ({}) checks JOIN (VALUES {}) AS controls(name, owasp_nhi, nist_800_53, nist_csf, pci_dss, iso_27001, iec_62443) ON problem = name
-             ORDER BY problem, identity, credential",
+             FROM ({}) checks JOIN (VALUES {}) AS controls(name, owasp_nhi, nist_800_53, nist_csf, pci_dss, iso_27001, iec_62443) ON problem = name",
             checks.join(" UNION ALL "),
             controls.join(", ")
         );
-        Ok(Answer::Stream(engine.sql(&sql, Vec::new()).await?))
+        // Sorted here: the planner of DataFusion 55 takes the constant `problem` of one branch for that of the whole union.
+        let rows = engine.rows(&sql, Vec::new()).await?;
+        Ok(Answer::Batch(sorted(&rows, &["problem", "identity", "credential"], COLUMNS)?))
     }
 }
