@@ -164,9 +164,11 @@ mod tests {
         assert!(counts.expected(14, &pool).evidence(5_000) > 3.0);
     }
 
-    /// A group without own windows in it knows nothing, and so is not surprised.
+    /// After one window of a new group little is known, and twice as much is no surprise.
     #[test]
-    fn the_first_window_is_not_surprising() {
-        assert!(Counts::default().expected(0, &Pool::default()).evidence(20) < 1.5);
+    fn one_window_is_little_to_go_by() {
+        let (mut counts, mut pool) = (Counts::default(), Pool::default());
+        counts.learn(0, 20, true, &mut pool);
+        assert!(counts.expected(0, &pool).evidence(40) < 1.5);
     }
 }

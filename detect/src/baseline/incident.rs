@@ -155,9 +155,9 @@ mod tests {
     #[test]
     fn after_a_day_it_is_another_one() {
         let mut incidents = Incidents::default();
-        (0..10).for_each(|who| drop(join(&mut incidents, who, 100)));
+        assert_eq!((0..10).filter(|&who| join(&mut incidents, who, 100).opened).count(), 1);
         let first = incidents.incident(CAUSE).unwrap().0;
-        (0..10).for_each(|who| drop(join(&mut incidents, who, 124)));
+        assert_eq!((0..10).filter(|&who| join(&mut incidents, who, 124).opened).count(), 1);
         assert_ne!(incidents.incident(CAUSE).unwrap().0, first);
         incidents.expire(400, &Config::default());
         assert!(incidents.shared.is_empty() && incidents.by_age.is_empty());

@@ -94,7 +94,9 @@ pub fn judge(estate: &mut Estate, profile: &Profile, window: &mut Window, brough
         let least = if matches!(cause, Cause::Value(..)) { JOIN_EVIDENCE_MIN } else { BURST_EVIDENCE_MIN };
         if evidence >= least && profile.windows >= config.learning_windows {
             let joined = estate.incidents.join(cause, case.who, profile.uid, window.hour, evidence, slack(cause, case.crowd), config);
-            if joined.opened {
+            // Those who fail together also try again together: that is the same incident.
+            let another = window.evidence.iter().any(|evidence| evidence.cause.is_some_and(|other| other != cause && estate.incidents.incident(other).is_some()));
+            if joined.opened && !another {
                 verdict.opened = Some((cause, joined.evidence));
             }
         }

@@ -115,22 +115,19 @@ impl Rhythm {
         if self.total < LONG_GAPS_MIN {
             return None;
         }
-        let &(highest, _) = self.gaps.last()?;
-        // First what is long beside the very longest; its topmost part may be accidents, so the bound is taken again without it.
-        let mut longest = middle_seconds(highest);
-        let mut accidents = f64::from(self.total_above(longest * LONG_PART)) * ACCIDENT_SHARE;
+        // The shortest gap that no more than accidents exceed is the longest ordinary one.
+        let mut above = 0.0;
+        let mut found = None;
         for (b, count) in self.gaps.iter().rev() {
-            longest = middle_seconds(*b);
-            accidents -= f64::from(*count);
-            if accidents < 0.0 {
-                break;
+            let seconds = middle_seconds(*b);
+            let long = self.total_above(seconds * LONG_PART);
+            if above <= ACCIDENT_SHARE * f64::from(long) {
+                found = Some((seconds, long));
             }
+            above += f64::from(*count);
         }
+        let (longest, long) = found.filter(|(_, long)| *long >= LONG_GAPS_MIN)?;
         let bound = longest * LONG_PART;
-        let long: u32 = self.total_above(bound);
-        if long < LONG_GAPS_MIN {
-            return None;
-        }
         let (mut time, mut long_time) = (0.0, 0.0);
         for (b, count) in &self.gaps {
             let seconds = middle_seconds(*b).min(longest);

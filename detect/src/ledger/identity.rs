@@ -24,6 +24,8 @@ pub struct Identity {
     pub provider: Text,
     /// Its account.
     pub account: Text,
+    /// When its account was first seen, as of its own first event.
+    pub account_since: Micros,
     /// First event.
     pub first_seen: Micros,
     /// Last event.
@@ -57,12 +59,13 @@ pub struct Identity {
 impl Identity {
     /// An identity that `event` is the first of.
     #[must_use]
-    pub fn new(event: &Event) -> Self {
+    pub fn new(event: &Event, account_since: Micros) -> Self {
         Self {
             name: event.identity.clone(),
             kind: event.identity_kind,
             provider: event.identity_provider.clone(),
             account: event.identity_account.clone(),
+            account_since,
             first_seen: event.time,
             last_seen: event.time,
             longest_gap_us: 0,

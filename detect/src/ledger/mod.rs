@@ -114,7 +114,7 @@ pub struct Observed {
     pub credential: Features,
     /// `identity.*`.
     pub identity: identity::Features,
-    /// Days since the provider's account was first seen.
+    /// Days since the identity's account was first seen.
     pub account_age_days: f64,
 }
 
@@ -166,12 +166,12 @@ impl Ledger {
             self.forget_credentials(&orphans);
             forgotten.extend(least.into_iter().map(IdentityIx));
         }
-        IdentityIx(self.identities.insert(Identity::new(event)))
+        let account_since = self.account_since(event);
+        IdentityIx(self.identities.insert(Identity::new(event, account_since)))
     }
 
     /// Takes an event of `who`.
     pub fn observe(&mut self, who: IdentityIx, event: &Event, limits: Limits) -> Observed {
-        let account_age_days = self.account_age(event);
         let destination = event.destination.as_ref().map(|destination| hash_of(destination.as_str()));
         let identity = self.identities.get_mut(who.0).map(|identity| identity.observe(event, destination, self.policy.config.destinations_max)).unwrap_or_default();
         let credential = match &event.credential {
@@ -182,6 +182,7 @@ impl Ledger {
             }
             None => self.features_without_record(event, limits),
         };
+        let account_age_days = self.identities.get(who.0).map_or(0.0, |identity| event.time.days_since(identity.account_since).max(0.0));
         Observed { who, credential, identity, account_age_days }
     }
 
@@ -227,20 +228,16 @@ impl Ledger {
         chain
     }
 
-    fn account_age(&mut self, event: &Event) -> f64 {
+    /// When the event's account was first seen.
+    fn account_since(&mut self, event: &Event) -> Micros {
         let key = hash_of(&(event.identity_provider.as_str(), event.identity_account.as_str()));
-        match self.accounts.get_mut(&key) {
-            Some(first) => {
-                *first = (*first).min(event.time);
-                event.time.days_since(*first)
-            }
-            None => {
-                if self.accounts.len() < ACCOUNTS_MAX {
-                    self.accounts.insert(key, event.time);
-                }
-                0.0
-            }
+        if let Some(since) = self.accounts.get(&key) {
+            return *since;
         }
+        if self.accounts.len() < ACCOUNTS_MAX {
+            self.accounts.insert(key, event.time);
+        }
+        event.time
     }
 
     /// The slot of the record for `name`, made where there is none.

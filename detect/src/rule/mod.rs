@@ -16,7 +16,7 @@ pub use self::correlation::Groups;
 use self::{
     correlation::{Bounds, Correlation},
     observation::Observation,
-    prefilter::{Memory, Prefilter, Verdict},
+    prefilter::{Memory, Prefilter},
     source::{Meta, Parsed, Sigma},
     test::{Report, Test},
 };
@@ -266,14 +266,10 @@ impl Evaluator {
     pub fn evaluate(&mut self, o: &Observation<'_>, groups: &mut Groups, hits: &mut Vec<Hit>) {
         self.rules.prefilter.look(o, &mut self.memory);
         self.matched.clear();
-        for (number, rule) in self.rules.rules.iter().enumerate() {
+        for (number, certain) in self.rules.prefilter.candidates(&mut self.memory) {
+            let Some(rule) = self.rules.rules.get(number).filter(|rule| rule.judges(o)) else { continue };
             let Body::Detection(compiled) = &rule.body else { continue };
-            let matches = match self.rules.prefilter.verdict(number, &self.memory) {
-                Verdict::No => false,
-                Verdict::Yes => rule.judges(o),
-                Verdict::Maybe => rule.judges(o) && rsigma_eval::evaluate_rule(compiled, o).is_some(),
-            };
-            if matches {
+            if certain || rsigma_eval::evaluate_rule(compiled, o).is_some() {
                 self.matched.push(number);
                 if rule.reports {
                     hits.push(Hit { rule: number, correlated: None });

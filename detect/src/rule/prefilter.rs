@@ -4,6 +4,8 @@
 //! natively, and what an item says of a text is remembered per distinct value. A rule's condition becomes a disjunction of
 //! conjunctions over those bits, in which whatever is no atom counts as "may". So a rule that is ruled out here cannot match; one
 //! that is made of atoms alone is decided here, and says so.
+//!
+//! A conjunction is looked at only when its *trigger* is set: the one of its bits that is set most rarely, by its nature.
 
 use keytrail_schemas::Text;
 use rsigma_eval::{CompiledDetection, CompiledDetectionItem, CompiledMatcher, CompiledRule, EventValue};
@@ -18,17 +20,6 @@ const CONJUNCTIONS_MAX: usize = 64;
 /// Values remembered per text field; at the bound all are forgotten.
 const VALUES_MAX: usize = 4096;
 
-/// What the prefilter says of one rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// It does not match.
-    No,
-    /// It may.
-    Maybe,
-    /// It does.
-    Yes,
-}
-
 /// The compiled prefilter of a set of rules. Immutable; what it remembers is in [`Memory`].
 #[derive(Default)]
 pub struct Prefilter {
@@ -38,12 +29,17 @@ pub struct Prefilter {
     words: Vec<(usize, Vec<Mask>)>,
     few: Vec<(usize, Vec<usize>)>,
     plans: Vec<Plan>,
+    /// Conjunctions by the bit that triggers them, and those that nothing triggers.
+    by_trigger: Vec<Vec<(usize, Vec<Demand>)>>,
+    triggers: Mask,
+    untriggered: Vec<(usize, Vec<Demand>)>,
 }
 
 /// What was learned about values, and the bits of the present observation.
 #[derive(Default)]
 pub struct Memory {
     bits: Mask,
+    candidates: Vec<usize>,
     few: Vec<FxHashMap<Text, Mask>>,
     absent: Vec<Mask>,
 }
@@ -147,13 +143,44 @@ impl Prefilter {
                 },
             }
         }
+        prefilter.trigger(width);
         prefilter
+    }
+
+    /// Gives each conjunction its trigger.
+    fn trigger(&mut self, width: usize) {
+        let rarity = |bit: usize| match self.atoms.get(bit) {
+            Some(Atom::Flag(_, Some(true))) => 0,
+            Some(Atom::Number(_, Comparison::Gt(_) | Comparison::Gte(_) | Comparison::Eq(_))) => 1,
+            Some(Atom::Text(at, item)) if item.exists.is_none() && is_few(*at) && !says(item, None) => 2,
+            Some(Atom::Text(..)) => 3,
+            _ => 4,
+        };
+        let mut by_trigger = vec![Vec::new(); self.atoms.len()];
+        let mut triggers = vec![0; width];
+        let mut untriggered = Vec::new();
+        for (rule, plan) in self.plans.iter_mut().enumerate() {
+            for demands in plan.conjunctions.drain(..) {
+                let bits = demands.iter().flat_map(|demand| (0..64).filter(|bit| demand.set >> bit & 1 == 1).map(|bit| demand.word * 64 + bit));
+                match bits.min_by_key(|bit| rarity(*bit)) {
+                    Some(bit) => {
+                        set(&mut triggers, bit);
+                        if let Some(conjunctions) = by_trigger.get_mut(bit) {
+                            conjunctions.push((rule, demands));
+                        }
+                    }
+                    None => untriggered.push((rule, demands)),
+                }
+            }
+        }
+        (self.by_trigger, self.triggers, self.untriggered) = (by_trigger, triggers, untriggered);
     }
 
     /// Memory for this prefilter.
     #[must_use]
     pub fn memory(&self) -> Memory {
         Memory {
+            candidates: Vec::new(),
             bits: vec![0; self.atoms.len().div_ceil(64)],
             few: vec![FxHashMap::default(); self.few.len()],
             absent: self.few.iter().map(|(_, bits)| self.mask_of(bits, None)).collect(),
@@ -203,21 +230,33 @@ impl Prefilter {
         }
     }
 
-    /// What the bits say of rule number `rule`.
-    #[must_use]
-    pub fn verdict(&self, rule: usize, memory: &Memory) -> Verdict {
-        let Some(plan) = self.plans.get(rule) else { return Verdict::Maybe };
-        let holds = plan.conjunctions.iter().any(|demands| {
-            demands.iter().all(|demand| {
-                let bits = memory.bits.get(demand.word).copied().unwrap_or_default();
-                bits & demand.set == demand.set && bits & demand.unset == 0
-            })
-        });
-        match (holds, plan.exact) {
-            (false, _) => Verdict::No,
-            (true, false) => Verdict::Maybe,
-            (true, true) => Verdict::Yes,
+    /// The rules that match or may match the bits, in order: their numbers, and whether they certainly do.
+    pub fn candidates<'m>(&self, memory: &'m mut Memory) -> impl Iterator<Item = (usize, bool)> + use<'m, '_> {
+        memory.candidates.clear();
+        let Memory { bits, candidates, .. } = memory;
+        let mut check = |conjunctions: &[(usize, Vec<Demand>)]| {
+            for (rule, demands) in conjunctions {
+                let holds = demands.iter().all(|demand| {
+                    let bits = bits.get(demand.word).copied().unwrap_or_default();
+                    bits & demand.set == demand.set && bits & demand.unset == 0
+                });
+                if holds && !candidates.contains(rule) {
+                    candidates.push(*rule);
+                }
+            }
+        };
+        check(&self.untriggered);
+        for (word, (set, triggers)) in bits.iter().zip(&self.triggers).enumerate() {
+            let mut set = set & triggers;
+            while set != 0 {
+                if let Some(conjunctions) = self.by_trigger.get(word * 64 + set.trailing_zeros() as usize) {
+                    check(conjunctions);
+                }
+                set &= set - 1;
+            }
         }
+        candidates.sort_unstable();
+        candidates.iter().map(|rule| (*rule, self.plans.get(*rule).is_some_and(|plan| plan.exact)))
     }
 
     /// How many rules are decided without a full evaluation.
@@ -331,6 +370,10 @@ impl Prefilter {
         };
         Expr::Atom(bit, positive)
     }
+}
+
+fn is_few(at: usize) -> bool {
+    matches!(TEXTS.get(at), Some((_, Texts::Few(_))))
 }
 
 fn is_many(at: usize) -> bool {

@@ -110,6 +110,7 @@ fn a_clean_move_is_no_overlap_and_theft_is() {
 #[test]
 fn a_job_off_its_schedule_is_noticed() {
     let mut stage = after_backups(36);
+    stage.tell(9, &event(9, at(36, 3, 5)));
     let features = stage.tell(7, &event(7, at(36, 14, 0)));
     assert!(evidence(&features, Aspect::Schedule) >= 2.5, "{features:?}");
     let off = features.off_schedule_minutes.unwrap();
