@@ -71,7 +71,7 @@ impl Telemetry {
             let spans = opentelemetry_otlp::SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary).with_endpoint(format!("{endpoint}/v1/traces")).build().context("setting up OTLP spans")?;
             tracer = Some(SdkTracerProvider::builder().with_resource(resource).with_batch_exporter(spans).build());
         }
-        let level = if config.telemetry.log_level.is_empty() { "warn,keytrail=info,deltalake_core=error,buoyant_kernel=error" } else { &config.telemetry.log_level };
+        let level = if config.telemetry.log_level.is_empty() { "warn,deltalake_core=error,buoyant_kernel=error" } else { &config.telemetry.log_level };
         let level = if config.quiet { "error" } else { level };
         let filter = tracing_subscriber::EnvFilter::try_new(level).map_err(|error| crate::exit::Usage(format!("telemetry.log_level = {level:?}: {error}")))?;
         let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
