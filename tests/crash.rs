@@ -105,8 +105,9 @@ fn the_checker_catches_a_planted_loss_and_a_planted_duplicate() {
         let home = Home::new();
         runtime.block_on(async {
             let lake = keytrail_lake::Lake::open(home.data().join("lake").to_str().unwrap(), keytrail_lake::Options::default()).await.unwrap();
-            for (partition, rows) in commits.iter().enumerate() {
-                lake.commit_events(rows, &[(Topic::Events, i32::try_from(partition).unwrap(), 20)]).await.unwrap();
+            for (partition, rows) in (0..).zip(commits) {
+                let rows: Vec<Event> = rows.iter().map(|event| Event { log_partition: partition, ..(*event).clone() }).collect();
+                lake.commit_events(&rows, &[(Topic::Events, partition, 20)]).await.unwrap();
             }
         });
         event_ids(&home)

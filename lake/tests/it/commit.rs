@@ -31,7 +31,7 @@ async fn rows_and_offsets_survive_a_reopen() {
         assert_eq!((commit.rows, commit.files), (300, 2), "300 events at 200 a day lie on two days");
         // Two ticks stood behind the last event.
         lake.commit_events(&all[300..], &position(502)).await.unwrap();
-        lake.commit_events(&[], &position(503)).await.unwrap();
+        lake.commit_events::<keytrail_schemas::Event>(&[], &position(503)).await.unwrap();
     }
     let lake = open(&folder).await;
     let offsets = lake.offsets(TableName::Events, Topic::Events).await.unwrap();
@@ -55,8 +55,8 @@ async fn the_same_offsets_twice_are_refused() {
         assert!(matches!(error, Error::Fenced { found: 60, .. }), "{error}");
     }
     // Nothing new is no commit.
-    let before = lake.commit_events(&[], &position(60)).await.unwrap();
-    assert_eq!(before, lake.commit_events(&[], &position(60)).await.unwrap());
+    let before = lake.commit_events::<keytrail_schemas::Event>(&[], &position(60)).await.unwrap();
+    assert_eq!(before, lake.commit_events::<keytrail_schemas::Event>(&[], &position(60)).await.unwrap());
     // Another process that did not ask for the offsets.
     let error = open(&folder).await.commit_events(&all[..60], &position(60)).await.unwrap_err();
     assert!(matches!(error, Error::Fenced { .. }), "{error}");
