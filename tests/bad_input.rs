@@ -36,7 +36,8 @@ fn one_dead_letter(name: &str, broken: &[u8], reason: &str) -> Value {
 
 #[test]
 fn a_broken_line_is_one_dead_letter_with_its_place_and_reason() {
-    one_dead_letter("not-json.log", b"{\"eventTime\": ", "malformed");
+    one_dead_letter("not-json.log", b"{\"eventTime\": nope}", "malformed");
+    one_dead_letter("cut-short.log", b"{\"eventTime\": ", "truncated");
     one_dead_letter("not-utf8.log", b"{\"eventName\": \"\xff\xfe\", \"eventTime\": \"2026-03-01T00:00:00Z\"}", "not_utf8");
     let no_time = one_dead_letter("no-time.log", br#"{"eventVersion":"1.09","eventSource":"s3.amazonaws.com","eventName":"GetObject","userIdentity":{"type":"IAMUser","userName":"a","accountId":"1"},"eventID":"x"}"#, "no_time");
     assert_eq!(no_time["field"], "eventTime");
@@ -157,7 +158,7 @@ impl Drop for Mount {
 #[test]
 fn a_full_disk_loses_nothing_that_was_acknowledged() {
     let home = Home::new();
-    let Some(mount) = Mount::of_mebibytes(home.path().join("small"), 48) else {
+    let Some(mount) = Mount::of_mebibytes(home.path().join("small"), 20) else {
         println!("skipped: this user cannot mount a small file system, so no disk could be filled");
         return;
     };

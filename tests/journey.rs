@@ -96,7 +96,7 @@ fn findings_are_explained_down_to_their_evidence() {
     for key in ["finding_id", "rule", "title", "severity", "identity", "credential", "credential_age_days", "time", "first_event_time", "last_event_time", "event_ids", "count", "reasons", "score", "p_value", "tags", "not_assessable"] {
         assert!(findings[0].get(key).is_some(), "{key} is missing: {}", findings[0]);
     }
-    let stopped = findings.iter().find(|finding| finding["rule"].as_str().unwrap().contains("audit_logging")).unwrap_or_else(|| panic!("StopLogging is no finding: {findings:?}"));
+    let stopped = findings.iter().find(|finding| finding["rule"].as_str().unwrap().contains("audit-logging")).expect("StopLogging is a finding");
     let explained = home.run(&["explain", stopped["finding_id"].as_str().unwrap(), "--output", "table"]);
     let text = String::from_utf8(explained.stdout).unwrap();
     assert!(text.contains("StopLogging"), "{text}");

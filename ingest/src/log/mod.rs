@@ -38,9 +38,9 @@ pub struct Appended {
 pub struct FormatCount {
     /// Events written.
     pub stored: u64,
-    /// Events and dead letters that the log already holds.
+    /// Events that the log already holds.
     pub duplicate: u64,
-    /// Dead letters written.
+    /// Dead letters, those that the log already holds among them: the input could not be understood this time either.
     pub dead_lettered: u64,
 }
 

@@ -491,7 +491,7 @@ impl EmbeddedLog {
             let id = dead_letter_id(&letter);
             if !in_batch.insert(id) || index.contains(&id, &self.store)? {
                 appended.duplicate_dead_letters += 1;
-                appended.of(&letter.format).duplicate += 1;
+                appended.of(&letter.format).dead_lettered += 1;
                 continue;
             }
             ids.push(id);
