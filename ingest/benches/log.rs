@@ -1,4 +1,5 @@
 //! Appending to the embedded log with duplicates looked for, and reading it back: events of about 1 KB, one thread.
+#![allow(missing_docs, reason = "the macros of criterion write functions without documentation")]
 
 use std::hint::black_box;
 

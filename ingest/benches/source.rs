@@ -1,4 +1,5 @@
 //! Reading files: cutting into records alone, and the whole way to events, plain and compressed.
+#![allow(missing_docs, reason = "the macros of criterion write functions without documentation")]
 
 use std::io::Write;
 

@@ -2,6 +2,8 @@
 //!
 //! The test binary starts itself again as the process that appends: `KEYTRAIL_TEST_LOG_DIR` tells it so.
 
+#![allow(clippy::unwrap_used, reason = "a test stops where something is not as it should be")]
+
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -1,5 +1,7 @@
 //! The file source: every way that bytes can lie on disk, and every way that they can be damaged.
 
+#![allow(clippy::unwrap_used, reason = "a test stops where something is not as it should be")]
+
 #[path = "source/damage.rs"]
 mod damage;
 #[path = "source/merge.rs"]

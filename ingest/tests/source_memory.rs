@@ -1,5 +1,7 @@
 //! A record of 200 MB, in a process of its own so that its memory can be measured.
 
+#![allow(clippy::unwrap_used, reason = "a test stops where something is not as it should be")]
+
 #[path = "source/tiny.rs"]
 #[expect(dead_code, reason = "shared with the other tests of the source")]
 mod tiny;

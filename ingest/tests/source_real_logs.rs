@@ -1,5 +1,7 @@
 //! Real logs, through the source and its detection of formats. They are not part of the project: where their folder is missing, the test says that it is skipped.
 
+#![allow(clippy::unwrap_used, reason = "a test stops where something is not as it should be")]
+
 #[path = "source/tiny.rs"]
 #[expect(dead_code, reason = "shared with the other tests of the source")]
 mod tiny;

@@ -45,3 +45,9 @@ impl From<crate::format::Reject> for Fault {
         Self { reason: reject.reason, message: reject.message }
     }
 }
+
+impl From<Fault> for crate::format::Reject {
+    fn from(fault: Fault) -> Self {
+        Self { reason: fault.reason, field: None, message: fault.message }
+    }
+}

@@ -197,7 +197,7 @@ impl Records {
         match frame {
             Frame::Damaged(damage) => {
                 let remains = Remains { head: &damage.head, bytes: damage.bytes, hash: damage.hash, place: damage.place };
-                self.letter(unit, &remains, damage.fault.reason, None, damage.fault.message, Kind::Rejected);
+                self.letter(unit, &remains, damage.fault.into(), Kind::Rejected);
                 true
             }
             Frame::Record { bytes, place } => match self.state {
@@ -237,7 +237,7 @@ impl Records {
         let (fault, records) = (fault.clone(), std::mem::take(records));
         let Some((first, _)) = records.first() else { return };
         let all: u64 = records.iter().map(|(record, _)| record.len() as u64).sum();
-        self.letter(unit, &Remains::file(first, all), fault.reason, None, fault.message, Kind::Other);
+        self.letter(unit, &Remains::file(first, all), fault.into(), Kind::Other);
     }
 
     fn finish(&mut self, unit: &mut Unit) {
@@ -284,7 +284,7 @@ impl Records {
                 };
                 self.yield_drafts(name, &mut drafts, kind, bytes, unit);
             }
-            Err(reject) => self.letter(unit, &Remains::whole(bytes, place), reject.reason, reject.field, reject.message, Kind::Rejected),
+            Err(reject) => self.letter(unit, &Remains::whole(bytes, place), reject, Kind::Rejected),
         }
         self.drafts = drafts;
     }
@@ -352,16 +352,16 @@ impl Records {
         });
         for line in bad_times {
             let remains = Remains::whole(record, Place { line, byte_offset: 0 });
-            self.letter(unit, &remains, Reason::NoTime, None, "its time is outside of 1970 to 2200".into(), Kind::Other);
+            self.letter(unit, &remains, Fault::new(Reason::NoTime, "its time is outside of 1970 to 2200").into(), Kind::Other);
         }
     }
 
-    fn letter(&mut self, unit: &mut Unit, remains: &Remains<'_>, reason: Reason, field: Option<Text>, message: String, kind: Kind) {
+    fn letter(&mut self, unit: &mut Unit, remains: &Remains<'_>, why: Reject, kind: Kind) {
         let format = match &self.state {
             State::Chosen(format) => format.name(),
             State::Seeking(..) => UNKNOWN,
         };
-        let letter = letter::letter(&self.shared.options, &self.path, &self.context.file_name, format, remains, reason, field, message);
+        let letter = letter::letter(&self.shared.options, &self.path, &self.context.file_name, format, remains, why);
         push_letter(unit, letter, format, kind, self.last_time);
     }
 }
@@ -375,7 +375,7 @@ fn push_letter(unit: &mut Unit, letter: DeadLetter, format: &'static str, kind: 
 /// A dead letter for a file as a whole.
 pub fn whole_file(input: &Input, shared: &Shared, head: &[u8], fault: &Fault) -> DeadLetter {
     let remains = Remains::file(head, input.bytes.max(head.len() as u64));
-    letter::letter(&shared.options, &input.name, input.file_name(), UNKNOWN, &remains, fault.reason, None, fault.message.clone())
+    letter::letter(&shared.options, &input.name, input.file_name(), UNKNOWN, &remains, fault.clone().into())
 }
 
 /// A unit that says that a file broke keytrail itself.

@@ -1,9 +1,10 @@
 //! Dead letters: made here alone, so that each is redacted, cut, and has the same id whenever the same file is read again.
 
-use keytrail_schemas::{DeadLetter, Hash32, Micros, Reason, Text};
+use keytrail_schemas::{DeadLetter, Hash32, Micros};
 
 use super::frame::Place;
 use super::options::Options;
+use crate::format::Reject;
 
 /// Bytes of a record that are kept to be redacted: what is cut off afterwards lets a secret at the cut be seen whole.
 pub const fn head_bytes(options: &Options) -> usize {
@@ -36,7 +37,8 @@ impl<'a> Remains<'a> {
 
 /// Makes a dead letter. Its id stands for the file's own name, the place, the bytes and the reason: the same file in another
 /// folder has the same dead letters.
-pub fn letter(options: &Options, path: &str, file_name: &str, format: &str, remains: &Remains<'_>, reason: Reason, field: Option<Text>, message: String) -> DeadLetter {
+pub fn letter(options: &Options, path: &str, file_name: &str, format: &str, remains: &Remains<'_>, why: Reject) -> DeadLetter {
+    let Reject { reason, field, message } = why;
     let mut hasher = blake3::Hasher::new_derive_key("keytrail dead letter id v1");
     for part in [file_name.as_bytes(), reason.as_str().as_bytes(), &remains.hash.0, &remains.place.byte_offset.to_le_bytes(), &remains.bytes.to_le_bytes()] {
         hasher.update(&(part.len() as u64).to_le_bytes());
