@@ -82,9 +82,9 @@ impl Lake {
         &self.url
     }
 
-    #[expect(clippy::indexing_slicing, reason = "open() puts every table in")]
+    #[expect(clippy::expect_used, reason = "open() puts every table in")]
     pub(crate) fn table(&self, name: TableName) -> &TableLog {
-        &self.tables[&name]
+        self.tables.get(&name).expect("every table is open")
     }
 
     /// What this writer counts on for an appId.

@@ -269,7 +269,14 @@ macro_rules! word_cell {
 
 text_cell!(Text, ColumnType::Utf8, &[], |cell| cell.as_str(), |text| Ok(Text::from(text)));
 text_cell!(String, ColumnType::Utf8, &[], |cell| cell.as_str(), |text| Ok(text.to_owned()));
-text_cell!(EventId, ColumnType::Utf8, &[], |cell| cell.to_hex(), |text| EventId::from_hex(text).ok_or_else(|| ArrowError::ParseError(format!("{text:?} is not 32 hex digits"))));
+text_cell!(EventId, ColumnType::Utf8, &[], |cell| hex_digits(cell, &mut [0; 32]), |text| EventId::from_hex(text).ok_or_else(|| ArrowError::ParseError(format!("{text:?} is not 32 hex digits"))));
+
+/// The digits without an allocation: every event has an id.
+fn hex_digits<'a>(id: &EventId, digits: &'a mut [u8; 32]) -> &'a str {
+    // Neither can fail: 16 bytes have 32 digits, and digits are UTF-8.
+    hex::encode_to_slice(id.0, digits).ok().and_then(|()| std::str::from_utf8(digits).ok()).unwrap_or_default()
+}
+
 word_cell!(Activity, Outcome, IdentityKind, CredentialKind, CredentialState, Severity, FindingKind, Reason);
 
 macro_rules! primitive_cell {
