@@ -5,6 +5,8 @@
 //! measures what users run. Times are CPU time of the thread (`/proc/thread-self/schedstat`; wall time elsewhere), so that a busy
 //! machine does not count.
 
+#![expect(clippy::unwrap_used, missing_docs, reason = "a benchmark stops where something is wrong")]
+
 use std::{
     hint::black_box,
     sync::Arc,
@@ -54,7 +56,7 @@ fn event(n: u64) -> Event {
         time,
         ingested_at: time,
         activity: Activity::Use,
-        outcome: if draw % 50 == 0 { Outcome::Failure } else { Outcome::Success },
+        outcome: if draw.is_multiple_of(50) { Outcome::Failure } else { Outcome::Success },
         identity: format!("aws:123456789012:role/team-{}/service-{who}", who % 40).into(),
         identity_kind: IdentityKind::Service,
         identity_provider: "aws".into(),

@@ -1,5 +1,7 @@
 //! The rules in `rules/`: all are embedded, all parse, all carry tests, and all tests pass.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where something is wrong")]
+
 use std::{collections::BTreeMap, path::Path};
 
 use keytrail_detect::Rules;

@@ -7,6 +7,8 @@ use super::config::Config;
 
 /// What the average keeps from one day to the next.
 const DAY_DECAY: f64 = 0.8;
+/// Days on budget that stand before any day was seen.
+const DAYS_ON_BUDGET: f64 = 3.0;
 
 /// Windows per day, learned.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -17,6 +19,8 @@ pub struct Budget {
     windows_of_day: f64,
     days: f64,
     windows: f64,
+    findings_of_day: f64,
+    findings: f64,
 }
 
 impl Budget {
@@ -31,11 +35,13 @@ impl Budget {
             let idle = (day - self.day - 1).min(30);
             self.days = self.days * DAY_DECAY + self.share_of_day();
             self.windows = self.windows * DAY_DECAY + self.windows_of_day;
+            self.findings = self.findings * DAY_DECAY + self.findings_of_day;
             for _ in 0..idle {
                 self.days = self.days * DAY_DECAY + 1.0;
                 self.windows *= DAY_DECAY;
+                self.findings *= DAY_DECAY;
             }
-            (self.day, self.windows_of_day) = (day, 0.0);
+            (self.day, self.windows_of_day, self.findings_of_day) = (day, 0.0, 0.0);
         }
         self.last_hour = self.last_hour.max(hour);
         self.windows_of_day += 1.0;
@@ -57,10 +63,24 @@ impl Budget {
         (self.windows_of_day * 24.0 / f64::from(hours)).max(1.0)
     }
 
+    /// A finding was made.
+    pub fn spend(&mut self) {
+        self.findings_of_day += 1.0;
+    }
+
+    /// How many times its budget the estate has spent of late, 1 at least: where its days are unlike each other the calibrated tail
+    /// alone promises too much, and the threshold makes up for it.
+    fn overspent(&self, config: &Config) -> f64 {
+        let spent = self.findings + self.findings_of_day + DAYS_ON_BUDGET * config.findings_per_day;
+        let given = (self.days + 1.0 + DAYS_ON_BUDGET) * config.findings_per_day;
+        if given > 0.0 { (spent / given).max(1.0) } else { 1.0 }
+    }
+
     /// The p-value at which a window counts as a finding.
     #[must_use]
     pub fn threshold(&self, config: &Config) -> f64 {
-        (config.findings_per_day / self.windows_per_day()).clamp(0.0, config.finding_p_value_max)
+        let even = config.findings_per_day / self.windows_per_day();
+        (even / self.overspent(config).powi(2)).clamp(0.0, config.finding_p_value_max)
     }
 }
 
@@ -80,6 +100,18 @@ mod tests {
             (0..20).for_each(|_| budget.learn(hour));
         }
         assert!(budget.threshold(&config) > 8e-3);
+    }
+
+    #[test]
+    fn who_overspends_is_held_to_less() {
+        let (mut budget, config) = (Budget::default(), Config { findings_per_day: 5.0, ..Config::default() });
+        for hour in 480_000..480_240 {
+            (0..200).for_each(|_| budget.learn(hour));
+            if hour % 24 == 0 {
+                (0..20).for_each(|_| budget.spend());
+            }
+        }
+        assert!(budget.threshold(&config) < 0.4 * 5.0 / 4_800.0);
     }
 
     #[test]

@@ -12,6 +12,8 @@ const BINS_PER_UNIT: f64 = 10.0;
 const WINDOWS_MAX: u32 = 400_000;
 /// Windows that the prior counts for.
 const PRIOR_WINDOWS: f64 = 100.0;
+/// Windows learned at which it counts for half of that.
+const PRIOR_FADES: f64 = 1_000.0;
 /// Exceedances that a tail is fitted to, at least; above the score that so many exceed, the fit speaks.
 const PEAKS: u32 = 40;
 
@@ -82,8 +84,9 @@ impl Calibration {
             Some(fit) if score > fit.threshold => n * fit.share * fit.survival(score - fit.threshold),
             _ => self.exceeding(score),
         };
-        let prior = PRIOR_WINDOWS * 10_f64.powf(-self.prior_slope * score);
-        ((learned + prior) / (n + PRIOR_WINDOWS)).clamp(1e-300, 1.0)
+        let weight = PRIOR_WINDOWS * PRIOR_FADES / (PRIOR_FADES + n);
+        let prior = weight * 10_f64.powf(-self.prior_slope * score);
+        ((learned + prior) / (n + weight)).clamp(1e-300, 1.0)
     }
 
     /// Windows learned with a score at least as high; within a bin they are taken to lie evenly.

@@ -201,6 +201,13 @@ pub fn total(estate: &Estate, profile: &Profile, window: &mut Window, crowd: u32
     window.p_value = calibrated(estate, profile, window.total);
 }
 
+/// The window's total without what open incidents explain.
+#[must_use]
+pub fn unexplained(estate: &Estate, window: &Window) -> f64 {
+    let alone = window.evidence.iter().filter(|evidence| evidence.cause.is_none_or(|cause| estate.incidents.incident(cause).is_none()));
+    window.weight * alone.map(|evidence| f64::from(evidence.shared)).sum::<f64>()
+}
+
 /// The probability of such a total on normal traffic.
 #[must_use]
 pub fn calibrated(estate: &Estate, profile: &Profile, total: f64) -> f64 {

@@ -439,18 +439,30 @@ fn features(profile: &Profile, at: usize, values: &[Resolved; Facet::SEEN], new:
     features
 }
 
-/// Whether a window that was scored anew deserves one of the day's findings, and the words for it if it does.
-fn decide(features: &mut Features, estate: &Estate, profile: &Profile, at: usize, verdict: Verdict, config: &Config) {
+/// Whether a window that was scored anew deserves one of the day's findings, and the words for it if it does. What an incident explains
+/// is spoken for by the incident's one finding: its members are judged by the rest of their evidence.
+fn decide(features: &mut Features, estate: &mut Estate, profile: &mut Profile, at: usize, verdict: Verdict, config: &Config) {
     let Some(window) = profile.open.get(at) else { return };
-    if let Some((_, evidence)) = verdict.opened {
+    let opened = verdict.opened.map(|(cause, _)| cause);
+    features.incident = describe::incident(estate, window, opened);
+    let worth = if let Some((_, evidence)) = verdict.opened {
         features.total = features.total.max(evidence);
         features.p_value = judge::calibrated(estate, profile, features.total);
+        features.p_value
+    } else if features.incident.is_some() {
+        judge::calibrated(estate, profile, judge::unexplained(estate, window))
+    } else {
+        features.p_value
+    };
+    features.exceeds_budget = profile.side == Side::Machine && worth <= estate.budget.threshold(config);
+    if !features.exceeds_budget {
+        return;
     }
-    features.incident = describe::incident(estate, window, verdict.opened.map(|(cause, _)| cause));
-    features.exceeds_budget = profile.side == Side::Machine && features.p_value <= estate.budget.threshold(config);
-    if features.exceeds_budget {
-        features.dimensions = describe::dimensions(estate, profile, window, config);
-        features.dimensions.retain(|dimension| dimension.evidence > 0.0 || dimension.state != DimensionState::Assessed);
-        features.dimensions.sort_by(|a, b| b.evidence.total_cmp(&a.evidence));
+    features.dimensions = describe::dimensions(estate, profile, window, config);
+    features.dimensions.retain(|dimension| dimension.evidence > 0.0 || dimension.state != DimensionState::Assessed);
+    features.dimensions.sort_by(|a, b| b.evidence.total_cmp(&a.evidence));
+    if let Some(window) = profile.open.get_mut(at).filter(|window| !window.spent) {
+        window.spent = true;
+        estate.budget.spend();
     }
 }

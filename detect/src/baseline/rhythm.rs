@@ -130,9 +130,9 @@ impl Rhythm {
         let bound = longest * LONG_PART;
         let (mut time, mut long_time) = (0.0, 0.0);
         for (b, count) in &self.gaps {
-            let seconds = middle_seconds(*b).min(longest);
+            let seconds = middle_seconds(*b);
             time += seconds * f64::from(*count);
-            if seconds >= bound {
+            if (bound..=longest).contains(&seconds) {
                 long_time += seconds * f64::from(*count);
             }
         }

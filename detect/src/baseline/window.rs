@@ -68,6 +68,8 @@ pub struct Window {
     pub total_max: f64,
     /// Calibrated.
     pub p_value: f64,
+    /// One of the day's findings was spent on it.
+    pub spent: bool,
 }
 
 impl Window {

@@ -222,7 +222,8 @@ impl Fold {
         if case.rules.contains(&rule.id) {
             return;
         }
-        if case.rules.is_empty() || (!rule.meta.posture && rule.severity > case.finding.severity) {
+        let leads = case.rules.is_empty() || (!rule.meta.posture && rule.severity > case.finding.severity);
+        if leads {
             case.rules.insert(0, rule.id.clone());
             case.advice = explain::Advice::of(rule);
             case.finding.rule = rule.id.clone();
@@ -233,15 +234,20 @@ impl Fold {
             case.rules.push(rule.id.clone());
         }
         case.joined = true;
-        let mut add = |reason: Text| {
-            if case.finding.reasons.len() < REASONS_MAX && !case.finding.reasons.contains(&reason) {
-                case.finding.reasons.push(reason);
+        let add = |finding: &mut Finding, reason: Text| {
+            if finding.reasons.len() < REASONS_MAX && !finding.reasons.contains(&reason) {
+                finding.reasons.push(reason);
             }
         };
-        add(explain::reason(rule, hit, o).into());
+        let reason = explain::reason(rule, hit, o).into();
+        if leads && case.finding.reasons.len() < REASONS_MAX {
+            case.finding.reasons.insert(0, reason);
+        } else {
+            add(&mut case.finding, reason);
+        }
         if kind(o, rule) != FindingKind::Policy {
             for reason in explain::dimensions(o) {
-                add(reason);
+                add(&mut case.finding, reason);
             }
         }
         for tag in &rule.tags {

@@ -36,23 +36,23 @@ fn p_values_are_uniform_on_normal_traffic() {
     let mut p: Vec<f64> = lowest.into_values().collect();
     p.sort_unstable_by(f64::total_cmp);
     let n = p.len() as f64;
-    // Most windows bring nothing: their p is 1. Below that, Kolmogorov and Smirnov's distance at the values attained, on the part of
-    // the unit interval that matters, and the ratio at small thresholds.
-    let below = p.iter().filter(|p| **p < 1.0).count();
-    let distance = p.iter().enumerate().take(below).filter(|(i, value)| p.get(i + 1) != Some(value)).map(|(i, p)| ((i + 1) as f64 / n - p).abs()).fold(0.0, f64::max);
-    println!("{} windows, {below} with evidence, distance {distance:.4}", p.len());
+    // Most windows bring nothing: their p is 1, and the share of such windows differs between young and old identities. Below that,
+    // Kolmogorov and Smirnov's distance at the values attained.
+    let steps = p.iter().enumerate().filter(|(i, value)| **value < 0.15 && p.get(i + 1) != Some(value));
+    let distance = steps.map(|(i, value)| ((i + 1) as f64 / n - value).abs()).fold(0.0, f64::max);
+    println!("{} windows, distance below 0.15: {distance:.4}", p.len());
     for t in [0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001] {
         let share = p.iter().filter(|p| **p <= t).count() as f64 / n;
         println!("share of windows with p <= {t}: {share:.5}");
-        assert!(share < t * 1.5 + 3.0 * (t / n).sqrt() && share > t * 0.5 - 3.0 * (t / n).sqrt(), "{share} at {t}");
+        assert!(share < t * 1.6 + 3.0 * (t / n).sqrt() && share > t * 0.6 - 3.0 * (t / n).sqrt(), "{share} at {t}");
     }
     assert!(distance < 0.02, "{distance}");
 }
 
 #[test]
 fn the_budget_holds_on_normal_traffic() {
-    for budget in [2.0, 10.0, 20.0] {
-        let estate = Estate::new(12, 40, false);
+    let estate = Estate::new(12, 40, false);
+    for budget in [2.0, 20.0] {
         let config = Config { findings_per_day: budget, finding_p_value_max: 1.0, ..Config::default() };
         let (_, findings) = windows(&estate, config, 20);
         let per_day = findings as f64 / 20.0;

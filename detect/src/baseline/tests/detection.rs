@@ -10,8 +10,7 @@ use crate::IdentityIx;
 use crate::baseline::{Aspect, Baseline, Config, Context};
 
 /// Attacks found, findings a day that are not attacks, and what was found of each kind.
-fn measure(seed: u64, budget: f64) -> (usize, usize, f64, BTreeMap<&'static str, (usize, usize)>) {
-    let estate = Estate::new(seed, 42, true);
+fn measure(estate: &Estate, budget: f64) -> (usize, usize, f64, BTreeMap<&'static str, (usize, usize)>) {
     let mut stage = Stage::new(Config { findings_per_day: budget, ..Config::default() });
     let mut found = BTreeSet::new();
     let mut others = BTreeSet::new();
@@ -43,9 +42,10 @@ fn measure(seed: u64, budget: f64) -> (usize, usize, f64, BTreeMap<&'static str,
 
 #[test]
 fn attacks_are_found_within_a_small_budget() {
-    for (budget, least) in [(1.0, 0.45), (5.0, 0.6)] {
-        for seed in [21, 22] {
-            let (found, all, others, kinds) = measure(seed, budget);
+    for seed in [21, 22] {
+        let estate = Estate::new(seed, 42, true);
+        for (budget, least) in [(1.0, 0.45), (5.0, 0.6)] {
+            let (found, all, others, kinds) = measure(&estate, budget);
             println!("budget {budget} a day, seed {seed}: {found} of {all} attacks, {others:.2} other findings a day, {kinds:?}");
             assert!(found as f64 >= least * all as f64, "{found} of {all} at {budget} a day");
             assert!(others <= budget * 1.3 + 0.2, "{others} others a day at {budget}");
@@ -77,13 +77,20 @@ fn nothing_new_is_cheap() {
         event.time.0 += Micros::HOUR;
     }
     baseline.advance(events[0].1.time, &mut Vec::new());
-    let start = std::time::Instant::now();
+    let start = busy_seconds();
     let mut out = Vec::new();
     for (who, event) in &events {
         baseline.advance(event.time, &mut out);
         total += baseline.observe(*who, event, &context).total;
     }
-    let rate = events.len() as f64 / start.elapsed().as_secs_f64();
+    let rate = events.len() as f64 / (busy_seconds() - start);
     println!("{:.2} M events/s, total {total:.1}", rate / 1e6);
     assert!(rate > 100_000.0, "{rate} events/s");
+}
+
+/// Seconds for which this thread has had a processor, from Linux' own count; elsewhere the seconds that passed.
+fn busy_seconds() -> f64 {
+    static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    let nanos = std::fs::read_to_string("/proc/thread-self/schedstat").ok().and_then(|text| text.split(' ').next().and_then(|word| word.parse::<f64>().ok()));
+    nanos.map_or_else(|| START.get_or_init(std::time::Instant::now).elapsed().as_secs_f64(), |nanos| nanos / 1e9)
 }

@@ -150,9 +150,9 @@ impl World {
     /// One morning every service starts to use a new place.
     fn deployment(&mut self) {
         for who in (0..IDENTITIES).filter(|who| job(*who) == Job::Service) {
+            let Some((_, like)) = self.events.iter().rev().find(|(other, event)| *other == who && event.time < at(QUIET_DAYS + 8, 9, 0)).cloned() else { continue };
             for hour in 0..24 * (self.days - QUIET_DAYS - 8) {
                 let mut event = event(who, at(QUIET_DAYS + 8, 9 + hour, 3 + i64::from(who % 50)));
-                let Some((_, like)) = self.events.iter().find(|(other, _)| *other == who) else { continue };
                 event.source_ip.clone_from(&like.source_ip);
                 event.user_agent.clone_from(&like.user_agent);
                 event.destination = Some("aws:s3/feature-flags".into());
@@ -165,6 +165,11 @@ impl World {
 
     /// One attack every half day, each kind in turn, the victims by chance.
     fn attack(&mut self) {
+        self.events = in_order(std::mem::take(&mut self.events));
+        let mut history: Vec<Vec<usize>> = vec![Vec::new(); IDENTITIES as usize];
+        for (i, (who, _)) in self.events.iter().enumerate() {
+            history[*who as usize].push(i);
+        }
         let kinds = ["theft", "neighbour", "harvest", "off-hours", "slow", "denied"];
         for i in 0..2 * (self.days - QUIET_DAYS - 1) {
             let kind = kinds[i as usize % kinds.len()];
@@ -180,8 +185,9 @@ impl World {
                 }
             };
             let from = at(QUIET_DAYS + i / 2, 9 + self.dice.below(7) as i64, self.dice.below(30) as i64);
-            let mine: Vec<Event> = self.events.iter().filter(|(other, event)| *other == who && event.time < from).map(|(_, event)| event.clone()).collect();
-            let Some(last) = mine.iter().max_by_key(|event| event.time).cloned() else { continue };
+            let mine = &history[who as usize];
+            let mine = &mine[..mine.partition_point(|i| self.events[*i].1.time < from)];
+            let Some(last) = mine.last().map(|i| self.events[*i].1.clone()) else { continue };
             let mut to = from;
             let steps = match kind {
                 "harvest" => 30,
@@ -190,7 +196,7 @@ impl World {
             };
             let stolen = address(900 + self.dice.below(100), &mut self.dice);
             for step in 0..steps {
-                let mut event = mine[self.dice.below(mine.len() as u64) as usize].clone();
+                let mut event = self.events[mine[self.dice.below(mine.len() as u64) as usize]].1.clone();
                 event.time = Micros(from.0 + step * if kind == "slow" { 50 } else { 2 } * Micros::MINUTE);
                 event.source_ip.clone_from(&last.source_ip);
                 (event.outcome, event.reason) = (Outcome::Success, None);

@@ -99,6 +99,6 @@ impl Stage {
 
 /// Tells events in order of time.
 pub fn in_order(mut events: Vec<(u32, Event)>) -> Vec<(u32, Event)> {
-    events.sort_by(|a, b| (a.1.time, a.0).cmp(&(b.1.time, b.0)));
+    events.sort_by_cached_key(|(who, event)| (event.time, *who));
     events
 }
