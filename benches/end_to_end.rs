@@ -33,7 +33,13 @@ fn timed(run: impl Fn()) -> f64 {
 
 fn keytrail(input: &Path) {
     let home = tempfile::tempdir().unwrap();
-    let status = Command::new(env!("CARGO_BIN_EXE_keytrail")).args(["--quiet", "--dir"]).arg(home.path()).args(["ingest", "--format", "cloudtrail"]).arg(input).stdout(Stdio::null()).status();
+    let status = Command::new(env!("CARGO_BIN_EXE_keytrail"))
+        .args(["--quiet", "--dir"])
+        .arg(home.path())
+        .args(["ingest", "--format", "cloudtrail"])
+        .arg(input)
+        .stdout(Stdio::null())
+        .status();
     assert!(status.unwrap().success());
 }
 
@@ -54,12 +60,22 @@ fn main() {
     let ours = median((0..runs).map(|_| timed(|| keytrail(&input))).collect());
     println!("keytrail ingest         {ours:8.2} s  {:10.0} events/s  {:7.1} MiB/s", events as f64 / ours, mebibytes / ours);
     let parse = median((0..runs).map(|_| timed(|| lines.lines().for_each(|line| drop(serde_json::from_str::<serde_json::Value>(line).unwrap())))).collect());
-    println!("serde_json parse, 1 core{parse:8.2} s  {:10.0} events/s  {:7.1} MiB/s  keytrail takes {:.2}x its time", events as f64 / parse, mebibytes / parse, ours / parse);
+    println!(
+        "serde_json parse, 1 core{parse:8.2} s  {:10.0} events/s  {:7.1} MiB/s  keytrail takes {:.2}x its time",
+        events as f64 / parse,
+        mebibytes / parse,
+        ours / parse
+    );
     let peers: Vec<f64> = (0..runs).filter_map(|_| duckdb(&input)).collect();
     if peers.is_empty() {
         println!("skipped: DuckDB (python3 has no duckdb package)");
     } else {
         let peer = median(peers);
-        println!("DuckDB JSON to Parquet  {peer:8.2} s  {:10.0} events/s  {:7.1} MiB/s  keytrail takes {:.2}x its time", events as f64 / peer, mebibytes / peer, ours / peer);
+        println!(
+            "DuckDB JSON to Parquet  {peer:8.2} s  {:10.0} events/s  {:7.1} MiB/s  keytrail takes {:.2}x its time",
+            events as f64 / peer,
+            mebibytes / peer,
+            ours / peer
+        );
     }
 }

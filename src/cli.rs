@@ -6,7 +6,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// The audit trail of machine identities: what did it touch, with which credential, how old was it, and was that normal?
 #[derive(Debug, Parser)]
-#[command(name = "keytrail", version, max_term_width = 110, after_help = "Begin with:\n  keytrail demo\n  keytrail ingest --format auto /var/log/cloudtrail\n  keytrail touched svc-deploy --since -30d")]
+#[command(
+    name = "keytrail",
+    version,
+    max_term_width = 110,
+    after_help = "Begin with:\n  keytrail demo\n  keytrail ingest --format auto /var/log/cloudtrail\n  keytrail touched svc-deploy --since -30d"
+)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -127,7 +132,9 @@ pub struct Demo {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  keytrail ingest --format cloudtrail AWSLogs/\n  zcat audit.log.gz | keytrail ingest --format vault_audit --source vault-prod -")]
+#[command(
+    after_help = "Examples:\n  keytrail ingest --format cloudtrail AWSLogs/\n  zcat audit.log.gz | keytrail ingest --format vault_audit --source vault-prod -"
+)]
 pub struct Ingest {
     /// The format of the files: cloudtrail, vault_audit, k8s_audit, zeek, keytrail, or auto
     #[arg(long, default_value = "auto")]

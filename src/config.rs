@@ -59,7 +59,15 @@ pub struct Ingest {
 
 impl Default for Ingest {
     fn default() -> Self {
-        Self { raw: "keep".to_owned(), record_bytes_max: 32 << 20, expanded_bytes_max: 64 << 30, expansion_ratio_max: 1_000, depth_max: 128, open_files_max: 64, batch_events_max: 4_096 }
+        Self {
+            raw: "keep".to_owned(),
+            record_bytes_max: 32 << 20,
+            expanded_bytes_max: 64 << 30,
+            expansion_ratio_max: 1_000,
+            depth_max: 128,
+            open_files_max: 64,
+            batch_events_max: 4_096,
+        }
     }
 }
 
@@ -84,7 +92,14 @@ pub struct Embedded {
 
 impl Default for Embedded {
     fn default() -> Self {
-        Self { partitions: 0, fsync: "interval".to_owned(), fsync_interval_ms: 1_000, dedupe_ids_max: 50_000_000, dedupe_horizon_days: 400, retention_bytes_max: 8 << 30 }
+        Self {
+            partitions: 0,
+            fsync: "interval".to_owned(),
+            fsync_interval_ms: 1_000,
+            dedupe_ids_max: 50_000_000,
+            dedupe_horizon_days: 400,
+            retention_bytes_max: 8 << 30,
+        }
     }
 }
 

@@ -49,7 +49,11 @@ pub fn code_of(error: &anyhow::Error) -> Code {
             return Code::OutOfReach;
         }
         if let Some(error) = cause.downcast_ref::<keytrail_lake::Error>() {
-            return if error.fault() == keytrail_lake::Fault::User && !matches!(error, keytrail_lake::Error::ReadOnly { .. }) { Code::Usage } else { Code::OutOfReach };
+            return if error.fault() == keytrail_lake::Fault::User && !matches!(error, keytrail_lake::Error::ReadOnly { .. }) {
+                Code::Usage
+            } else {
+                Code::OutOfReach
+            };
         }
         if let Some(error) = cause.downcast_ref::<keytrail_query::Error>() {
             return if error.is_users() { Code::Usage } else { Code::OutOfReach };

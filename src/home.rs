@@ -21,7 +21,8 @@ impl Home {
     /// [`OutOfReach`] when it cannot be created or written.
     pub fn open(config: &Config) -> anyhow::Result<Self> {
         let dir = config.dir.clone();
-        std::fs::create_dir_all(&dir).map_err(|error| OutOfReach(format!("data folder {}: {error}: name another with --dir, or make it writable", dir.display())))?;
+        std::fs::create_dir_all(&dir)
+            .map_err(|error| OutOfReach(format!("data folder {}: {error}: name another with --dir, or make it writable", dir.display())))?;
         Ok(Self { dir })
     }
 
@@ -44,9 +45,13 @@ impl Home {
     pub fn fingerprint_key(&self) -> anyhow::Result<[u8; 32]> {
         let path = self.dir.join("keys").join("fingerprint.key");
         match std::fs::read_to_string(&path) {
-            Ok(text) => keytrail_schemas::Hash32::from_hex(text.trim())
-                .map(|key| key.0)
-                .ok_or_else(|| OutOfReach(format!("{}: expected 32 bytes in hex; restore the file from a backup: with another key, fingerprints of the same secret differ", path.display())).into()),
+            Ok(text) => keytrail_schemas::Hash32::from_hex(text.trim()).map(|key| key.0).ok_or_else(|| {
+                OutOfReach(format!(
+                    "{}: expected 32 bytes in hex; restore the file from a backup: with another key, fingerprints of the same secret differ",
+                    path.display()
+                ))
+                .into()
+            }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => create_key(&path),
             Err(error) => Err(OutOfReach(format!("{}: {error}", path.display())).into()),
         }
@@ -56,7 +61,9 @@ impl Home {
 fn create_key(path: &Path) -> anyhow::Result<[u8; 32]> {
     let failed = |error: std::io::Error| OutOfReach(format!("{}: {error}", path.display()));
     let mut key = [0_u8; 32];
-    std::fs::File::open("/dev/urandom").and_then(|mut random| std::io::Read::read_exact(&mut random, &mut key)).context("reading the operating system's randomness")?;
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut random| std::io::Read::read_exact(&mut random, &mut key))
+        .context("reading the operating system's randomness")?;
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(failed)?;
     }

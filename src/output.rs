@@ -111,13 +111,22 @@ fn json(out: &mut impl Write, batches: &[RecordBatch]) -> anyhow::Result<()> {
 /// CSV has no lists: they are joined by spaces.
 fn flat(batch: &RecordBatch) -> anyhow::Result<RecordBatch> {
     let schema = flat_schema(&batch.schema());
-    let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| if column.data_type() == field.data_type() { Ok(column.clone()) } else { texts(column) }).collect::<anyhow::Result<Vec<_>>>()?;
+    let columns = batch
+        .columns()
+        .iter()
+        .zip(schema.fields())
+        .map(|(column, field)| if column.data_type() == field.data_type() { Ok(column.clone()) } else { texts(column) })
+        .collect::<anyhow::Result<Vec<_>>>()?;
     Ok(RecordBatch::try_new(schema, columns)?)
 }
 
 fn flat_schema(schema: &arrow::datatypes::SchemaRef) -> arrow::datatypes::SchemaRef {
     let field = |field: &arrow::datatypes::FieldRef| {
-        if field.data_type().is_nested() { std::sync::Arc::new(arrow::datatypes::Field::new(field.name(), arrow::datatypes::DataType::Utf8, true)) } else { field.clone() }
+        if field.data_type().is_nested() {
+            std::sync::Arc::new(arrow::datatypes::Field::new(field.name(), arrow::datatypes::DataType::Utf8, true))
+        } else {
+            field.clone()
+        }
     };
     std::sync::Arc::new(arrow::datatypes::Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>()))
 }
@@ -125,7 +134,8 @@ fn flat_schema(schema: &arrow::datatypes::SchemaRef) -> arrow::datatypes::Schema
 fn texts(column: &arrow::array::ArrayRef) -> anyhow::Result<arrow::array::ArrayRef> {
     let format = FormatOptions::default().with_null("");
     let formatter = ArrayFormatter::try_new(column.as_ref(), &format)?;
-    let cells: arrow::array::StringArray = (0..column.len()).map(|row| Some(formatter.value(row).to_string().trim_matches(['[', ']']).replace(", ", " "))).collect();
+    let cells: arrow::array::StringArray =
+        (0..column.len()).map(|row| Some(formatter.value(row).to_string().trim_matches(['[', ']']).replace(", ", " "))).collect();
     Ok(std::sync::Arc::new(cells))
 }
 
@@ -173,5 +183,7 @@ fn cell_text(text: &str, ty: &arrow::datatypes::DataType) -> String {
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe) || cause.to_string().contains("Broken pipe"))
+    error.chain().any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe) || cause.to_string().contains("Broken pipe")
+    })
 }

@@ -63,12 +63,24 @@ impl Telemetry {
         let resource = Resource::builder().with_service_name("keytrail").with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION"))).build();
         let endpoint = config.telemetry.otlp_endpoint.trim_end_matches('/');
         let registry = prometheus::Registry::new();
-        let mut meter = SdkMeterProvider::builder().with_resource(resource.clone()).with_reader(opentelemetry_prometheus::exporter().with_registry(registry.clone()).build().context("setting up metrics")?);
+        let mut meter = SdkMeterProvider::builder()
+            .with_resource(resource.clone())
+            .with_reader(opentelemetry_prometheus::exporter().with_registry(registry.clone()).build().context("setting up metrics")?);
         let mut tracer = None;
         if !endpoint.is_empty() {
-            let metrics = opentelemetry_otlp::MetricExporter::builder().with_http().with_protocol(Protocol::HttpBinary).with_endpoint(format!("{endpoint}/v1/metrics")).build().context("setting up OTLP metrics")?;
+            let metrics = opentelemetry_otlp::MetricExporter::builder()
+                .with_http()
+                .with_protocol(Protocol::HttpBinary)
+                .with_endpoint(format!("{endpoint}/v1/metrics"))
+                .build()
+                .context("setting up OTLP metrics")?;
             meter = meter.with_periodic_exporter(metrics);
-            let spans = opentelemetry_otlp::SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary).with_endpoint(format!("{endpoint}/v1/traces")).build().context("setting up OTLP spans")?;
+            let spans = opentelemetry_otlp::SpanExporter::builder()
+                .with_http()
+                .with_protocol(Protocol::HttpBinary)
+                .with_endpoint(format!("{endpoint}/v1/traces"))
+                .build()
+                .context("setting up OTLP spans")?;
             tracer = Some(SdkTracerProvider::builder().with_resource(resource).with_batch_exporter(spans).build());
         }
         let level = if config.telemetry.log_level.is_empty() { "warn,deltalake_core=error,buoyant_kernel=error" } else { &config.telemetry.log_level };

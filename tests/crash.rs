@@ -11,10 +11,12 @@ use crate::estate::{Home, cloudtrail_lines, stderr};
 
 /// What is wrong with what was stored, if anything: the checker of exactly-once.
 fn check(expected: &[String], stored: &[String]) -> Result<(), String> {
-    let count = |ids: &[String]| ids.iter().fold(BTreeMap::<String, i64>::new(), |mut counts, id| {
-        *counts.entry(id.clone()).or_default() += 1;
-        counts
-    });
+    let count = |ids: &[String]| {
+        ids.iter().fold(BTreeMap::<String, i64>::new(), |mut counts, id| {
+            *counts.entry(id.clone()).or_default() += 1;
+            counts
+        })
+    };
     let (expected, stored) = (count(expected), count(stored));
     let mut problems = Vec::new();
     for (id, wanted) in &expected {
@@ -29,7 +31,10 @@ fn check(expected: &[String], stored: &[String]) -> Result<(), String> {
 }
 
 fn event_ids(home: &Home) -> Vec<String> {
-    home.rows(&["sql", "select event_id from events order by log_partition, log_offset"]).iter().map(|row| row["event_id"].as_str().unwrap().to_owned()).collect()
+    home.rows(&["sql", "select event_id from events order by log_partition, log_offset"])
+        .iter()
+        .map(|row| row["event_id"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// Every revision of every finding, in the order of their coordinates.

@@ -131,7 +131,14 @@ pub fn cloudtrail_lines(count: usize) -> String {
             0 => cloudtrail(second, "admin-ops", "AKIAADMIN00000000001", "iam.amazonaws.com", "CreateAccessKey", json!({ "userName": user })),
             1 => cloudtrail(second, "admin-ops", "AKIAADMIN00000000001", "cloudtrail.amazonaws.com", "StopLogging", json!({ "name": "trail" })),
             2..=11 => cloudtrail(second, &user, &key, "secretsmanager.amazonaws.com", "GetSecretValue", json!({ "secretId": format!("prod/{}", random % 50) })),
-            _ => cloudtrail(second, &user, &key, "s3.amazonaws.com", "GetObject", json!({ "bucketName": format!("bucket-{user}"), "key": format!("k/{}", random % 1000) })),
+            _ => cloudtrail(
+                second,
+                &user,
+                &key,
+                "s3.amazonaws.com",
+                "GetObject",
+                json!({ "bucketName": format!("bucket-{user}"), "key": format!("k/{}", random % 1000) }),
+            ),
         };
         let _ = writeln!(lines, "{record}");
     }

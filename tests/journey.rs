@@ -13,7 +13,14 @@ fn story() -> String {
     created["responseElements"] = json!({ "accessKey": { "userName": "svc-deploy", "accessKeyId": "AKIADEPLOY0000000001", "status": "Active", "createDate": "Mar 1, 2026 12:00:00 AM" } });
     let mut lines = vec![created];
     for n in 1..20 {
-        lines.push(cloudtrail(n * day + 7_200, "svc-deploy", "AKIADEPLOY0000000001", "s3.amazonaws.com", "PutObject", json!({ "bucketName": "releases", "key": "app" })));
+        lines.push(cloudtrail(
+            n * day + 7_200,
+            "svc-deploy",
+            "AKIADEPLOY0000000001",
+            "s3.amazonaws.com",
+            "PutObject",
+            json!({ "bucketName": "releases", "key": "app" }),
+        ));
     }
     lines.push(cloudtrail(20 * day, "svc-deploy", "AKIADEPLOY0000000001", "secretsmanager.amazonaws.com", "GetSecretValue", json!({ "secretId": "prod/db" })));
     lines.iter().map(|line| format!("{line}\n")).collect()
@@ -72,7 +79,12 @@ fn standard_input_and_a_folder_give_what_a_file_gives() {
     from_file.ingest(&[path.to_str().unwrap()]);
 
     let from_input = Home::new();
-    let mut child = from_input.command(&["ingest", "--format", "cloudtrail", "-"]).stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child = from_input
+        .command(&["ingest", "--format", "cloudtrail", "-"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
     assert!(child.wait_with_output().unwrap().status.success());
     assert_eq!(ids(&from_input), ids(&from_file));
@@ -93,7 +105,25 @@ fn findings_are_explained_down_to_their_evidence() {
     home.ingest(&[path.to_str().unwrap()]);
     let findings = home.rows(&["findings"]);
     assert!(!findings.is_empty());
-    for key in ["finding_id", "rule", "title", "severity", "identity", "credential", "credential_age_days", "time", "first_event_time", "last_event_time", "event_ids", "count", "reasons", "score", "p_value", "tags", "not_assessable"] {
+    for key in [
+        "finding_id",
+        "rule",
+        "title",
+        "severity",
+        "identity",
+        "credential",
+        "credential_age_days",
+        "time",
+        "first_event_time",
+        "last_event_time",
+        "event_ids",
+        "count",
+        "reasons",
+        "score",
+        "p_value",
+        "tags",
+        "not_assessable",
+    ] {
         assert!(findings[0].get(key).is_some(), "{key} is missing: {}", findings[0]);
     }
     let stopped = findings.iter().find(|finding| finding["rule"].as_str().unwrap().contains("audit-logging")).expect("StopLogging is a finding");

@@ -32,7 +32,9 @@ fn every_format_reads_its_real_logs_and_counts_every_record() {
 #[test]
 fn auto_recognises_each_format() {
     let Some(folder) = folder() else { return };
-    for (format, file) in [("cloudtrail", "cloudtrail/stratus-attacks"), ("vault_audit", "vault_audit/real-1.21.4"), ("k8s_audit", "k8s_audit/falco"), ("zeek", "zeek/ocsf-raw")] {
+    for (format, file) in
+        [("cloudtrail", "cloudtrail/stratus-attacks"), ("vault_audit", "vault_audit/real-1.21.4"), ("k8s_audit", "k8s_audit/falco"), ("zeek", "zeek/ocsf-raw")]
+    {
         let home = Home::new();
         home.ingest(&[folder.join(file).to_str().unwrap()]);
         let rows = home.rows(&["sql", "select format, count(*) as n from events group by 1 order by 2 desc"]);
@@ -50,6 +52,9 @@ fn no_token_of_a_real_log_is_stored() {
     // A JSON Web Token: two base64url parts that begin like JSON objects.
     let jwt = home.rows(&["sql", "select event_id, format from events where raw ~ 'eyJ[A-Za-z0-9_-]{10,}\\.eyJ[A-Za-z0-9_-]{10,}' limit 5"]);
     assert_eq!(jwt.len(), 0, "{jwt:?}");
-    let secret = home.rows(&["sql", "select event_id, format from events where raw ~ '\"secretAccessKey\" *: *\"[A-Za-z0-9/+]{30,}\"' or raw ~ '\"client_token\" *: *\"hvs\\.' limit 5"]);
+    let secret = home.rows(&[
+        "sql",
+        "select event_id, format from events where raw ~ '\"secretAccessKey\" *: *\"[A-Za-z0-9/+]{30,}\"' or raw ~ '\"client_token\" *: *\"hvs\\.' limit 5",
+    ]);
     assert_eq!(secret.len(), 0, "{secret:?}");
 }

@@ -58,7 +58,9 @@ fn members_import_what_they_may() {
 #[test]
 fn the_root_holds_what_a_stranger_looks_for() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for file in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "LICENSE", "docker-compose.yml", "deny.toml", "clippy.toml", ".ci/run", "rules", "docs/decisions"] {
+    for file in
+        ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "LICENSE", "docker-compose.yml", "deny.toml", "clippy.toml", ".ci/run", "rules", "docs/decisions"]
+    {
         assert!(root.join(file).exists(), "{file} is missing");
     }
     let architecture = std::fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();

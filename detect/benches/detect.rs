@@ -142,7 +142,13 @@ fn detector(c: &mut Criterion<CpuTime>) {
             BatchSize::PerIteration,
         );
     });
-    let events: Vec<Event> = events.into_iter().filter_map(|record| match record { LogRecord::Event(event) => Some(event), LogRecord::Tick { .. } => None }).collect();
+    let events: Vec<Event> = events
+        .into_iter()
+        .filter_map(|record| match record {
+            LogRecord::Event(event) => Some(event),
+            LogRecord::Tick { .. } => None,
+        })
+        .collect();
     let mut ledger = Ledger::new(LedgerConfig::default());
     for event in &events {
         let who = ledger.identify(event, &mut Vec::new());
@@ -186,7 +192,15 @@ fn detector(c: &mut Criterion<CpuTime>) {
             let mut groups = Groups::default();
             for (event, observed) in events.iter().zip(&observed) {
                 hits.clear();
-                let o = Observation { event, observed, baseline: Some(&features), declared: keytrail_detect::inventory::Features::default(), ledger: None, late: false, absence: None };
+                let o = Observation {
+                    event,
+                    observed,
+                    baseline: Some(&features),
+                    declared: keytrail_detect::inventory::Features::default(),
+                    ledger: None,
+                    late: false,
+                    absence: None,
+                };
                 evaluator.evaluate(black_box(&o), &mut groups, &mut hits);
             }
             hits.len()

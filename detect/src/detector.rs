@@ -99,7 +99,15 @@ impl Detector {
 
     fn with(state: State, config: Config, rules: Arc<Rules>) -> Self {
         let evaluator = Evaluator::new(rules, config.correlation_groups_max, config.correlation_events_max);
-        Self { config, state, evaluator, hits: Vec::new(), absences: Vec::new(), forgotten: Vec::new(), nothing: baseline::Features { p_value: 1.0, ..baseline::Features::default() } }
+        Self {
+            config,
+            state,
+            evaluator,
+            hits: Vec::new(),
+            absences: Vec::new(),
+            forgotten: Vec::new(),
+            nothing: baseline::Features { p_value: 1.0, ..baseline::Features::default() },
+        }
     }
 
     /// Takes the record at `offset` and appends the findings that it causes. A record below [`Detector::next_offset`] was taken
@@ -258,7 +266,15 @@ impl Detector {
         self.judge(event, &observed, (!late).then_some(&features), declared, None, out);
     }
 
-    fn judge(&mut self, event: &Event, observed: &Observed, baseline: Option<&baseline::Features>, declared: crate::inventory::Features, absence: Option<&Absence>, out: &mut Vec<Finding>) {
+    fn judge(
+        &mut self,
+        event: &Event,
+        observed: &Observed,
+        baseline: Option<&baseline::Features>,
+        declared: crate::inventory::Features,
+        absence: Option<&Absence>,
+        out: &mut Vec<Finding>,
+    ) {
         let late = absence.is_none() && baseline.is_none();
         let baseline = if absence.is_some() { Some(&self.nothing) } else { baseline };
         let o = Observation { event, observed, baseline, declared, ledger: Some(&self.state.ledger), late, absence };
@@ -267,7 +283,12 @@ impl Detector {
         if self.hits.is_empty() {
             return;
         }
-        let around = Surroundings { rules: self.evaluator.rules(), ledger: &self.state.ledger, baseline: &self.state.baseline, watermark: self.state.clock.watermark.unwrap_or_default() };
+        let around = Surroundings {
+            rules: self.evaluator.rules(),
+            ledger: &self.state.ledger,
+            baseline: &self.state.baseline,
+            watermark: self.state.clock.watermark.unwrap_or_default(),
+        };
         if let Some(identity) = self.state.fold.add(&o, &self.hits, &around, out) {
             self.state.ledger.count_finding(&identity);
         }

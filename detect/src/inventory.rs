@@ -137,7 +137,10 @@ impl Inventory {
         if self.declared.is_empty() {
             return Limits::default();
         }
-        self.declared.get(identity).map(|declared| Limits { age_days_max: declared.age_days_max, lifetime_days_max: declared.lifetime_days_max }).unwrap_or_default()
+        self.declared
+            .get(identity)
+            .map(|declared| Limits { age_days_max: declared.age_days_max, lifetime_days_max: declared.lifetime_days_max })
+            .unwrap_or_default()
     }
 
     /// What is declared for the event's identity, held against the event.
@@ -152,7 +155,11 @@ impl Inventory {
             known: true,
             owner_missing: declared.owner.is_none(),
             retired: declared.retires.is_some_and(|retires| retires <= event.time),
-            destination_allowed: declared.destinations.as_ref().zip(event.destination.as_ref()).map(|(allowed, value)| allowed.iter().any(|pattern| glob(pattern, value))),
+            destination_allowed: declared
+                .destinations
+                .as_ref()
+                .zip(event.destination.as_ref())
+                .map(|(allowed, value)| allowed.iter().any(|pattern| glob(pattern, value))),
             protocol_allowed: one_of(&declared.protocols, &event.protocol),
             environment_allowed: one_of(&declared.environments, &event.environment),
             network_allowed: declared
@@ -334,11 +341,23 @@ mod tests {
 
     #[test]
     fn a_binding_is_held_against_the_event() {
-        let inventory = declared(r#"{"owner":"team","retires":"2026-03-01","binding":{"destinations":["aws:s3/*-logs","x"],"networks":["10.0.0.0/8","fd00::/8"],"hours":["mon-fri 06:00-20:00","sat 22:00-02:00"],"protocols":["https"]}}"#);
-        let event = |time: &str, destination: &str, ip: &str| Event { identity: "a".into(), time: Micros::parse_rfc3339(time).unwrap(), destination: Some(destination.into()), source_ip: Some(ip.into()), protocol: Some("http".into()), ..Event::default() };
+        let inventory = declared(
+            r#"{"owner":"team","retires":"2026-03-01","binding":{"destinations":["aws:s3/*-logs","x"],"networks":["10.0.0.0/8","fd00::/8"],"hours":["mon-fri 06:00-20:00","sat 22:00-02:00"],"protocols":["https"]}}"#,
+        );
+        let event = |time: &str, destination: &str, ip: &str| Event {
+            identity: "a".into(),
+            time: Micros::parse_rfc3339(time).unwrap(),
+            destination: Some(destination.into()),
+            source_ip: Some(ip.into()),
+            protocol: Some("http".into()),
+            ..Event::default()
+        };
         let good = inventory.features(&event("2026-02-27T10:00:00Z", "aws:s3/app-logs", "10.1.2.3"));
         assert_eq!((good.known, good.owner_missing, good.retired), (true, false, false));
-        assert_eq!((good.destination_allowed, good.network_allowed, good.hours_allowed, good.protocol_allowed, good.environment_allowed), (Some(true), Some(true), Some(true), Some(false), None));
+        assert_eq!(
+            (good.destination_allowed, good.network_allowed, good.hours_allowed, good.protocol_allowed, good.environment_allowed),
+            (Some(true), Some(true), Some(true), Some(false), None)
+        );
         let bad = inventory.features(&event("2026-03-01T10:00:00Z", "aws:s3/app-logs-2", "11.1.2.3"));
         assert_eq!((bad.retired, bad.destination_allowed, bad.network_allowed, bad.hours_allowed), (true, Some(false), Some(false), Some(false)));
         assert_eq!(inventory.features(&event("2026-03-01T01:59:00Z", "x", "fd00::1")).hours_allowed, Some(true), "past midnight of Saturday");
@@ -347,7 +366,8 @@ mod tests {
     #[test]
     fn a_wrong_declaration_is_refused_and_the_old_one_stays() {
         let mut inventory = declared(r#"{"owner":"team"}"#);
-        for raw in ["{", r#"{"ownr":"x"}"#, r#"{"binding":{"networks":["10.0.0.0/33"]}}"#, r#"{"binding":{"hours":["25:00-26:00"]}}"#, r#"{"retires":"soon"}"#] {
+        for raw in ["{", r#"{"ownr":"x"}"#, r#"{"binding":{"networks":["10.0.0.0/33"]}}"#, r#"{"binding":{"hours":["25:00-26:00"]}}"#, r#"{"retires":"soon"}"#]
+        {
             assert!(inventory.declare(&Event { identity: "a".into(), raw: Some(raw.to_owned()), ..Event::default() }, 10).is_err(), "{raw}");
         }
         assert_eq!(inventory.refused(), 5);

@@ -28,46 +28,53 @@ fn event() -> impl Strategy<Value = Event> {
         prop::sample::select(&[IdentityKind::Service, IdentityKind::Device, IdentityKind::Workload, IdentityKind::Human][..]),
         prop::sample::select(CredentialKind::ALL),
     );
-    let names = (0..6_u32, prop::option::weighted(0.9, 0..8_u32), prop::option::weighted(0.3, 0..8_u32), prop::option::of(0..6_u32), prop::option::of(0..12_u32));
+    let names =
+        (0..6_u32, prop::option::weighted(0.9, 0..8_u32), prop::option::weighted(0.3, 0..8_u32), prop::option::of(0..6_u32), prop::option::of(0..12_u32));
     let texts = (
         prop::option::of(prop::sample::select(&["https", "http", "mqtt", "mqtts", "modbus", "kerberos", "ntlm"][..])),
-        prop::option::of(prop::sample::select(&["s3:GetObject", "cloudtrail:StopLogging", "iam:UpdateSAMLProvider", "signin:ConsoleLogin", "read_coils", "iam:AttachRolePolicy", "ÄÖ.DeleteSink"][..])),
+        prop::option::of(prop::sample::select(
+            &["s3:GetObject", "cloudtrail:StopLogging", "iam:UpdateSAMLProvider", "signin:ConsoleLogin", "read_coils", "iam:AttachRolePolicy", "ÄÖ.DeleteSink"]
+                [..],
+        )),
         prop::option::of(prop::sample::select(&["secret", "bucket", "key"][..])),
         prop::option::of(prop::sample::select(&["Mozilla/5.0", "aws-cli/2", "Boto3"][..])),
         prop::option::of(prop::sample::select(&["dev", "prod"][..])),
         prop::option::of(prop::sample::select(&["x509", "password", "sigv4"][..])),
     );
-    (words, names, texts, prop::option::weighted(0.2, -400_i64..30), prop::option::weighted(0.2, -2_i64..800), prop::bool::weighted(0.02)).prop_map(|(words, names, texts, issued, expires, late)| {
-        let numbered = |prefix: &str, n: Option<u32>| n.map(|n| format!("{prefix}{n}").into());
-        let raw = (words.0 == Activity::Declare).then(|| format!(r#"{{"owner":"team","binding":{{"destinations":["d{}*"],"networks":["10.0.0.0/9"]}}}}"#, names.0));
-        Event {
-            // Relative times are turned into absolute ones by `log`.
-            time: Micros(if late { -30 * Micros::MINUTE } else { 0 }),
-            activity: words.0,
-            outcome: words.1,
-            identity: format!("id{}", names.0).into(),
-            identity_kind: words.2,
-            identity_provider: "aws".into(),
-            identity_account: "1".into(),
-            credential: numbered("cred", names.1),
-            credential_kind: words.3,
-            credential_parent: numbered("cred", names.2),
-            credential_issued_at: issued.map(|days| Micros(START.0 + days * Micros::DAY)),
-            credential_expires_at: expires.map(|days| Micros(START.0 + days * Micros::DAY)),
-            source_ip: names.3.map(|n| format!("10.{}.0.1", n * 50).into()),
-            destination: numbered("d", names.4),
-            protocol: texts.0.map(Into::into),
-            action: texts.1.map(Into::into),
-            destination_kind: texts.2.map(Into::into),
-            user_agent: texts.3.map(Into::into),
-            environment: texts.4.map(Into::into),
-            auth_method: texts.5.map(Into::into),
-            source: "s".into(),
-            format: "keytrail".into(),
-            raw,
-            ..Event::default()
-        }
-    })
+    (words, names, texts, prop::option::weighted(0.2, -400_i64..30), prop::option::weighted(0.2, -2_i64..800), prop::bool::weighted(0.02)).prop_map(
+        |(words, names, texts, issued, expires, late)| {
+            let numbered = |prefix: &str, n: Option<u32>| n.map(|n| format!("{prefix}{n}").into());
+            let raw = (words.0 == Activity::Declare)
+                .then(|| format!(r#"{{"owner":"team","binding":{{"destinations":["d{}*"],"networks":["10.0.0.0/9"]}}}}"#, names.0));
+            Event {
+                // Relative times are turned into absolute ones by `log`.
+                time: Micros(if late { -30 * Micros::MINUTE } else { 0 }),
+                activity: words.0,
+                outcome: words.1,
+                identity: format!("id{}", names.0).into(),
+                identity_kind: words.2,
+                identity_provider: "aws".into(),
+                identity_account: "1".into(),
+                credential: numbered("cred", names.1),
+                credential_kind: words.3,
+                credential_parent: numbered("cred", names.2),
+                credential_issued_at: issued.map(|days| Micros(START.0 + days * Micros::DAY)),
+                credential_expires_at: expires.map(|days| Micros(START.0 + days * Micros::DAY)),
+                source_ip: names.3.map(|n| format!("10.{}.0.1", n * 50).into()),
+                destination: numbered("d", names.4),
+                protocol: texts.0.map(Into::into),
+                action: texts.1.map(Into::into),
+                destination_kind: texts.2.map(Into::into),
+                user_agent: texts.3.map(Into::into),
+                environment: texts.4.map(Into::into),
+                auth_method: texts.5.map(Into::into),
+                source: "s".into(),
+                format: "keytrail".into(),
+                raw,
+                ..Event::default()
+            }
+        },
+    )
 }
 
 fn log(max: usize) -> impl Strategy<Value = Vec<LogRecord>> {
@@ -181,37 +188,39 @@ fn some_number() -> impl Strategy<Value = Option<f64>> {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn credential() -> impl Strategy<Value = ledger::Features> {
     let numbers = prop::collection::vec(some_number(), 10);
-    (numbers, prop::collection::vec(any::<bool>(), 6), prop::sample::select(CredentialState::ALL), prop::collection::vec(number(), 8)).prop_map(|(n, b, state, counts)| {
-        let count = |at: usize| counts[at].max(0.0) as u32;
-        ledger::Features {
-            slot: b[0].then_some(0),
-            age_days: n[0],
-            age_is_exact: b[1],
-            lifetime_days: n[1],
-            lifetime_over_policy: b[2],
-            remaining_days: n[2],
-            idle_days: n[3],
-            idle_vs_longest: n[4],
-            state,
-            overlap_hours: n[5],
-            successor_used: b[3],
-            age_over_policy: b[4],
-            age_vs_cadence: n[6],
-            rotations: count(0),
-            distinct_sources_24h: count(1),
-            concurrent_sources: count(2),
-            concurrent_countries: count(3),
-            issued_then_used_minutes: n[7],
-            first_use: b[5],
-            revoked_minutes: n[8],
-            expired_hours: n[9],
-            chain_depth: count(4),
-            parent_is_new: b[0],
-            parents_seen: count(5),
-            identities: count(6),
-            uses: u64::from(count(7)),
-        }
-    })
+    (numbers, prop::collection::vec(any::<bool>(), 6), prop::sample::select(CredentialState::ALL), prop::collection::vec(number(), 8)).prop_map(
+        |(n, b, state, counts)| {
+            let count = |at: usize| counts[at].max(0.0) as u32;
+            ledger::Features {
+                slot: b[0].then_some(0),
+                age_days: n[0],
+                age_is_exact: b[1],
+                lifetime_days: n[1],
+                lifetime_over_policy: b[2],
+                remaining_days: n[2],
+                idle_days: n[3],
+                idle_vs_longest: n[4],
+                state,
+                overlap_hours: n[5],
+                successor_used: b[3],
+                age_over_policy: b[4],
+                age_vs_cadence: n[6],
+                rotations: count(0),
+                distinct_sources_24h: count(1),
+                concurrent_sources: count(2),
+                concurrent_countries: count(3),
+                issued_then_used_minutes: n[7],
+                first_use: b[5],
+                revoked_minutes: n[8],
+                expired_hours: n[9],
+                chain_depth: count(4),
+                parent_is_new: b[0],
+                parents_seen: count(5),
+                identities: count(6),
+                uses: u64::from(count(7)),
+            }
+        },
+    )
 }
 
 fn features() -> impl Strategy<Value = baseline::Features> {

@@ -88,7 +88,11 @@ fn several_rules_on_one_event_are_one_finding_led_by_the_most_severe() {
     assert_eq!((finding.credential_age_days.map(f64::round), finding.credential_age_is_exact), (Some(400.0), true));
     assert!(finding.explanation.contains("400 days old, and had been revoked 90 minutes before"), "{}", finding.explanation);
     assert!(finding.next_questions.contains(&format!("keytrail explain {}", finding.finding_id).into()));
-    assert!(finding.next_questions.iter().any(|q| q == r"keytrail who-touched 'aws:s3/it'\''s a bucket' --since 2026-01-05T00:30:00Z --until 2026-01-05T02:30:00Z"), "{:#?}", finding.next_questions);
+    assert!(
+        finding.next_questions.iter().any(|q| q == r"keytrail who-touched 'aws:s3/it'\''s a bucket' --since 2026-01-05T00:30:00Z --until 2026-01-05T02:30:00Z"),
+        "{:#?}",
+        finding.next_questions
+    );
     assert!(finding.features.contains("\"credential.revoked_minutes\":90"), "{}", finding.features);
 }
 
@@ -206,7 +210,13 @@ fn records_say_what_the_log_said() {
     assert_eq!((key.state, key.successor.as_deref(), key.issued_is_exact, key.uses), (CredentialState::Active, Some("KEY2"), true, 1));
     assert_eq!(key.age_days, Some(30.0));
     assert_eq!((key2.uses, key2.state), (0, CredentialState::Active));
-    assert_eq!((session.state, session.parent.as_deref(), session.age_days.map(|days| (days * 1440.0).round())), (CredentialState::Expired, Some("KEY"), Some(60.0)));
+    assert_eq!(
+        (session.state, session.parent.as_deref(), session.age_days.map(|days| (days * 1440.0).round())),
+        (CredentialState::Expired, Some("KEY"), Some(60.0))
+    );
     let identities = log.detector.identities();
-    assert_eq!(identities.iter().map(|row| (row.identity.as_str(), row.credentials, row.events)).collect::<Vec<_>>(), [("aws:1:role/r", 1, 1), ("aws:1:user/deploy", 2, 3)]);
+    assert_eq!(
+        identities.iter().map(|row| (row.identity.as_str(), row.credentials, row.events)).collect::<Vec<_>>(),
+        [("aws:1:role/r", 1, 1), ("aws:1:user/deploy", 2, 3)]
+    );
 }

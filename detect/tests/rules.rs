@@ -41,7 +41,8 @@ fn every_file_of_the_folder_is_embedded() {
 fn every_rule_passes_its_own_tests() {
     let rules = Rules::from_sources(folder().into_iter()).unwrap();
     let reports = rules.test();
-    let failed: Vec<String> = reports.iter().filter_map(|report| report.failure.as_ref().map(|why| format!("{}: {}: {why}", report.file, report.test))).collect();
+    let failed: Vec<String> =
+        reports.iter().filter_map(|report| report.failure.as_ref().map(|why| format!("{}: {}: {why}", report.file, report.test))).collect();
     assert!(failed.is_empty(), "{}", failed.join("\n"));
     assert!(reports.len() > 80, "{} tests ran", reports.len());
 }
@@ -62,8 +63,11 @@ fn nearly_every_rule_is_decided_natively() {
 
 #[test]
 fn a_wrong_rule_says_what_is_wrong() {
-    let wrong = |yaml: &str| Rules::from_sources(std::iter::once(("x/broken.yml".to_owned(), yaml.to_owned()))).err().map(|error| error.to_string()).unwrap_or_default();
-    let rule = |detection: &str, more: &str| format!("title: t\nlogsource: {{category: machine_identity}}\ndetection:\n  s: {{{detection}}}\n  condition: s\n{more}");
+    let wrong = |yaml: &str| {
+        Rules::from_sources(std::iter::once(("x/broken.yml".to_owned(), yaml.to_owned()))).err().map(|error| error.to_string()).unwrap_or_default()
+    };
+    let rule =
+        |detection: &str, more: &str| format!("title: t\nlogsource: {{category: machine_identity}}\ndetection:\n  s: {{{detection}}}\n  condition: s\n{more}");
     assert!(wrong(&rule("actvity: use", "")).contains("no field is called \"actvity\""));
     assert!(wrong(&rule("activity: use", "keytrail: {knd: policy}\n")).contains("knd"));
     assert!(wrong(&rule("activity: use", "keytrail: {fold_window: soon}\n")).contains("soon"));

@@ -54,7 +54,9 @@ fn bench(c: &mut Criterion) {
             (number - BATCH..number).map(event).collect::<Vec<_>>()
         };
         group.bench_function("append new", |b| b.iter_batched(&mut next, |events| log.append(events, Vec::new()).map(black_box), BatchSize::PerIteration));
-        group.bench_function("append duplicates", |b| b.iter_batched(|| (0..BATCH).map(event).collect(), |events| log.append(events, Vec::new()).map(black_box), BatchSize::PerIteration));
+        group.bench_function("append duplicates", |b| {
+            b.iter_batched(|| (0..BATCH).map(event).collect(), |events| log.append(events, Vec::new()).map(black_box), BatchSize::PerIteration)
+        });
     }
     if let Some(log) = open(filled.path()) {
         for batch in 0..16 {

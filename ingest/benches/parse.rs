@@ -66,10 +66,22 @@ fn workloads() -> Vec<(&'static str, &'static str, Vec<String>)> {
 fn cloudtrail(n: u64, assumes: bool) -> Value {
     let (account, role) = (123_456_789_012_u64, format!("svc-{}", n % 200));
     let call = match n % 4 {
-        _ if assumes => ("sts", "AssumeRole", json!({"roleArn": format!("arn:aws:iam::{account}:role/next-{}", n % 50), "roleSessionName": format!("job-{n}"), "durationSeconds": 3600})),
-        0 => ("s3", "GetObject", json!({"bucketName": format!("data-{}", n % 300), "Host": "s3.eu-west-1.amazonaws.com", "key": format!("year=2026/month=11/day=22/part-{n:08}.parquet")})),
+        _ if assumes => (
+            "sts",
+            "AssumeRole",
+            json!({"roleArn": format!("arn:aws:iam::{account}:role/next-{}", n % 50), "roleSessionName": format!("job-{n}"), "durationSeconds": 3600}),
+        ),
+        0 => (
+            "s3",
+            "GetObject",
+            json!({"bucketName": format!("data-{}", n % 300), "Host": "s3.eu-west-1.amazonaws.com", "key": format!("year=2026/month=11/day=22/part-{n:08}.parquet")}),
+        ),
         1 => ("secretsmanager", "GetSecretValue", json!({"secretId": format!("prod/service-{}/database", n % 90)})),
-        2 => ("kms", "Decrypt", json!({"encryptionAlgorithm": "SYMMETRIC_DEFAULT", "encryptionContext": {"aws:s3:arn": format!("arn:aws:s3:::data-{}", n % 300)}})),
+        2 => (
+            "kms",
+            "Decrypt",
+            json!({"encryptionAlgorithm": "SYMMETRIC_DEFAULT", "encryptionContext": {"aws:s3:arn": format!("arn:aws:s3:::data-{}", n % 300)}}),
+        ),
         _ => ("dynamodb", "PutItem", json!({"tableName": format!("orders-{}", n % 40), "key": {"id": n.to_string()}, "returnConsumedCapacity": "TOTAL"})),
     };
     let response = assumes.then(|| {

@@ -88,7 +88,10 @@ fn is_withheld(value: &str) -> bool {
         || hex("hmac:")
         || hex("hmac-sha256:")
         || value.bytes().all(|b| b == b'*')
-        || matches!(value, "HIDDEN_DUE_TO_SECURITY_REASONS" | "Value hidden due to security reasons." | "<sensitiveDataRemoved>" | "[REDACTED]" | "REDACTED" | "<redacted>")
+        || matches!(
+            value,
+            "HIDDEN_DUE_TO_SECURITY_REASONS" | "Value hidden due to security reasons." | "<sensitiveDataRemoved>" | "[REDACTED]" | "REDACTED" | "<redacted>"
+        )
 }
 
 #[cfg(test)]
@@ -147,8 +150,16 @@ mod tests {
         .into_iter()
         .map(|secret| (secret.clone(), secret))
         .chain(
-            ["Bearer ", "Authorization: Bearer ", "authorization: Basic ", "sessionToken=", "{\"secretAccessKey\": \"", "https://x/?X-Amz-Security-Token=", "<SessionToken>"]
-                .map(|before| (format!("{before}{long}"), long.to_owned())),
+            [
+                "Bearer ",
+                "Authorization: Bearer ",
+                "authorization: Basic ",
+                "sessionToken=",
+                "{\"secretAccessKey\": \"",
+                "https://x/?X-Amz-Security-Token=",
+                "<SessionToken>",
+            ]
+            .map(|before| (format!("{before}{long}"), long.to_owned())),
         )
         .collect()
     }
@@ -219,7 +230,20 @@ mod tests {
     #[test]
     fn hostile_text_takes_linear_time() {
         let redactor = redactor();
-        for unit in ["eyJ", "eyJ.", "hvs.", "sessionToken", "sessionToken=\\\\\\", "-----BEGIN ", "Bearer ", "\"s.", "ZXlK", "ghp_", "xoxb-", "-----BEGIN PRIVATE KEY-----"] {
+        for unit in [
+            "eyJ",
+            "eyJ.",
+            "hvs.",
+            "sessionToken",
+            "sessionToken=\\\\\\",
+            "-----BEGIN ",
+            "Bearer ",
+            "\"s.",
+            "ZXlK",
+            "ghp_",
+            "xoxb-",
+            "-----BEGIN PRIVATE KEY-----",
+        ] {
             let text = unit.repeat((1 << 20) / unit.len());
             let _ = redactor.text(&text);
             let _ = redactor.bytes(text.as_bytes(), 1 << 20);

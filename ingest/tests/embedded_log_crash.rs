@@ -18,7 +18,13 @@ const BATCH: u64 = 100;
 fn event(number: u64, padding: usize) -> Event {
     // Text that does not compress, so that the disk fills.
     let noise = blake3_hex(number, padding);
-    Event { event_id: EventId::of_provider("test", "1", &number.to_string(), 0), time: Micros(i64::try_from(number).unwrap()), identity: format!("id{}", number % 7).into(), raw: Some(noise), ..Event::default() }
+    Event {
+        event_id: EventId::of_provider("test", "1", &number.to_string(), 0),
+        time: Micros(i64::try_from(number).unwrap()),
+        identity: format!("id{}", number % 7).into(),
+        raw: Some(noise),
+        ..Event::default()
+    }
 }
 
 fn blake3_hex(number: u64, length: usize) -> String {
@@ -67,7 +73,11 @@ fn child_appends_until_it_is_killed() {
 
 fn child(dir: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "child_appends_until_it_is_killed", "--nocapture", "--test-threads=1"]).env("KEYTRAIL_TEST_LOG_DIR", dir).stdout(Stdio::piped()).stderr(Stdio::null());
+    command
+        .args(["--exact", "child_appends_until_it_is_killed", "--nocapture", "--test-threads=1"])
+        .env("KEYTRAIL_TEST_LOG_DIR", dir)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
     command
 }
 
@@ -173,7 +183,11 @@ fn a_limit_on_file_sizes_is_said_and_loses_nothing() {
     // The limit is in blocks of 1,024 bytes; the journal is given 64 MiB when it is made.
     let mut shell = Command::new("bash");
     shell.args(["-c", "trap '' XFSZ; ulimit -f 66000; exec \"$0\" \"$@\""]).arg(std::env::current_exe().unwrap());
-    shell.args(["--exact", "child_appends_until_it_is_killed", "--nocapture", "--test-threads=1"]).env("KEYTRAIL_TEST_LOG_DIR", dir.path()).stdout(Stdio::piped()).stderr(Stdio::null());
+    shell
+        .args(["--exact", "child_appends_until_it_is_killed", "--nocapture", "--test-threads=1"])
+        .env("KEYTRAIL_TEST_LOG_DIR", dir.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
     let acknowledged = fill_up(&mut shell, "the largest size that is allowed");
     assert!(check(dir.path()).unwrap() > acknowledged);
 }
@@ -201,7 +215,8 @@ fn a_folder_that_cannot_be_written_is_said() {
     }
     let fixed = dir.path().join("fixed");
     std::fs::create_dir(&fixed).unwrap();
-    if !Command::new("mount").args(["-t", "tmpfs", "-o", "ro,size=1m", "tmpfs"]).arg(&fixed).stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+    if !Command::new("mount").args(["-t", "tmpfs", "-o", "ro,size=1m", "tmpfs"]).arg(&fixed).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    {
         println!("skipped: no read-only file system can be mounted here");
         return;
     }

@@ -126,9 +126,12 @@ fn every_zeek_log_is_read() {
 
     // A row of ssl.log says which certificates, one of x509.log what they are: the same canonical id in both.
     let in_handshakes: BTreeSet<_> = all["ocsf-raw/ssl.log"].events().filter_map(|e| e.credential.clone()).collect();
-    let presented: BTreeSet<_> = all["ocsf-raw/x509.log"].events().filter(|e| e.auth_method.as_deref() == Some("mtls")).filter_map(|e| e.credential.clone()).collect();
+    let presented: BTreeSet<_> =
+        all["ocsf-raw/x509.log"].events().filter(|e| e.auth_method.as_deref() == Some("mtls")).filter_map(|e| e.credential.clone()).collect();
     assert_eq!(in_handshakes, presented);
-    assert!(all["ocsf-raw/x509.log"].events().all(|e| e.credential_issued_at.is_some() && e.credential_expires_at.is_some() && e.identity.starts_with("x509:")));
+    assert!(
+        all["ocsf-raw/x509.log"].events().all(|e| e.credential_issued_at.is_some() && e.credential_expires_at.is_some() && e.identity.starts_with("x509:"))
+    );
     let passwords = all["ocsf-raw/ftp.log"].events().filter(|e| e.raw.as_deref().is_some_and(|raw| raw.contains("anonymous@"))).count();
     assert_eq!(passwords, 0, "no FTP password passes");
 }
@@ -164,7 +167,8 @@ fn the_story_of_a_real_server_comes_out_in_order() {
     let Some(folder) = data("vault_audit/real-1.21.4") else { return };
     let read = read(&VaultAudit, "vault_audit.log", &std::fs::read(folder.join("vault_audit.log")).unwrap());
     let (root, ci, bot) = ("vault:lab:root", "vault:lab:approle/ci", "vault:lab:token/token-bot");
-    let story: Vec<_> = read.events().map(|e| (e.identity.as_str(), e.activity.as_str(), e.outcome.as_str(), e.action.as_deref().unwrap_or_default())).collect();
+    let story: Vec<_> =
+        read.events().map(|e| (e.identity.as_str(), e.activity.as_str(), e.outcome.as_str(), e.action.as_deref().unwrap_or_default())).collect();
     let told = [
         (root, "configure", "success", "sys.audit.update"),
         (root, "configure", "success", "sys.auth.update"),
@@ -216,7 +220,9 @@ fn the_story_of_a_real_server_comes_out_in_order() {
 fn assert_no_clear_secret(event: &Event) {
     fn walk(value: &serde_json::Value, secret: bool) {
         match value {
-            serde_json::Value::Object(fields) => fields.iter().for_each(|(key, value)| walk(value, secret || matches!(key.as_str(), "client_token" | "secret_id" | "password" | "private_key" | "token"))),
+            serde_json::Value::Object(fields) => fields
+                .iter()
+                .for_each(|(key, value)| walk(value, secret || matches!(key.as_str(), "client_token" | "secret_id" | "password" | "private_key" | "token"))),
             serde_json::Value::Array(items) => items.iter().for_each(|item| walk(item, secret)),
             serde_json::Value::String(text) => assert!(!secret || text.is_empty() || text.starts_with("hmac"), "{text}"),
             _ => {}
@@ -243,7 +249,9 @@ fn what_elastic_reads_is_read() {
     ] {
         let path = folder.join(path);
         let read = read(format, path.file_name().unwrap().to_str().unwrap(), &std::fs::read(&path).unwrap());
-        let expected: serde_json::Value = serde_json::from_slice(&std::fs::read(path.with_file_name(format!("{}-expected.json", path.file_name().unwrap().to_str().unwrap()))).unwrap()).unwrap();
+        let expected: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(path.with_file_name(format!("{}-expected.json", path.file_name().unwrap().to_str().unwrap()))).unwrap())
+                .unwrap();
         for draft in read.drafts.iter().filter(|draft| draft.part == 0) {
             let (event, theirs) = (&draft.event, &expected["expected"][usize::try_from(draft.line).unwrap() - 1]);
             let text = |pointer: &str| theirs.pointer(pointer).and_then(serde_json::Value::as_str);
@@ -258,7 +266,11 @@ fn what_elastic_reads_is_read() {
                 _ => {}
             }
             if let Some(user) = text("/user/name") {
-                assert!(event.identity.ends_with(&format!("/{}", user.to_lowercase())) || event.identity.ends_with(&format!("/{user}")), "{context}: {}", event.identity);
+                assert!(
+                    event.identity.ends_with(&format!("/{}", user.to_lowercase())) || event.identity.ends_with(&format!("/{user}")),
+                    "{context}: {}",
+                    event.identity
+                );
             }
             if let Some(version) = text("/tls/version") {
                 assert_eq!(event.protocol.as_deref(), Some(format!("tls{version}").as_str()), "{context}");
@@ -294,7 +306,8 @@ fn the_server_log_is_refused() {
 
 /// A flat JSON log as Zeek's ASCII writer would have written it.
 fn as_tsv(path: &str, json: &[u8]) -> Vec<u8> {
-    let rows: Vec<serde_json::Map<String, serde_json::Value>> = json.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(|l| serde_json::from_slice(l).unwrap()).collect();
+    let rows: Vec<serde_json::Map<String, serde_json::Value>> =
+        json.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(|l| serde_json::from_slice(l).unwrap()).collect();
     let mut names: Vec<&str> = Vec::new();
     for name in rows.iter().flat_map(|row| row.keys()) {
         if !names.contains(&name.as_str()) {
@@ -308,7 +321,9 @@ fn as_tsv(path: &str, json: &[u8]) -> Vec<u8> {
         Some(serde_json::Value::Bool(flag)) => if *flag { "T" } else { "F" }.to_owned(),
         Some(serde_json::Value::String(text)) => escape(text),
         Some(serde_json::Value::Array(items)) if items.is_empty() => "(empty)".to_owned(),
-        Some(serde_json::Value::Array(items)) => items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), |text| escape(text).replace(',', "\\x2c"))).collect::<Vec<_>>().join(","),
+        Some(serde_json::Value::Array(items)) => {
+            items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), |text| escape(text).replace(',', "\\x2c"))).collect::<Vec<_>>().join(",")
+        }
         Some(other) => other.to_string(),
     };
     for row in &rows {

@@ -4,11 +4,11 @@
 
 #[path = "source/damage.rs"]
 mod damage;
+#[path = "source/formats.rs"]
+mod formats;
 #[path = "source/merge.rs"]
 mod merge;
 #[path = "source/pack.rs"]
 mod pack;
 #[path = "source/tiny.rs"]
 mod tiny;
-#[path = "source/formats.rs"]
-mod formats;

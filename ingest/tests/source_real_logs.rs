@@ -25,7 +25,14 @@ fn read(folder: &str) -> Option<Read> {
 
 #[test]
 fn every_folder_is_read_and_what_is_left_is_said() {
-    for (folder, format, least) in [("cloudtrail/elastic", "cloudtrail", 20), ("cloudtrail/stratus-attacks", "cloudtrail", 99), ("cloudtrail/otrf-attacks", "cloudtrail", 0), ("k8s_audit/falco", "k8s_audit", 10), ("vault_audit", "vault_audit", 50), ("zeek", "zeek", 5_000)] {
+    for (folder, format, least) in [
+        ("cloudtrail/elastic", "cloudtrail", 20),
+        ("cloudtrail/stratus-attacks", "cloudtrail", 99),
+        ("cloudtrail/otrf-attacks", "cloudtrail", 0),
+        ("k8s_audit/falco", "k8s_audit", 10),
+        ("vault_audit", "vault_audit", 50),
+        ("zeek", "zeek", 5_000),
+    ] {
         let Some(read) = read(folder) else { continue };
         let identities: BTreeSet<_> = read.events.iter().map(|event| &event.identity).collect();
         let credentials: BTreeSet<_> = read.events.iter().filter_map(|event| event.credential.as_ref()).collect();
@@ -33,11 +40,25 @@ fn every_folder_is_read_and_what_is_left_is_said() {
         for letter in &read.letters {
             *reasons.entry((letter.format.as_str(), letter.reason)).or_default() += 1;
         }
-        println!("{folder}: {} events, {} identities, {} credentials, {} dead letters {reasons:?}; {:?}", read.events.len(), identities.len(), credentials.len(), read.letters.len(), read.counts.formats);
+        println!(
+            "{folder}: {} events, {} identities, {} credentials, {} dead letters {reasons:?}; {:?}",
+            read.events.len(),
+            identities.len(),
+            credentials.len(),
+            read.letters.len(),
+            read.counts.formats
+        );
         let mut shown = BTreeSet::new();
         for letter in read.letters.iter().filter(|letter| !letter.path.contains("-expected.json")) {
             if shown.insert((letter.reason, letter.message.chars().take(60).collect::<String>())) {
-                println!("    {}:{} {} {} | {}", letter.path.rsplit("/data/").next().unwrap_or(&letter.path), letter.line, letter.reason, letter.message, letter.raw.chars().take(80).collect::<String>());
+                println!(
+                    "    {}:{} {} {} | {}",
+                    letter.path.rsplit("/data/").next().unwrap_or(&letter.path),
+                    letter.line,
+                    letter.reason,
+                    letter.message,
+                    letter.raw.chars().take(80).collect::<String>()
+                );
             }
         }
         let own = read.events.iter().filter(|event| event.format == format).count();
@@ -50,5 +71,9 @@ fn every_folder_is_read_and_what_is_left_is_said() {
 fn vaults_server_log_is_recognised_and_refused() {
     let Some(read) = read("vault_log") else { return };
     assert_eq!(read.events, []);
-    assert!(!read.letters.is_empty() && read.letters.iter().all(|letter| letter.reason == Reason::WrongKind || letter.path.ends_with("-expected.json")), "{:?}", read.letters);
+    assert!(
+        !read.letters.is_empty() && read.letters.iter().all(|letter| letter.reason == Reason::WrongKind || letter.path.ends_with("-expected.json")),
+        "{:?}",
+        read.letters
+    );
 }

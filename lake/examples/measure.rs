@@ -30,7 +30,14 @@ fn event(offset: i64, spacing_us: i64, state: &mut u64) -> Event {
     let ip = format!("10.{}.{}.{}", who % 7, (b >> 16) % 16, (b >> 24) % 40);
     let raw = format!(
         r#"{{"eventVersion":"1.08","userIdentity":{{"type":"AssumedRole","principalId":"AROA{who:016X}:worker-{who}","arn":"arn:aws:sts::123456789012:assumed-role/service-{who}/worker-{who}","accountId":"123456789012","accessKeyId":"{key}","sessionContext":{{"sessionIssuer":{{"type":"Role","principalId":"AROA{who:016X}","arn":"arn:aws:iam::123456789012:role/service-{who}","accountId":"123456789012","userName":"service-{who}"}},"attributes":{{"creationDate":"{}","mfaAuthenticated":"false"}}}}}},"eventTime":"{time}","eventSource":"s3.amazonaws.com","eventName":"{action}","awsRegion":"eu-central-1","sourceIPAddress":"{ip}","userAgent":"aws-sdk-go-v2/1.24.0 os/linux lang/go#1.21.5 md/GOARCH#amd64","requestParameters":{{"bucketName":"{destination}","key":"data/{:x}/part-{:05}.parquet"}},"responseElements":null,"requestID":"{:016X}","eventID":"{:08x}-{:04x}-4{:03x}-{:016x}","readOnly":true,"eventType":"AwsApiCall","managementEvent":false,"recipientAccountId":"123456789012","eventCategory":"Data"}}"#,
-        Micros(START + offset / 10_000 * 10_000 * spacing_us), random(state) >> 20, b % 100_000, random(state), a >> 32, a & 0xffff, b & 0xfff, random(state),
+        Micros(START + offset / 10_000 * 10_000 * spacing_us),
+        random(state) >> 20,
+        b % 100_000,
+        random(state),
+        a >> 32,
+        a & 0xffff,
+        b & 0xfff,
+        random(state),
     );
     Event {
         event_id: EventId::of_provider("cloudtrail", "123456789012", &a.to_string(), 0),
@@ -97,12 +104,25 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         let n = total as f64;
         println!("raw record           {:8.1} bytes/event", raw_bytes as f64 / n);
-        println!("commit_events        {:8.0} events/s wall, {:8.0} events/s of CPU, {:5.2} us CPU/event, {:6.1} bytes/event", n / wall, n / cpu, cpu / n * 1e6, bytes as f64 / n);
+        println!(
+            "commit_events        {:8.0} events/s wall, {:8.0} events/s of CPU, {:5.2} us CPU/event, {:6.1} bytes/event",
+            n / wall,
+            n / cpu,
+            cpu / n * 1e6,
+            bytes as f64 / n
+        );
         let (cpu_before, started) = (cpu_seconds(), Instant::now());
         let report = lake.compact(CompactOptions { all: true, ..CompactOptions::default() }).await?;
         let (cpu, wall) = (cpu_seconds() - cpu_before, started.elapsed().as_secs_f64());
         let rows = report.rows as f64;
-        println!("compact              {:8.0} rows/s wall, {:8.0} rows/s of CPU, {:6.1} bytes/event after, {} -> {} files", rows / wall, rows / cpu, report.bytes_after as f64 / rows, report.files_removed, report.files_added);
+        println!(
+            "compact              {:8.0} rows/s wall, {:8.0} rows/s of CPU, {:6.1} bytes/event after, {} -> {} files",
+            rows / wall,
+            rows / cpu,
+            report.bytes_after as f64 / rows,
+            report.files_removed,
+            report.files_added
+        );
         Ok(())
     })
 }

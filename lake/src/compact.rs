@@ -107,7 +107,8 @@ impl Lake {
                         tracing::warn!(%table, files = merged.unsorted.len(), "files that do not state the table's order are left as they are");
                     }
                     report.files_unsorted += merged.unsorted.len();
-                    let inputs: Vec<&LogicalFileView> = plan.inputs.iter().filter(|p| !merged.unsorted.contains(*p)).filter_map(|p| by_path.get(p).copied()).collect();
+                    let inputs: Vec<&LogicalFileView> =
+                        plan.inputs.iter().filter(|p| !merged.unsorted.contains(*p)).filter_map(|p| by_path.get(p).copied()).collect();
                     unsorted.extend(merged.unsorted.iter().cloned());
                     if inputs.is_empty() {
                         continue;
@@ -139,7 +140,11 @@ impl Lake {
 
     /// Merges on a thread of its own: it is nothing but CPU and disk.
     async fn merge(&self, log: &TableLog, plan: &Plan, options: &CompactOptions, id: &str) -> Result<Merged> {
-        let (layout, name) = if plan.last_pass { (Layout::Sorted { row_group_rows: options.row_group_rows.max(1) }, format!("{SORTED}{id}")) } else { (Layout::Fresh, format!("{FRESH}{id}")) };
+        let (layout, name) = if plan.last_pass {
+            (Layout::Sorted { row_group_rows: options.row_group_rows.max(1) }, format!("{SORTED}{id}"))
+        } else {
+            (Layout::Fresh, format!("{FRESH}{id}"))
+        };
         let file_rows_max = if plan.last_pass { options.file_rows_max } else { usize::MAX };
         let output = Output { day: plan.day, layout, name, file_rows_max };
         let (log, inputs, runtime) = (log.clone(), plan.inputs.clone(), tokio::runtime::Handle::current());

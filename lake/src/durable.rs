@@ -15,8 +15,8 @@ use futures::stream::BoxStream;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
-    UploadPart,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload,
+    PutResult, RenameOptions, Result, UploadPart,
 };
 
 /// [`LocalFileSystem`] from the root of the file system, with durable writes.
@@ -117,7 +117,9 @@ fn put(path: &FilePath, payload: &PutPayload, create: bool) -> Result<PutResult>
             sync_folder(path)?;
             Ok(PutResult { e_tag: None, version: None })
         }
-        Err(source) if create && source.kind() == ErrorKind::AlreadyExists => Err(Error::AlreadyExists { path: path.display().to_string(), source: source.into() }),
+        Err(source) if create && source.kind() == ErrorKind::AlreadyExists => {
+            Err(Error::AlreadyExists { path: path.display().to_string(), source: source.into() })
+        }
         Err(source) => Err(failed(path, source)),
     }
 }

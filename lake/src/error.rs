@@ -11,7 +11,9 @@ use crate::TableName;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another writer committed these log partitions first, or the batch was committed before. Nothing of the batch was stored by this call.
-    #[error("{table}: fenced: {app_id} stands at next offset {found}, and this writer expected {expected}: another writer owns the partition now, or the batch was stored before; ask for the offsets again and go on from there")]
+    #[error(
+        "{table}: fenced: {app_id} stands at next offset {found}, and this writer expected {expected}: another writer owns the partition now, or the batch was stored before; ask for the offsets again and go on from there"
+    )]
     Fenced {
         /// The table.
         table: TableName,
@@ -155,7 +157,12 @@ impl Error {
         match self {
             Self::Busy { .. } => Retry::Later,
             Self::Fenced { .. } | Self::DiskFull { .. } | Self::Storage { .. } => Retry::AfterOffsets,
-            Self::ReadOnly { .. } | Self::Location { .. } | Self::ForeignTable { .. } | Self::NewerTable { .. } | Self::Batch { .. } | Self::Encoding { .. } => Retry::Never,
+            Self::ReadOnly { .. }
+            | Self::Location { .. }
+            | Self::ForeignTable { .. }
+            | Self::NewerTable { .. }
+            | Self::Batch { .. }
+            | Self::Encoding { .. } => Retry::Never,
         }
     }
 
@@ -184,7 +191,10 @@ fn io_kind(error: &(dyn StdError + 'static)) -> Option<std::io::ErrorKind> {
             // An I/O error may itself wrap another one, as stores and Parquet do.
             return io.get_ref().and_then(|inner| io_kind(inner)).or(Some(io.kind()));
         }
-        if matches!(error.downcast_ref::<object_store::Error>(), Some(object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. })) {
+        if matches!(
+            error.downcast_ref::<object_store::Error>(),
+            Some(object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. })
+        ) {
             return Some(std::io::ErrorKind::PermissionDenied);
         }
         next = error.source();
@@ -202,7 +212,10 @@ mod tests {
         let wrapped = |kind| object_store::Error::Generic { store: "LocalFileSystem", source: Box::new(Io::from(kind)) };
         assert!(matches!(Error::storage("/lake", "write", wrapped(ErrorKind::StorageFull)), Error::DiskFull { .. }));
         assert!(matches!(Error::storage("/lake", "write", wrapped(ErrorKind::ReadOnlyFilesystem)), Error::ReadOnly { .. }));
-        assert!(matches!(Error::encoding("/lake", "write", parquet::errors::ParquetError::External(Box::new(wrapped(ErrorKind::PermissionDenied)))), Error::ReadOnly { .. }));
+        assert!(matches!(
+            Error::encoding("/lake", "write", parquet::errors::ParquetError::External(Box::new(wrapped(ErrorKind::PermissionDenied)))),
+            Error::ReadOnly { .. }
+        ));
         let error = Error::storage("/lake", "write", Io::other("the cable is out"));
         assert!(matches!(error, Error::Storage { .. }) && error.retry() == Retry::AfterOffsets);
     }

@@ -32,7 +32,13 @@ impl Head {
         let mut next = 0;
         if let Some(checkpoint) = last_checkpoint(store.as_ref(), shown).await? {
             for part in &checkpoint.parts {
-                let bytes = store.get(part).await.map_err(|e| Error::storage(shown, "read a checkpoint", e))?.bytes().await.map_err(|e| Error::storage(shown, "read a checkpoint", e))?;
+                let bytes = store
+                    .get(part)
+                    .await
+                    .map_err(|e| Error::storage(shown, "read a checkpoint", e))?
+                    .bytes()
+                    .await
+                    .map_err(|e| Error::storage(shown, "read a checkpoint", e))?;
                 let transactions = transactions_of(bytes).map_err(|e| Error::encoding(shown, "read a checkpoint", e))?;
                 Arc::make_mut(&mut head.transactions).extend(transactions);
             }
@@ -98,7 +104,10 @@ async fn last_checkpoint(store: &dyn ObjectStore, shown: &str) -> Result<Option<
             found.entry(version).or_default().entry(parts).or_default().push(object.location);
         }
     }
-    let complete = found.into_iter().rev().find_map(|(version, kinds)| kinds.into_iter().find(|(parts, paths)| paths.len() >= *parts).map(|(_, parts)| Checkpoint { version, parts }));
+    let complete = found
+        .into_iter()
+        .rev()
+        .find_map(|(version, kinds)| kinds.into_iter().find(|(parts, paths)| paths.len() >= *parts).map(|(_, parts)| Checkpoint { version, parts }));
     Ok(complete)
 }
 
@@ -120,10 +129,17 @@ fn transactions_of(bytes: bytes::Bytes) -> Result<Vec<(String, i64)>, parquet::e
     for batch in builder.with_projection(mask).build()? {
         let batch = batch?;
         let Some(column) = batch.column_by_name("txn").and_then(|c| c.as_struct_opt()) else { continue };
-        let (Some(ids), Some(versions)) = (column.column_by_name("appId"), column.column_by_name("version").and_then(|c| c.as_primitive_opt::<Int64Type>())) else { continue };
+        let (Some(ids), Some(versions)) = (column.column_by_name("appId"), column.column_by_name("version").and_then(|c| c.as_primitive_opt::<Int64Type>()))
+        else {
+            continue;
+        };
         let ids = arrow::compute::cast(ids, &arrow::datatypes::DataType::Utf8)?;
         let ids = ids.as_string::<i32>();
-        transactions.extend((0..batch.num_rows()).filter(|&row| column.is_valid(row) && ids.is_valid(row) && versions.is_valid(row)).map(|row| (ids.value(row).to_owned(), versions.value(row))));
+        transactions.extend(
+            (0..batch.num_rows())
+                .filter(|&row| column.is_valid(row) && ids.is_valid(row) && versions.is_valid(row))
+                .map(|row| (ids.value(row).to_owned(), versions.value(row))),
+        );
     }
     Ok(transactions)
 }

@@ -27,5 +27,5 @@ pub use append::{Commit, Position};
 pub use compact::{CompactOptions, CompactReport};
 pub use error::{Cause, Error, Fault, Result, Retry};
 pub use lake::{Lake, Options};
-pub use vacuum::VacuumReport;
 pub use table::{DAY, TableName};
+pub use vacuum::VacuumReport;

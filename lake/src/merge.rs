@@ -132,8 +132,12 @@ fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, arrow
 }
 
 fn ordered(table: TableName, schema: &SchemaRef, streams: Vec<SendableRecordBatchStream>) -> Result<SendableRecordBatchStream, DataFusionError> {
-    let keys = table.sort_columns().iter().map(|name| Ok(PhysicalSortExpr::new(col(name, schema)?, arrow::compute::SortOptions { descending: false, nulls_first: false })));
-    let keys = LexOrdering::new(keys.collect::<Result<Vec<_>, DataFusionError>>()?).ok_or_else(|| DataFusionError::Internal("the table has no order".to_owned()))?;
+    let keys = table
+        .sort_columns()
+        .iter()
+        .map(|name| Ok(PhysicalSortExpr::new(col(name, schema)?, arrow::compute::SortOptions { descending: false, nulls_first: false })));
+    let keys =
+        LexOrdering::new(keys.collect::<Result<Vec<_>, DataFusionError>>()?).ok_or_else(|| DataFusionError::Internal("the table has no order".to_owned()))?;
     // The number of inputs bounds the memory; see `CompactOptions::memory_bytes_max`.
     let pool: Arc<dyn MemoryPool> = Arc::new(UnboundedMemoryPool::default());
     StreamingMergeBuilder::new()
@@ -159,7 +163,9 @@ struct Writing {
 impl Writing {
     fn begin(runtime: &tokio::runtime::Handle, log: &TableLog, schema: &SchemaRef, output: &Output, number: usize) -> Result<Self> {
         let path = file_path(output.day, &format!("{}-{number:04}.parquet", output.name));
-        let upload = runtime.block_on(log.store.put_multipart(&Path::from(path.as_str()))).map_err(|e| Error::storage(format!("{}{path}", log.shown), "write a data file", e))?;
+        let upload = runtime
+            .block_on(log.store.put_multipart(&Path::from(path.as_str())))
+            .map_err(|e| Error::storage(format!("{}{path}", log.shown), "write a data file", e))?;
         let writer = parquet_file::writer(log.name, schema, output.layout, Vec::new()).map_err(|e| Error::encoding(&log.shown, "write a data file", e))?;
         let _inside = runtime.enter();
         Ok(Self { path, writer, upload: WriteMultipart::new_with_chunk_size(upload, PART_BYTES), rows: 0, bytes: 0 })
@@ -180,7 +186,9 @@ impl Writing {
         let bytes = std::mem::take(self.writer.inner_mut());
         self.bytes += bytes.len() as u64;
         self.upload.put(bytes.into());
-        runtime.block_on(self.upload.wait_for_capacity(PARTS_IN_FLIGHT_MAX)).map_err(|e| Error::storage(format!("{}{}", log.shown, self.path), "write a data file", e))
+        runtime
+            .block_on(self.upload.wait_for_capacity(PARTS_IN_FLIGHT_MAX))
+            .map_err(|e| Error::storage(format!("{}{}", log.shown, self.path), "write a data file", e))
     }
 
     fn end(mut self, runtime: &tokio::runtime::Handle, log: &TableLog, day: Option<i64>) -> Result<DataFile> {

@@ -71,14 +71,17 @@ impl Layout {
                 properties = properties.set_column_dictionary_enabled(path(), true);
             }
             match column.ty {
-                ColumnType::Timestamp | ColumnType::Int64 | ColumnType::Int32 => properties = properties.set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED),
+                ColumnType::Timestamp | ColumnType::Int64 | ColumnType::Int32 => {
+                    properties = properties.set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED)
+                }
                 ColumnType::Utf8 | ColumnType::Binary if LONG.contains(&column.name) => {
                     properties = properties.set_column_statistics_enabled(path(), EnabledStatistics::None).set_column_data_page_size_limit(path(), long_page);
                 }
                 _ => {}
             }
             if RANDOM.contains(&column.name) {
-                properties = properties.set_column_statistics_enabled(path(), EnabledStatistics::None).set_column_compression(path(), Compression::UNCOMPRESSED);
+                properties =
+                    properties.set_column_statistics_enabled(path(), EnabledStatistics::None).set_column_compression(path(), Compression::UNCOMPRESSED);
             }
             if matches!(self, Self::Sorted { .. }) && table.bloom_columns().contains(&column.name) {
                 properties = properties.set_column_bloom_filter_enabled(path(), true).set_column_bloom_filter_fpp(path(), BLOOM_FALSE_POSITIVES);
@@ -90,7 +93,12 @@ impl Layout {
 
 fn sorting(table: TableName) -> Vec<SortingColumn> {
     let position = |name: &str| table.columns().iter().position(|c| c.name == name).and_then(|i| i32::try_from(i).ok());
-    table.sort_columns().iter().filter_map(|name| position(name)).map(|column_idx| SortingColumn { column_idx, descending: false, nulls_first: false }).collect()
+    table
+        .sort_columns()
+        .iter()
+        .filter_map(|name| position(name))
+        .map(|column_idx| SortingColumn { column_idx, descending: false, nulls_first: false })
+        .collect()
 }
 
 /// Whether a file states that its rows are in the table's order. Column indexes are those of Parquet's leaves, which equal the
@@ -107,7 +115,11 @@ pub(crate) fn writer<W: std::io::Write + Send>(table: TableName, schema: &Schema
 }
 
 /// Encodes batches into one file in memory.
-pub(crate) fn encode(table: TableName, layout: Layout, batches: impl Iterator<Item = Result<RecordBatch, arrow::error::ArrowError>>) -> Result<(Vec<u8>, Arc<ParquetMetaData>), ParquetError> {
+pub(crate) fn encode(
+    table: TableName,
+    layout: Layout,
+    batches: impl Iterator<Item = Result<RecordBatch, arrow::error::ArrowError>>,
+) -> Result<(Vec<u8>, Arc<ParquetMetaData>), ParquetError> {
     let mut bytes = Vec::with_capacity(1 << 20);
     let mut writer = writer(table, &table.file_schema(), layout, &mut bytes)?;
     for batch in batches {

@@ -41,8 +41,10 @@ impl Lake {
     async fn replace<R: Table>(&self, table: TableName, rows: &[R]) -> Result<Commit> {
         let log = self.table(table);
         let id = self.next_id();
-        let (bytes, metadata) = off_thread(|| parquet_file::encode(table, Layout::Sorted { row_group_rows: ROW_GROUP_ROWS }, rows.chunks(BATCH_ROWS).map(|rows| R::to_batch(rows))))
-            .map_err(|e| Error::encoding(&log.shown, "encode rows", e))?;
+        let (bytes, metadata) = off_thread(|| {
+            parquet_file::encode(table, Layout::Sorted { row_group_rows: ROW_GROUP_ROWS }, rows.chunks(BATCH_ROWS).map(|rows| R::to_batch(rows)))
+        })
+        .map_err(|e| Error::encoding(&log.shown, "encode rows", e))?;
         // The commit's id and not the content names the file: the same rows may come again after others.
         let file = put_file(log, None, &format!("whole-{id}.parquet"), bytes, stats::of_file(table, &metadata)).await?;
         let size = file.bytes;

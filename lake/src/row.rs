@@ -43,7 +43,8 @@ impl Row for Event {
         for (rank, name) in (0..).zip(names) {
             ranks.insert(name, rank);
         }
-        let mut keyed: Vec<_> = rows.iter().map(|row| (ranks.get(row.identity.as_str()).copied().unwrap_or_default(), row.time, row.log_partition, row.log_offset, *row)).collect();
+        let mut keyed: Vec<_> =
+            rows.iter().map(|row| (ranks.get(row.identity.as_str()).copied().unwrap_or_default(), row.time, row.log_partition, row.log_offset, *row)).collect();
         keyed.sort_unstable_by_key(|&(rank, time, partition, offset, _)| (rank, time, partition, offset));
         keyed.into_iter().map(|(.., row)| row).collect()
     }
@@ -62,7 +63,9 @@ impl Row for Finding {
     }
 
     fn sorted<'a>(rows: &[&'a Self]) -> Vec<&'a Self> {
-        by(rows, |a, b| (&a.identity, a.time, a.log_partition, a.log_offset, a.rule_index).cmp(&(&b.identity, b.time, b.log_partition, b.log_offset, b.rule_index)))
+        by(rows, |a, b| {
+            (&a.identity, a.time, a.log_partition, a.log_offset, a.rule_index).cmp(&(&b.identity, b.time, b.log_partition, b.log_offset, b.rule_index))
+        })
     }
 }
 

@@ -104,8 +104,26 @@ impl TableName {
     #[must_use]
     pub const fn pruned_columns(self) -> &'static [&'static str] {
         match self {
-            Self::Events => &["identity", "time", "ingested_at", "credential", "destination", "activity", "outcome", "identity_kind", "action", "protocol", "source_ip", "source", "format", "log_partition", "log_offset"],
-            Self::Findings => &["finding_id", "rule", "severity", "identity", "credential", "time", "first_event_time", "last_event_time", "log_partition", "log_offset"],
+            Self::Events => &[
+                "identity",
+                "time",
+                "ingested_at",
+                "credential",
+                "destination",
+                "activity",
+                "outcome",
+                "identity_kind",
+                "action",
+                "protocol",
+                "source_ip",
+                "source",
+                "format",
+                "log_partition",
+                "log_offset",
+            ],
+            Self::Findings => {
+                &["finding_id", "rule", "severity", "identity", "credential", "time", "first_event_time", "last_event_time", "log_partition", "log_offset"]
+            }
             Self::DeadLetters => &["ingested_at", "source", "format", "reason", "log_partition", "log_offset"],
             Self::Credentials => &["credential", "identity", "state"],
             Self::Identities => &["identity", "kind"],
@@ -126,8 +144,31 @@ impl TableName {
     #[must_use]
     pub fn has_dictionary(self, column: &Column) -> bool {
         const REPEATED: &[&str] = &[
-            "identity", "identity_provider", "identity_account", "credential", "credential_parent", "issuer", "source_ip", "source_host", "source_country", "user_agent", "destination",
-            "destination_kind", "destination_service", "environment", "protocol", "auth_method", "action", "source", "format", "rule", "title", "path", "provider", "account", "owner",
+            "identity",
+            "identity_provider",
+            "identity_account",
+            "credential",
+            "credential_parent",
+            "issuer",
+            "source_ip",
+            "source_host",
+            "source_country",
+            "user_agent",
+            "destination",
+            "destination_kind",
+            "destination_service",
+            "environment",
+            "protocol",
+            "auth_method",
+            "action",
+            "source",
+            "format",
+            "rule",
+            "title",
+            "path",
+            "provider",
+            "account",
+            "owner",
         ];
         column.ty == ColumnType::Dict || (column.ty == ColumnType::Utf8 && REPEATED.contains(&column.name))
     }

@@ -129,7 +129,8 @@ impl TableLog {
     /// Makes the proposal the next version of the table. Appends by other appIds are let pass.
     pub(crate) async fn commit(&self, proposal: Proposal) -> Result<Outcome> {
         let Proposal { mut actions, operation, relies, id } = proposal;
-        let transactions: Vec<Transaction> = actions.extract_if(.., |a| matches!(a, Action::Txn(_))).filter_map(|a| if let Action::Txn(t) = a { Some(t) } else { None }).collect();
+        let transactions: Vec<Transaction> =
+            actions.extract_if(.., |a| matches!(a, Action::Txn(_))).filter_map(|a| if let Action::Txn(t) = a { Some(t) } else { None }).collect();
         let blind = matches!(relies, Relies::OnTransactions(_));
         let metadata = HashMap::from([(COMMIT_ID.to_owned(), id.clone().into()), ("isBlindAppend".to_owned(), blind.into())]);
         let data = CommitData::new(actions, operation, metadata, transactions);
@@ -217,7 +218,11 @@ impl TableLog {
 /// Readers of the log need a newer version than this process has, or the store failed.
 fn unreadable(path: &str, error: DeltaTableError) -> Error {
     let message = error.to_string();
-    if message.to_lowercase().contains("unsupported") { Error::NewerTable { path: path.to_owned(), message } } else { Error::storage(path, "read the table", error) }
+    if message.to_lowercase().contains("unsupported") {
+        Error::NewerTable { path: path.to_owned(), message }
+    } else {
+        Error::storage(path, "read the table", error)
+    }
 }
 
 async fn create(log: &LogStoreRef, name: TableName, url: &Url, checkpoint_commits: u32) -> Result<(), DeltaTableError> {
@@ -252,9 +257,13 @@ fn verify(name: TableName, path: &str, snapshot: &Snapshot) -> Result<()> {
     }
     let properties = snapshot.table_properties();
     if properties.enable_deletion_vectors == Some(true) || properties.enable_row_tracking == Some(true) {
-        return Err(Error::NewerTable { path: path.to_owned(), message: "it has deletion vectors or row tracking enabled, which turn filter pushdown off: disable them".to_owned() });
+        return Err(Error::NewerTable {
+            path: path.to_owned(),
+            message: "it has deletion vectors or row tracking enabled, which turn filter pushdown off: disable them".to_owned(),
+        });
     }
-    let foreign = |column: &str, expected: String, found: String| Error::ForeignTable { table: name, path: path.to_owned(), column: column.to_owned(), expected, found };
+    let foreign =
+        |column: &str, expected: String, found: String| Error::ForeignTable { table: name, path: path.to_owned(), column: column.to_owned(), expected, found };
     // Both through Delta's types, so that only what Delta can tell apart counts.
     let through_delta = |schema: &Schema| -> Result<Schema, arrow::error::ArrowError> {
         let kernel: StructType = schema.try_into_kernel()?;
@@ -266,7 +275,9 @@ fn verify(name: TableName, path: &str, snapshot: &Snapshot) -> Result<()> {
         let text = |f: &arrow::datatypes::Field| format!("{}{}", f.data_type(), if f.is_nullable() { " (may be empty)" } else { "" });
         match found.field_with_name(field.name()) {
             Err(_) => return Err(foreign(field.name(), text(field), "missing".to_owned())),
-            Ok(other) if other.data_type() != field.data_type() || other.is_nullable() != field.is_nullable() => return Err(foreign(field.name(), text(field), text(other))),
+            Ok(other) if other.data_type() != field.data_type() || other.is_nullable() != field.is_nullable() => {
+                return Err(foreign(field.name(), text(field), text(other)));
+            }
             Ok(_) => {}
         }
     }

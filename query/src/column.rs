@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, ListBuilder, RecordBatch, RecordBatchOptions, StringArray, StringBuilder, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, ListBuilder, RecordBatch, RecordBatchOptions, StringArray, StringBuilder,
+    TimestampMicrosecondArray,
+};
 use arrow::compute::SortColumn;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use keytrail_schemas::{Column, ColumnType};
@@ -29,15 +32,26 @@ pub(crate) fn schema(columns: &[Column]) -> SchemaRef {
 pub(crate) fn batch(columns: &[Column], arrays: Vec<ArrayRef>) -> Result<RecordBatch, Error> {
     let schema = schema(columns);
     let rows = arrays.first().map_or(0, |array| array.len());
-    let arrays = arrays.into_iter().zip(schema.fields()).map(|(array, field)| if array.data_type() == field.data_type() { Ok(array) } else { arrow::compute::cast(&array, field.data_type()) }).collect::<Result<Vec<_>, _>>();
-    arrays.and_then(|arrays| RecordBatch::try_new_with_options(schema, arrays, &RecordBatchOptions::new().with_row_count(Some(rows)))).map_err(|e| Error::Execution(Box::new(e.into())))
+    let arrays = arrays
+        .into_iter()
+        .zip(schema.fields())
+        .map(|(array, field)| if array.data_type() == field.data_type() { Ok(array) } else { arrow::compute::cast(&array, field.data_type()) })
+        .collect::<Result<Vec<_>, _>>();
+    arrays
+        .and_then(|arrays| RecordBatch::try_new_with_options(schema, arrays, &RecordBatchOptions::new().with_row_count(Some(rows))))
+        .map_err(|e| Error::Execution(Box::new(e.into())))
 }
 
 /// `batch`'s columns under the declared names and types, in the declared order.
 pub(crate) fn conform(columns: &[Column], given: &RecordBatch) -> Result<RecordBatch, Error> {
     let arrays = columns
         .iter()
-        .map(|column| given.column_by_name(column.name).cloned().ok_or_else(|| Error::Execution(Box::new(datafusion::error::DataFusionError::Internal(format!("the plan lacks the column {}", column.name))))))
+        .map(|column| {
+            given
+                .column_by_name(column.name)
+                .cloned()
+                .ok_or_else(|| Error::Execution(Box::new(datafusion::error::DataFusionError::Internal(format!("the plan lacks the column {}", column.name)))))
+        })
         .collect::<Result<Vec<_>, _>>()?;
     batch(columns, arrays)
 }

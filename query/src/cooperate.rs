@@ -17,7 +17,9 @@ pub(crate) struct CooperativeJoins;
 
 impl PhysicalOptimizerRule for CooperativeJoins {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        let wrapped = plan.transform_up(|node| Ok(if is_join(node.as_ref()) { Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>) } else { Transformed::no(node) }))?;
+        let wrapped = plan.transform_up(|node| {
+            Ok(if is_join(node.as_ref()) { Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>) } else { Transformed::no(node) })
+        })?;
         Ok(wrapped.data)
     }
 

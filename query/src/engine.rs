@@ -115,11 +115,17 @@ impl Engine {
         let schema = name.schema();
         let projection = columns.iter().map(|column| schema.index_of(column)).collect::<Result<Vec<_>, _>>()?;
         let predicate = match conjunction(filters) {
-            Some(filter) => Some(datafusion::physical_expr::create_physical_expr(&filter, &DFSchema::try_from(schema)?, &Default::default(), &Default::default())?),
+            Some(filter) => {
+                Some(datafusion::physical_expr::create_physical_expr(&filter, &DFSchema::try_from(schema)?, &Default::default(), &Default::default())?)
+            }
             None => None,
         };
         let parquet = self.task.session_config().options().execution.parquet.clone();
-        scan_plan(table, &self.context.runtime_env(), FileScan { projection: Some(projection), predicate, exact: true, limit: None, partitions: self.options.partitions(), parquet, files })
+        scan_plan(
+            table,
+            &self.context.runtime_env(),
+            FileScan { projection: Some(projection), predicate, exact: true, limit: None, partitions: self.options.partitions(), parquet, files },
+        )
     }
 
     /// Runs every partition of `plan` on a task of its own, folding its batches, and gives what each came to.
@@ -162,10 +168,14 @@ impl Engine {
         }
         let plan = self.scan(TableName::Events, &["time"], Vec::new(), Some(files.files_with_latest("time")))?;
         let latest = self
-            .fold(plan, || None, |latest: &mut Option<i64>, batch| {
-                *latest = (*latest).max(arrow::compute::max(batch.column(0).as_primitive::<TimestampMicrosecondType>()));
-                Ok(())
-            })
+            .fold(
+                plan,
+                || None,
+                |latest: &mut Option<i64>, batch| {
+                    *latest = (*latest).max(arrow::compute::max(batch.column(0).as_primitive::<TimestampMicrosecondType>()));
+                    Ok(())
+                },
+            )
             .await?;
         let watermark = latest.into_iter().flatten().max().map(Micros);
         *self.watermark.lock().unwrap_or_else(PoisonError::into_inner) = Some((version, watermark));
@@ -192,7 +202,12 @@ fn state(options: &Options, runtime: Arc<RuntimeEnv>) -> SessionState {
     settings.execution.time_zone = Some("UTC".to_owned());
     settings.catalog.default_catalog = "keytrail".to_owned();
     settings.catalog.default_schema = "public".to_owned();
-    SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().with_physical_optimizer_rule(Arc::new(CooperativeJoins)).build()
+    SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_physical_optimizer_rule(Arc::new(CooperativeJoins))
+        .build()
 }
 
 async fn register_tables(context: &SessionContext, tables: &[Arc<LiveTable>]) -> Result<(), DataFusionError> {

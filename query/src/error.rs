@@ -60,7 +60,9 @@ pub enum Error {
         candidates: Vec<(String, Option<String>)>,
     },
     /// A time that cannot be read. The user's fault.
-    #[error("{text:?} is not a time: write RFC 3339 (2026-01-31T12:00:00Z), a date (2026-01-31), a span back from the newest event (-90m, -6h, -7d, -2w), today, yesterday or now")]
+    #[error(
+        "{text:?} is not a time: write RFC 3339 (2026-01-31T12:00:00Z), a date (2026-01-31), a span back from the newest event (-90m, -6h, -7d, -2w), today, yesterday or now"
+    )]
     Time {
         /// What was given.
         text: String,
@@ -154,7 +156,9 @@ pub(crate) fn from_datafusion(error: DataFusionError, memory_bytes_max: usize) -
             other => Error::Execution(Box::new(DataFusionError::ArrowError(Box::new(other), trace))),
         },
         DataFusionError::ResourcesExhausted(detail) => Error::MemoryLimit { bytes: memory_bytes_max, detail: first_line(&detail) },
-        error @ (DataFusionError::SQL(..) | DataFusionError::Plan(_) | DataFusionError::SchemaError(..) | DataFusionError::NotImplemented(_)) => Error::Sql(error.strip_backtrace()),
+        error @ (DataFusionError::SQL(..) | DataFusionError::Plan(_) | DataFusionError::SchemaError(..) | DataFusionError::NotImplemented(_)) => {
+            Error::Sql(error.strip_backtrace())
+        }
         DataFusionError::Collection(mut errors) if !errors.is_empty() => from_datafusion(errors.swap_remove(0), memory_bytes_max),
         other => Error::Execution(Box::new(other)),
     }

@@ -11,7 +11,9 @@ use crate::Error;
 /// [`Error::Sql`] when it does not parse or is not exactly one statement, [`Error::ReadOnly`] when it would do more than read.
 pub(crate) fn parse(sql: &str) -> Result<Statement, Error> {
     let mut statements = DFParser::parse_sql(sql).map_err(|e| Error::Sql(e.strip_backtrace()))?;
-    let Some(statement) = statements.pop_front() else { return Err(Error::Sql("there is no statement: write one, such as SELECT * FROM events LIMIT 10".to_owned())) };
+    let Some(statement) = statements.pop_front() else {
+        return Err(Error::Sql("there is no statement: write one, such as SELECT * FROM events LIMIT 10".to_owned()));
+    };
     if !statements.is_empty() {
         return Err(Error::Sql(format!("{} statements were given: write one at a time", statements.len() + 1)));
     }
@@ -32,7 +34,9 @@ fn check(statement: &Statement) -> Result<(), Error> {
 fn check_sql(sql: &Sql) -> Result<(), Error> {
     match sql {
         // A query may hold a write as its body (`WITH … INSERT`): the planned statement is verified as well.
-        Sql::Query(_) | Sql::ExplainTable { .. } | Sql::ShowTables { .. } | Sql::ShowColumns { .. } | Sql::ShowFunctions { .. } | Sql::ShowVariable { .. } => Ok(()),
+        Sql::Query(_) | Sql::ExplainTable { .. } | Sql::ShowTables { .. } | Sql::ShowColumns { .. } | Sql::ShowFunctions { .. } | Sql::ShowVariable { .. } => {
+            Ok(())
+        }
         Sql::Explain { statement, .. } => check_sql(statement),
         other => Err(refused(&first_words(&other.to_string()))),
     }
@@ -54,7 +58,16 @@ mod tests {
 
     #[test]
     fn what_reads_passes() {
-        for sql in ["SELECT 1", "WITH a AS (SELECT 1) SELECT * FROM a", "EXPLAIN SELECT 1", "EXPLAIN ANALYZE SELECT 1", "SHOW TABLES", "DESCRIBE events", "VALUES (1)", "SELECT * FROM touched('x', '-7d', NULL);"] {
+        for sql in [
+            "SELECT 1",
+            "WITH a AS (SELECT 1) SELECT * FROM a",
+            "EXPLAIN SELECT 1",
+            "EXPLAIN ANALYZE SELECT 1",
+            "SHOW TABLES",
+            "DESCRIBE events",
+            "VALUES (1)",
+            "SELECT * FROM touched('x', '-7d', NULL);",
+        ] {
             assert!(parse(sql).is_ok(), "{sql}: {:?}", parse(sql));
         }
     }

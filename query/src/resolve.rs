@@ -55,15 +55,39 @@ impl Kind {
     const fn places(self) -> &'static [Place] {
         match self {
             Self::Identity => &[
-                Place { table: TableName::Identities, exact: "SELECT identity AS name FROM identities WHERE identity = $1 LIMIT 1", all: "SELECT identity AS name, max(last_seen) AS seen FROM identities GROUP BY identity" },
-                Place { table: TableName::Events, exact: "SELECT identity AS name FROM events WHERE identity = $1 LIMIT 1", all: "SELECT identity AS name, max(time) AS seen FROM events GROUP BY identity" },
+                Place {
+                    table: TableName::Identities,
+                    exact: "SELECT identity AS name FROM identities WHERE identity = $1 LIMIT 1",
+                    all: "SELECT identity AS name, max(last_seen) AS seen FROM identities GROUP BY identity",
+                },
+                Place {
+                    table: TableName::Events,
+                    exact: "SELECT identity AS name FROM events WHERE identity = $1 LIMIT 1",
+                    all: "SELECT identity AS name, max(time) AS seen FROM events GROUP BY identity",
+                },
             ],
-            Self::Destination => &[Place { table: TableName::Events, exact: "SELECT destination AS name FROM events WHERE destination = $1 LIMIT 1", all: "SELECT destination AS name, max(time) AS seen FROM events WHERE destination IS NOT NULL GROUP BY destination" }],
+            Self::Destination => &[Place {
+                table: TableName::Events,
+                exact: "SELECT destination AS name FROM events WHERE destination = $1 LIMIT 1",
+                all: "SELECT destination AS name, max(time) AS seen FROM events WHERE destination IS NOT NULL GROUP BY destination",
+            }],
             Self::Credential => &[
-                Place { table: TableName::Credentials, exact: "SELECT credential AS name FROM credentials WHERE credential = $1 LIMIT 1", all: "SELECT credential AS name, max(last_used) AS seen FROM credentials GROUP BY credential" },
-                Place { table: TableName::Events, exact: "SELECT credential AS name FROM events WHERE credential = $1 LIMIT 1", all: "SELECT credential AS name, max(time) AS seen FROM events WHERE credential IS NOT NULL GROUP BY credential" },
+                Place {
+                    table: TableName::Credentials,
+                    exact: "SELECT credential AS name FROM credentials WHERE credential = $1 LIMIT 1",
+                    all: "SELECT credential AS name, max(last_used) AS seen FROM credentials GROUP BY credential",
+                },
+                Place {
+                    table: TableName::Events,
+                    exact: "SELECT credential AS name FROM events WHERE credential = $1 LIMIT 1",
+                    all: "SELECT credential AS name, max(time) AS seen FROM events WHERE credential IS NOT NULL GROUP BY credential",
+                },
             ],
-            Self::Finding => &[Place { table: TableName::Findings, exact: "SELECT finding_id AS name FROM findings_log WHERE finding_id = $1 LIMIT 1", all: "SELECT finding_id AS name, max(last_event_time) AS seen FROM findings_log GROUP BY finding_id" }],
+            Self::Finding => &[Place {
+                table: TableName::Findings,
+                exact: "SELECT finding_id AS name FROM findings_log WHERE finding_id = $1 LIMIT 1",
+                all: "SELECT finding_id AS name, max(last_event_time) AS seen FROM findings_log GROUP BY finding_id",
+            }],
         }
     }
 }
@@ -100,7 +124,8 @@ async fn look_up(engine: &Engine, kind: Kind, text: &str) -> Result<Text, Error>
         }
     }
     for place in kind.places() {
-        let fitting = format!("SELECT name, seen FROM ({}) WHERE strpos(lower(name), lower($1)) > 0 ORDER BY seen DESC NULLS LAST, name LIMIT {}", place.all, COUNT_MAX);
+        let fitting =
+            format!("SELECT name, seen FROM ({}) WHERE strpos(lower(name), lower($1)) > 0 ORDER BY seen DESC NULLS LAST, name LIMIT {}", place.all, COUNT_MAX);
         let candidates = names(engine, &fitting, vec![ScalarValue::from(text)]).await?;
         if let Some(name) = the_one(&candidates, text) {
             return Ok(Text::from(name));

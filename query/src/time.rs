@@ -18,7 +18,13 @@ pub fn parse_time(text: &str, now: Micros) -> Result<Micros, Error> {
         "now" => Some(now),
         "today" => Some(midnight),
         "yesterday" => Some(Micros(midnight.0 - Micros::DAY)),
-        _ => trimmed.strip_prefix('-').and_then(span).and_then(|span| now.0.checked_sub(span)).map(Micros).or_else(|| date(trimmed)).or_else(|| Micros::parse_rfc3339(trimmed).ok()),
+        _ => trimmed
+            .strip_prefix('-')
+            .and_then(span)
+            .and_then(|span| now.0.checked_sub(span))
+            .map(Micros)
+            .or_else(|| date(trimmed))
+            .or_else(|| Micros::parse_rfc3339(trimmed).ok()),
     };
     time.ok_or_else(problem)?.in_range(trimmed).map_err(|_| problem())
 }

@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryBuilder, BooleanBuilder, Float64Builder, Int32Builder, Int64Builder, ListBuilder, StringBuilder, TimestampMicrosecondBuilder};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryBuilder, BooleanBuilder, Float64Builder, Int32Builder, Int64Builder, ListBuilder, StringBuilder,
+    TimestampMicrosecondBuilder,
+};
 use arrow::datatypes::{DataType, Field, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 
@@ -226,7 +229,14 @@ macro_rules! text_cell {
                 Arc::new(builder.finish())
             }
             fn read(array: &ArrayRef) -> Result<Vec<Self>, ArrowError> {
-                array.as_string::<i32>().iter().map(|cell| { let $text = cell.unwrap_or_default(); $parse }).collect()
+                array
+                    .as_string::<i32>()
+                    .iter()
+                    .map(|cell| {
+                        let $text = cell.unwrap_or_default();
+                        $parse
+                    })
+                    .collect()
             }
         }
         impl Cell for Option<$ty> {
@@ -269,7 +279,8 @@ macro_rules! word_cell {
 
 text_cell!(Text, ColumnType::Utf8, &[], |cell| cell.as_str(), |text| Ok(Text::from(text)));
 text_cell!(String, ColumnType::Utf8, &[], |cell| cell.as_str(), |text| Ok(text.to_owned()));
-text_cell!(EventId, ColumnType::Utf8, &[], |cell| hex_digits(cell, &mut [0; 32]), |text| EventId::from_hex(text).ok_or_else(|| ArrowError::ParseError(format!("{text:?} is not 32 hex digits"))));
+text_cell!(EventId, ColumnType::Utf8, &[], |cell| hex_digits(cell, &mut [0; 32]), |text| EventId::from_hex(text)
+    .ok_or_else(|| ArrowError::ParseError(format!("{text:?} is not 32 hex digits"))));
 
 /// The digits without an allocation: every event has an id.
 fn hex_digits<'a>(id: &EventId, digits: &'a mut [u8; 32]) -> &'a str {
@@ -293,7 +304,14 @@ macro_rules! primitive_cell {
                 if $column.arrow() == *array.data_type() { Arc::new(array) } else { Arc::new(array.with_data_type($column.arrow())) }
             }
             fn read(array: &ArrayRef) -> Result<Vec<Self>, ArrowError> {
-                Ok(array.as_primitive::<$arrow>().iter().map(|cell| { let $value = cell.unwrap_or_default(); $from }).collect())
+                Ok(array
+                    .as_primitive::<$arrow>()
+                    .iter()
+                    .map(|cell| {
+                        let $value = cell.unwrap_or_default();
+                        $from
+                    })
+                    .collect())
             }
         }
         impl Cell for Option<$ty> {
@@ -342,7 +360,11 @@ impl Cell for Hash32 {
         Arc::new(builder.finish())
     }
     fn read(array: &ArrayRef) -> Result<Vec<Self>, ArrowError> {
-        array.as_binary::<i32>().iter().map(|cell| cell.unwrap_or_default().try_into().map(Self).map_err(|_| ArrowError::ParseError("expected 32 bytes".to_owned()))).collect()
+        array
+            .as_binary::<i32>()
+            .iter()
+            .map(|cell| cell.unwrap_or_default().try_into().map(Self).map_err(|_| ArrowError::ParseError("expected 32 bytes".to_owned())))
+            .collect()
     }
 }
 
@@ -368,6 +390,10 @@ impl Cell for Vec<Text> {
         Arc::new(builder.0.finish())
     }
     fn read(array: &ArrayRef) -> Result<Vec<Self>, ArrowError> {
-        Ok(array.as_list::<i32>().iter().map(|cell| cell.map(|list| list.as_string::<i32>().iter().flatten().map(Text::from).collect()).unwrap_or_default()).collect())
+        Ok(array
+            .as_list::<i32>()
+            .iter()
+            .map(|cell| cell.map(|list| list.as_string::<i32>().iter().flatten().map(Text::from).collect()).unwrap_or_default())
+            .collect())
     }
 }

@@ -11,13 +11,13 @@ mod credential;
 mod dead_letter;
 mod event;
 mod finding;
-mod identity;
 mod id;
+mod identity;
 mod log;
 mod ocsf;
-mod schema;
 #[cfg(test)]
 mod round_trip_test;
+mod schema;
 mod time;
 
 pub use column::{Cell, Column, ColumnType, Table};

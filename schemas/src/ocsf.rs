@@ -136,7 +136,23 @@ pub fn event_to_ocsf(event: &Event) -> Value {
     }
     let mut rest = Map::new();
     let all = serde_json::to_value(event).unwrap_or_default();
-    for key in ["activity", "outcome", "credential", "credential_kind", "credential_issued_at", "credential_expires_at", "credential_parent", "issuer", "environment", "protocol", "auth_method", "session", "source", "format", "identity_account"] {
+    for key in [
+        "activity",
+        "outcome",
+        "credential",
+        "credential_kind",
+        "credential_issued_at",
+        "credential_expires_at",
+        "credential_parent",
+        "issuer",
+        "environment",
+        "protocol",
+        "auth_method",
+        "session",
+        "source",
+        "format",
+        "identity_account",
+    ] {
         if let Some(value) = all.get(key).filter(|value| !value.is_null()) {
             rest.insert(key.to_owned(), value.clone());
         }
@@ -192,7 +208,17 @@ mod tests {
 
     #[test]
     fn a_finding_is_a_detection_finding() {
-        let finding = Finding { finding_id: "f1".into(), severity: Severity::High, kind: FindingKind::Statistical, tags: vec!["attack.t1078.004".into(), "nhi.7".into()], reasons: vec!["new destination".into()], score: Some(4.0), p_value: Some(0.001), time: Micros(1_700_000_000_000_000), ..Finding::default() };
+        let finding = Finding {
+            finding_id: "f1".into(),
+            severity: Severity::High,
+            kind: FindingKind::Statistical,
+            tags: vec!["attack.t1078.004".into(), "nhi.7".into()],
+            reasons: vec!["new destination".into()],
+            score: Some(4.0),
+            p_value: Some(0.001),
+            time: Micros(1_700_000_000_000_000),
+            ..Finding::default()
+        };
         let document = finding_to_ocsf(&finding);
         assert_eq!(document["type_uid"], 200_401);
         assert_eq!(document["time"], 1_700_000_000_000_i64);
@@ -204,7 +230,9 @@ mod tests {
 
     #[test]
     fn an_event_takes_the_class_of_its_activity() {
-        for (activity, class) in [(Activity::Authenticate, 3002), (Activity::Use, 6003), (Activity::Issue, 3003), (Activity::Revoke, 3001), (Activity::Configure, 3004)] {
+        for (activity, class) in
+            [(Activity::Authenticate, 3002), (Activity::Use, 6003), (Activity::Issue, 3003), (Activity::Revoke, 3001), (Activity::Configure, 3004)]
+        {
             let document = event_to_ocsf(&Event { activity, outcome: Outcome::Denied, ..Event::default() });
             assert_eq!(document["class_uid"], class);
             assert_eq!(document["status_id"], 2);

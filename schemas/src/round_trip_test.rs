@@ -71,7 +71,13 @@ proptest! {
 
 #[test]
 fn findings_survive_arrow() {
-    let finding = Finding { finding_id: "f".into(), tags: vec!["nhi.1".into(), "attack.t1078".into()], score: Some(2.5), features: "{}".to_owned(), ..Finding::default() };
+    let finding = Finding {
+        finding_id: "f".into(),
+        tags: vec!["nhi.1".into(), "attack.t1078".into()],
+        score: Some(2.5),
+        features: "{}".to_owned(),
+        ..Finding::default()
+    };
     let batch = Finding::to_batch([&finding, &Finding::default()]).unwrap();
     assert_eq!(Finding::from_batch(&batch).unwrap(), [finding, Finding::default()]);
 }

@@ -191,7 +191,16 @@ mod tests {
 
     #[test]
     fn times_that_are_none_are_refused() {
-        for text in ["", "yesterday", "2026-02-30T00:00:00Z", "30000-01-01T00:00:00Z", "2026-01-01T24:00:00Z", "2026-01-01T00:00:00", "1969-12-31T23:59:59Z", "2026-01-01T00:00:00.Z"] {
+        for text in [
+            "",
+            "yesterday",
+            "2026-02-30T00:00:00Z",
+            "30000-01-01T00:00:00Z",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01T00:00:00",
+            "1969-12-31T23:59:59Z",
+            "2026-01-01T00:00:00.Z",
+        ] {
             assert!(Micros::parse_rfc3339(text).is_err(), "{text}");
         }
         assert_eq!(Micros::parse_rfc3339("2026-01-01T00:00:00.123456789Z").unwrap().0 % Micros::SECOND, 123_456);

@@ -31,7 +31,10 @@ pub fn run(config: &Config) -> anyhow::Result<Code> {
         writeln!(out, "{line}")?;
     }
     if config.sources.is_empty() {
-        writeln!(out, "\n# What `keytrail run` watches, once per source:\n# [[source]]\n# name = \"cloudtrail-prod\"\n# format = \"cloudtrail\"\n# paths = [\"/var/log/cloudtrail\"]\n# poll_interval_ms = 5000")?;
+        writeln!(
+            out,
+            "\n# What `keytrail run` watches, once per source:\n# [[source]]\n# name = \"cloudtrail-prod\"\n# format = \"cloudtrail\"\n# paths = [\"/var/log/cloudtrail\"]\n# poll_interval_ms = 5000"
+        )?;
     }
     Ok(Code::Done)
 }

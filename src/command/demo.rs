@@ -21,19 +21,30 @@ pub fn run(config: &Config, telemetry: &Telemetry, output: &Writer, arguments: &
     if config.dir.join("log").exists() && !raw.exists() {
         return Err(Usage(format!("{} holds other data: name a folder of the demo's own with --dir", config.dir.display())).into());
     }
-    let options = demo::Options { days: arguments.days, identities: arguments.identities, events: arguments.events, seed: arguments.seed, ..demo::Options::default() };
+    let options =
+        demo::Options { days: arguments.days, identities: arguments.identities, events: arguments.events, seed: arguments.seed, ..demo::Options::default() };
     // The same estate is read again without being stored twice; another one would mix with it.
     let asked = serde_json::json!({ "days": options.days, "identities": options.identities, "events": options.events, "seed": options.seed }).to_string();
     let stamp = raw.join("options.json");
     match std::fs::read_to_string(&stamp) {
-        Ok(before) if before != asked => return Err(Usage(format!("{} holds a demo with other options ({before}): remove it, or name another folder with --dir", config.dir.display())).into()),
+        Ok(before) if before != asked => {
+            return Err(
+                Usage(format!("{} holds a demo with other options ({before}): remove it, or name another folder with --dir", config.dir.display())).into()
+            );
+        }
         _ => {}
     }
     output.note(&format!("simulating {} days of {} identities …", options.days, options.identities));
     let started = tokio::time::Instant::now();
     let simulation = demo::generate(&options, &raw)?;
     std::fs::write(&stamp, asked).with_context(|| stamp.display().to_string())?;
-    output.note(&format!("{} records, {} MiB, in {} files under {}", simulation.records_total(), simulation.bytes >> 20, simulation.files.len(), raw.display()));
+    output.note(&format!(
+        "{} records, {} MiB, in {} files under {}",
+        simulation.records_total(),
+        simulation.bytes >> 20,
+        simulation.files.len(),
+        raw.display()
+    ));
 
     let paths = simulation.folders.iter().map(|folder| folder.to_string_lossy().into_owned()).collect();
     let request = Request { paths, format: "auto".to_owned(), source: None, cluster: Some(simulation.cluster.to_owned()) };
@@ -47,7 +58,14 @@ pub fn run(config: &Config, telemetry: &Telemetry, output: &Writer, arguments: &
     for count in counts.values() {
         writeln!(out, "{:<14}{:>10}{:>10}{:>10}{:>15}", count.format, count.read, count.stored, count.duplicate, count.dead_lettered)?;
     }
-    writeln!(out, "\n{} events of {} identities with {} credentials in {:.0} s\n", counts.values().map(|count| count.stored + count.duplicate).sum::<u64>(), outcome.identities, outcome.credentials, started.elapsed().as_secs_f64())?;
+    writeln!(
+        out,
+        "\n{} events of {} identities with {} credentials in {:.0} s\n",
+        counts.values().map(|count| count.stored + count.duplicate).sum::<u64>(),
+        outcome.identities,
+        outcome.credentials,
+        started.elapsed().as_secs_f64()
+    )?;
     writeln!(out, "{}", score.render().trim_end())?;
     writeln!(out, "\nAsk next:")?;
     let dir = if config.dir.as_os_str() == "keytrail-data" { String::new() } else { format!(" --dir {}", config.dir.display()) };
@@ -55,7 +73,10 @@ pub fn run(config: &Config, telemetry: &Telemetry, output: &Writer, arguments: &
     if let Some(finding) = findings.iter().find(|finding| finding.identity.ends_with("svc-deploy")).or_else(|| findings.first()) {
         writeln!(out, "  keytrail explain {}{dir}", finding.finding_id.chars().take(12).collect::<String>())?;
     }
-    writeln!(out, "  keytrail timeline svc-deploy --since -7d{dir}\n  keytrail findings --severity high{dir}\n  keytrail posture{dir}\n  keytrail sql \"select * from touched('svc-deploy', null, null) where first_ever\"{dir}")?;
+    writeln!(
+        out,
+        "  keytrail timeline svc-deploy --since -7d{dir}\n  keytrail findings --severity high{dir}\n  keytrail posture{dir}\n  keytrail sql \"select * from touched('svc-deploy', null, null) where first_ever\"{dir}"
+    )?;
     Ok(Code::Done)
 }
 

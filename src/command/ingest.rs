@@ -43,7 +43,8 @@ pub struct Count {
 
 /// Runs it and prints a row per format.
 pub fn run(config: &Config, telemetry: &Telemetry, output: &Writer, arguments: &Ingest) -> anyhow::Result<Code> {
-    let request = Request { paths: arguments.paths.clone(), format: arguments.format.clone(), source: arguments.source.clone(), cluster: arguments.cluster.clone() };
+    let request =
+        Request { paths: arguments.paths.clone(), format: arguments.format.clone(), source: arguments.source.clone(), cluster: arguments.cluster.clone() };
     let stop = super::run::stop_signal()?;
     let (counts, outcome) = through(config, telemetry, &request, &stop)?;
     let rows: Vec<Count> = counts.into_values().collect();
@@ -68,7 +69,12 @@ pub fn run(config: &Config, telemetry: &Telemetry, output: &Writer, arguments: &
 }
 
 /// Starts the roles, reads everything through them, and ends them.
-pub fn through(config: &Config, telemetry: &Telemetry, request: &Request, stop: &Arc<AtomicBool>) -> anyhow::Result<(BTreeMap<String, Count>, crate::pipeline::Outcome)> {
+pub fn through(
+    config: &Config,
+    telemetry: &Telemetry,
+    request: &Request,
+    stop: &Arc<AtomicBool>,
+) -> anyhow::Result<(BTreeMap<String, Count>, crate::pipeline::Outcome)> {
     let home = Home::open(config)?;
     // What cannot be read at all is said before anything is opened.
     let reader = open(config, &home, request)?;
@@ -87,7 +93,13 @@ pub fn through(config: &Config, telemetry: &Telemetry, request: &Request, stop: 
 }
 
 /// Reads everything into the log.
-pub fn read(telemetry: &Telemetry, pipeline: &Pipeline, mut reader: Reader, stop: &Arc<AtomicBool>, bar: Option<&Bar>) -> anyhow::Result<BTreeMap<String, Count>> {
+pub fn read(
+    telemetry: &Telemetry,
+    pipeline: &Pipeline,
+    mut reader: Reader,
+    stop: &Arc<AtomicBool>,
+    bar: Option<&Bar>,
+) -> anyhow::Result<BTreeMap<String, Count>> {
     let progress = reader.progress();
     let mut counts: BTreeMap<String, Count> = BTreeMap::new();
     while let Some(batch) = reader.next() {

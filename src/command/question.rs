@@ -22,7 +22,12 @@ struct Asking {
 
 impl Asking {
     fn open(config: &Config) -> anyhow::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(config.query.partitions().max(1)).thread_stack_size(8 << 20).enable_all().build().context("starting the query threads")?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(config.query.partitions().max(1))
+            .thread_stack_size(8 << 20)
+            .enable_all()
+            .build()
+            .context("starting the query threads")?;
         let session = runtime.block_on(Session::open(&config.lake_url(), config.query.clone()))?;
         let now = runtime.block_on(session.watermark())?.unwrap_or_default();
         Ok(Self { runtime, session, now })
@@ -94,7 +99,13 @@ pub fn blast_radius(config: &Config, output: &Writer, arguments: &cli::BlastRadi
 pub fn compare(config: &Config, output: &Writer, arguments: &cli::Compare) -> anyhow::Result<Code> {
     let asking = Asking::open(config)?;
     let time = |text: &str| parse_time(text, asking.now).map(Some);
-    let question = Question::Compare { identity: arguments.identity.clone(), a_from: time(&arguments.a_since)?, a_to: time(&arguments.a_until)?, b_from: arguments.b_since.as_deref().map_or(Ok(None), time)?, b_to: arguments.b_until.as_deref().map_or(Ok(None), time)? };
+    let question = Question::Compare {
+        identity: arguments.identity.clone(),
+        a_from: time(&arguments.a_since)?,
+        a_to: time(&arguments.a_until)?,
+        b_from: arguments.b_since.as_deref().map_or(Ok(None), time)?,
+        b_to: arguments.b_until.as_deref().map_or(Ok(None), time)?,
+    };
     asking.ask(output, &question)
 }
 
@@ -149,7 +160,11 @@ pub fn explain(config: &Config, output: &Writer, arguments: &cli::Explain) -> an
 }
 
 pub fn sql(config: &Config, output: &Writer, arguments: &cli::Sql) -> anyhow::Result<Code> {
-    let query = if arguments.query == "-" { std::io::read_to_string(std::io::stdin()).context("reading the query from standard input")? } else { arguments.query.clone() };
+    let query = if arguments.query == "-" {
+        std::io::read_to_string(std::io::stdin()).context("reading the query from standard input")?
+    } else {
+        arguments.query.clone()
+    };
     Asking::open(config)?.sql(output, &query)
 }
 
@@ -158,7 +173,9 @@ pub fn dead_letters(config: &Config, output: &Writer, window: &cli::Window) -> a
     let asking = Asking::open(config)?;
     // Dead letters have no time of their own: the window is that of reading, and relative times count back from now.
     let now = crate::clock::now();
-    let bound = |text: &Option<String>, comparison: &str| -> anyhow::Result<Option<String>> { Ok(text.as_deref().map(|text| parse_time(text, now)).transpose()?.map(|time| format!("ingested_at {comparison} '{time}'"))) };
+    let bound = |text: &Option<String>, comparison: &str| -> anyhow::Result<Option<String>> {
+        Ok(text.as_deref().map(|text| parse_time(text, now)).transpose()?.map(|time| format!("ingested_at {comparison} '{time}'")))
+    };
     let conditions: Vec<String> = [bound(&window.since, ">=")?, bound(&window.until, "<")?].into_iter().flatten().collect();
     let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
     asking.sql(output, &format!("SELECT ingested_at, source, format, path, line, byte_offset, reason, field, message, raw, raw_bytes, dead_letter_id FROM dead_letters{filter} ORDER BY ingested_at DESC, path, line"))

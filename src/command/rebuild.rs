@@ -34,7 +34,11 @@ pub fn run(config: &Config, telemetry: &Telemetry, arguments: &Rebuild) -> anyho
         if !arguments.by_time {
             runtime.block_on(lake.put_snapshot(partition, detector.next_offset(), detector.snapshot()))?;
             if detector.next_offset() > end {
-                return Err(OutOfReach(format!("the lake holds partition {partition} up to offset {}, and the log ends at {end}: they do not belong together", detector.next_offset())).into());
+                return Err(OutOfReach(format!(
+                    "the lake holds partition {partition} up to offset {}, and the log ends at {end}: they do not belong together",
+                    detector.next_offset()
+                ))
+                .into());
             }
         }
         credentials.extend(detector.credentials());

@@ -46,7 +46,16 @@ pub fn run(config: &Config, telemetry: &Telemetry, arguments: &Run) -> anyhow::R
 }
 
 #[expect(clippy::too_many_arguments, reason = "one loop over everything that is running")]
-fn watch(config: &Config, telemetry: &Telemetry, home: &Home, pipeline: &Pipeline, stop: &Arc<AtomicBool>, watched: &mut [Watched], tick_due: &mut Duration, once: bool) -> anyhow::Result<()> {
+fn watch(
+    config: &Config,
+    telemetry: &Telemetry,
+    home: &Home,
+    pipeline: &Pipeline,
+    stop: &Arc<AtomicBool>,
+    watched: &mut [Watched],
+    tick_due: &mut Duration,
+    once: bool,
+) -> anyhow::Result<()> {
     while !stop.load(Ordering::Acquire) {
         for source in watched.iter_mut().filter(|source| source.due.is_zero()) {
             source.look(config, telemetry, home, pipeline, stop)?;
@@ -95,10 +104,23 @@ impl Watched {
         if changed.is_empty() {
             return Ok(());
         }
-        let request = ingest::Request { paths: changed, format: self.source.format.clone(), source: Some(self.source.name.clone()).filter(|name| !name.is_empty()), cluster: Some(self.source.cluster.clone()).filter(|name| !name.is_empty()) };
+        let request = ingest::Request {
+            paths: changed,
+            format: self.source.format.clone(),
+            source: Some(self.source.name.clone()).filter(|name| !name.is_empty()),
+            cluster: Some(self.source.cluster.clone()).filter(|name| !name.is_empty()),
+        };
         let counts = ingest::read(telemetry, pipeline, ingest::open(config, home, &request)?, stop, None)?;
         for (format, count) in counts {
-            tracing::info!(source = self.source.name, format, read = count.read, stored = count.stored, duplicate = count.duplicate, dead_lettered = count.dead_lettered, "source read");
+            tracing::info!(
+                source = self.source.name,
+                format,
+                read = count.read,
+                stored = count.stored,
+                duplicate = count.duplicate,
+                dead_lettered = count.dead_lettered,
+                "source read"
+            );
         }
         Ok(())
     }
@@ -109,7 +131,8 @@ pub fn stop_signal() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&stop);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut terminate = runtime.block_on(async { tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) }).context("listening for signals")?;
+    let mut terminate =
+        runtime.block_on(async { tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) }).context("listening for signals")?;
     let wait = move || {
         runtime.block_on(async {
             tokio::select! {

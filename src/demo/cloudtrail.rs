@@ -3,7 +3,11 @@
 
 use super::chance::{BASE62, Chance};
 use super::clock;
-use super::estate::{ACCOUNTS, Account, actor::Key, place::{Op, Place, PlaceKind, operation}};
+use super::estate::{
+    ACCOUNTS, Account,
+    actor::Key,
+    place::{Op, Place, PlaceKind, operation},
+};
 
 /// Appends pieces of text.
 macro_rules! put {
@@ -47,10 +51,30 @@ fn account(index: u8) -> Account {
 fn open(out: &mut String, call: &Call<'_>, op: Op) {
     put!(out, r#"{"eventVersion":"1.11","userIdentity":"#, call.user_identity, r#","eventTime":""#);
     clock::push_seconds(out, call.time);
-    put!(out, r#"","eventSource":""#, op.source, r#"","eventName":""#, op.name, r#"","awsRegion":""#, account(call.account).region, r#"","sourceIPAddress":""#, call.address, r#"","userAgent":""#, call.agent, "\"");
+    put!(
+        out,
+        r#"","eventSource":""#,
+        op.source,
+        r#"","eventName":""#,
+        op.name,
+        r#"","awsRegion":""#,
+        account(call.account).region,
+        r#"","sourceIPAddress":""#,
+        call.address,
+        r#"","userAgent":""#,
+        call.agent,
+        "\""
+    );
     match call.failure {
         None => {}
-        Some(Failure::Denied) => put!(out, r#","errorCode":"AccessDenied","errorMessage":"User is not authorized to perform: "#, op.source.split('.').next().unwrap_or(""), ":", op.name, r#" because no identity-based policy allows the action""#),
+        Some(Failure::Denied) => put!(
+            out,
+            r#","errorCode":"AccessDenied","errorMessage":"User is not authorized to perform: "#,
+            op.source.split('.').next().unwrap_or(""),
+            ":",
+            op.name,
+            r#" because no identity-based policy allows the action""#
+        ),
         Some(Failure::Unavailable) => put!(out, r#","errorCode":"ServiceUnavailable","errorMessage":"Service is unable to handle request.""#),
         Some(Failure::Withdrawn) => put!(out, r#","errorCode":"InvalidClientTokenId","errorMessage":"The security token included in the request is invalid.""#),
     }
@@ -61,8 +85,23 @@ fn close(out: &mut String, call: &Call<'_>, op: Op, event_type: &str, resources:
     let id = chance.uuid();
     put!(out, r#","requestID":""#, &chance.uuid(), r#"","eventID":""#, &id, r#"","readOnly":"#, if op.read_only { "true" } else { "false" });
     resources(out);
-    put!(out, r#","eventType":""#, event_type, r#"","managementEvent":"#, if op.data { "false" } else { "true" }, r#","recipientAccountId":""#, account(call.account).id);
-    put!(out, r#"","eventCategory":""#, if op.data { "Data" } else { "Management" }, r#"","tlsDetails":{"tlsVersion":"TLSv1.3","cipherSuite":"TLS_AES_128_GCM_SHA256","clientProvidedHostHeader":""#, host, r#""}}"#);
+    put!(
+        out,
+        r#","eventType":""#,
+        event_type,
+        r#"","managementEvent":"#,
+        if op.data { "false" } else { "true" },
+        r#","recipientAccountId":""#,
+        account(call.account).id
+    );
+    put!(
+        out,
+        r#"","eventCategory":""#,
+        if op.data { "Data" } else { "Management" },
+        r#"","tlsDetails":{"tlsVersion":"TLSv1.3","cipherSuite":"TLS_AES_128_GCM_SHA256","clientProvidedHostHeader":""#,
+        host,
+        r#""}}"#
+    );
     id
 }
 
@@ -97,11 +136,24 @@ pub fn call(out: &mut String, call: &Call<'_>, place: &Place, act: u8, chance: &
         PlaceKind::Key => put!(out, r#"{"keyId":""#, &place.at, r#"","encryptionAlgorithm":"SYMMETRIC_DEFAULT","encryptionContext":{"service":"app"}}"#),
         PlaceKind::Queue => put!(out, r#"{"queueUrl":"https://sqs."#, region, ".amazonaws.com/", id, "/", name, "\"}"),
         PlaceKind::Parameter => put!(out, r#"{"name":""#, name, r#"","withDecryption":true}"#),
-        PlaceKind::Database => put!(out, r#"{"resourceArn":""#, &place.at, r#"","secretArn":"arn:aws:secretsmanager:"#, region, ":", id, ":secret:", name, r#"-master-Xk2p9Q","database":"main","sql":"**********","includeResultMetadata":true,"continueAfterTimeout":false}"#),
+        PlaceKind::Database => put!(
+            out,
+            r#"{"resourceArn":""#,
+            &place.at,
+            r#"","secretArn":"arn:aws:secretsmanager:"#,
+            region,
+            ":",
+            id,
+            ":secret:",
+            name,
+            r#"-master-Xk2p9Q","database":"main","sql":"**********","includeResultMetadata":true,"continueAfterTimeout":false}"#
+        ),
         PlaceKind::Repository if act == 2 => put!(out, "null"),
         PlaceKind::Repository => put!(out, r#"{"registryId":""#, id, r#"","repositoryName":""#, name, r#"","imageIds":[{"imageTag":"latest"}]}"#),
         PlaceKind::Function => put!(out, r#"{"functionName":""#, &place.at, r#"","invocationType":"RequestResponse"}"#),
-        PlaceKind::Service if act == 2 => put!(out, r#"{"family":""#, name, r#"","networkMode":"awsvpc","requiresCompatibilities":["FARGATE"],"cpu":"512","memory":"1024"}"#),
+        PlaceKind::Service if act == 2 => {
+            put!(out, r#"{"family":""#, name, r#"","networkMode":"awsvpc","requiresCompatibilities":["FARGATE"],"cpu":"512","memory":"1024"}"#)
+        }
         PlaceKind::Service => put!(out, r#"{"cluster":"main","service":""#, name, "\"}"),
         _ => match op.name {
             "DescribeInstances" => put!(out, r#"{"instancesSet":{},"filterSet":{}}"#),
@@ -111,7 +163,10 @@ pub fn call(out: &mut String, call: &Call<'_>, place: &Place, act: u8, chance: &
     }
     put!(out, r#","responseElements":null"#);
     if place.kind == PlaceKind::Bucket {
-        put!(out, r#","additionalEventData":{"SignatureVersion":"SigV4","CipherSuite":"TLS_AES_128_GCM_SHA256","bytesTransferredIn":0,"AuthenticationMethod":"AuthHeader","x-amz-id-2":""#);
+        put!(
+            out,
+            r#","additionalEventData":{"SignatureVersion":"SigV4","CipherSuite":"TLS_AES_128_GCM_SHA256","bytesTransferredIn":0,"AuthenticationMethod":"AuthHeader","x-amz-id-2":""#
+        );
         chance.push_letters(out, BASE62, 24);
         put!(out, r#"=","bytesTransferredOut":"#);
         clock::push_number(out, chance.range(120, 4_000_000));
@@ -171,20 +226,75 @@ pub fn assume(out: &mut String, call: &Call<'_>, role: &Assumption<'_>, chance: 
     let key = chance.letters("ASIA", super::chance::BASE32, 16);
     let expires = call.time + role.lasts;
     open(out, call, op);
-    put!(out, r#","requestParameters":{"roleArn":"arn:aws:iam::"#, account_id, ":role/", role.role, r#"","roleSessionName":""#, role.session, r#"","durationSeconds":"#);
+    put!(
+        out,
+        r#","requestParameters":{"roleArn":"arn:aws:iam::"#,
+        account_id,
+        ":role/",
+        role.role,
+        r#"","roleSessionName":""#,
+        role.session,
+        r#"","durationSeconds":"#
+    );
     clock::push_number(out, role.lasts / clock::SECOND);
     put!(out, "}");
     put!(out, r#","responseElements":{"credentials":{"accessKeyId":""#, &key, r#"","sessionToken":"IQoJb3JpZ2luX2Vj"#);
     chance.push_letters(out, BASE62, 120);
     put!(out, r#"=","expiration":""#);
     clock::push_expiration(out, expires);
-    put!(out, r#""},"assumedRoleUser":{"assumedRoleId":""#, role.principal, ":", role.session, r#"","arn":"arn:aws:sts::"#, account_id, ":assumed-role/", role.role, "/", role.session, r#""}}"#);
-    let resources = |out: &mut String| put!(out, r#","resources":[{"accountId":""#, account_id, r#"","type":"AWS::IAM::Role","ARN":"arn:aws:iam::"#, account_id, ":role/", role.role, r#""}]"#);
+    put!(
+        out,
+        r#""},"assumedRoleUser":{"assumedRoleId":""#,
+        role.principal,
+        ":",
+        role.session,
+        r#"","arn":"arn:aws:sts::"#,
+        account_id,
+        ":assumed-role/",
+        role.role,
+        "/",
+        role.session,
+        r#""}}"#
+    );
+    let resources = |out: &mut String| {
+        put!(out, r#","resources":[{"accountId":""#, account_id, r#"","type":"AWS::IAM::Role","ARN":"arn:aws:iam::"#, account_id, ":role/", role.role, r#""}]"#)
+    };
     let event = close(out, call, op, "AwsApiCall", resources, &format!("sts.{region}.amazonaws.com"), chance);
     let mut user_identity = String::with_capacity(600);
-    put!(user_identity, r#"{"type":"AssumedRole","principalId":""#, role.principal, ":", role.session, r#"","arn":"arn:aws:sts::"#, account_id, ":assumed-role/", role.role, "/", role.session);
-    put!(user_identity, r#"","accountId":""#, account_id, r#"","accessKeyId":""#, &key, r#"","sessionContext":{"sessionIssuer":{"type":"Role","principalId":""#, role.principal);
-    put!(user_identity, r#"","arn":"arn:aws:iam::"#, account_id, ":role/", role.role, r#"","accountId":""#, account_id, r#"","userName":""#, role.role, r#""},"attributes":{"creationDate":""#);
+    put!(
+        user_identity,
+        r#"{"type":"AssumedRole","principalId":""#,
+        role.principal,
+        ":",
+        role.session,
+        r#"","arn":"arn:aws:sts::"#,
+        account_id,
+        ":assumed-role/",
+        role.role,
+        "/",
+        role.session
+    );
+    put!(
+        user_identity,
+        r#"","accountId":""#,
+        account_id,
+        r#"","accessKeyId":""#,
+        &key,
+        r#"","sessionContext":{"sessionIssuer":{"type":"Role","principalId":""#,
+        role.principal
+    );
+    put!(
+        user_identity,
+        r#"","arn":"arn:aws:iam::"#,
+        account_id,
+        ":role/",
+        role.role,
+        r#"","accountId":""#,
+        account_id,
+        r#"","userName":""#,
+        role.role,
+        r#""},"attributes":{"creationDate":""#
+    );
     clock::push_seconds(&mut user_identity, call.time);
     put!(user_identity, r#"","mfaAuthenticated":"false"}}}"#);
     (event, Key { id: key, user_identity, expires })
@@ -231,6 +341,11 @@ pub fn key_change(out: &mut String, call: &Call<'_>, change: KeyChange, user: &s
 pub fn console_login(out: &mut String, call: &Call<'_>, chance: &mut Chance) -> String {
     let op = Op { source: "signin.amazonaws.com", name: "ConsoleLogin", read_only: false, data: false };
     open(out, call, op);
-    put!(out, r#","requestParameters":null,"responseElements":{"ConsoleLogin":"Success"},"additionalEventData":{"LoginTo":"https://console.aws.amazon.com/console/home?region="#, account(call.account).region, r#"","MobileVersion":"No","MFAUsed":"No"}"#);
+    put!(
+        out,
+        r#","requestParameters":null,"responseElements":{"ConsoleLogin":"Success"},"additionalEventData":{"LoginTo":"https://console.aws.amazon.com/console/home?region="#,
+        account(call.account).region,
+        r#"","MobileVersion":"No","MFAUsed":"No"}"#
+    );
     close(out, call, op, "AwsConsoleSignIn", |_| {}, "signin.aws.amazon.com", chance)
 }

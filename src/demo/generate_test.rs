@@ -27,7 +27,13 @@ fn read(path: &Path) -> String {
 
 fn contents(folder: &Path, simulation: &Simulation) -> BTreeMap<String, Vec<u8>> {
     let extra = ["labels.json", "decoys.json"].map(|name| folder.join(name));
-    simulation.files.iter().map(|f| f.path.clone()).chain(extra).map(|path| (path.strip_prefix(folder).unwrap().display().to_string(), std::fs::read(&path).unwrap())).collect()
+    simulation
+        .files
+        .iter()
+        .map(|f| f.path.clone())
+        .chain(extra)
+        .map(|path| (path.strip_prefix(folder).unwrap().display().to_string(), std::fs::read(&path).unwrap()))
+        .collect()
 }
 
 #[test]
@@ -62,7 +68,19 @@ fn every_record_is_what_its_provider_would_write() {
         *records.entry(file.format).or_insert(0) += count;
     }
     assert_eq!(records, simulation.records);
-    for name in ["AssumeRole", "AssumeRoleWithWebIdentity", "AssumeRoleWithSAML", "CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey", "GetSecretValue", "Decrypt", "GetObject", "ExecuteStatement", "ConsoleLogin"] {
+    for name in [
+        "AssumeRole",
+        "AssumeRoleWithWebIdentity",
+        "AssumeRoleWithSAML",
+        "CreateAccessKey",
+        "UpdateAccessKey",
+        "DeleteAccessKey",
+        "GetSecretValue",
+        "Decrypt",
+        "GetObject",
+        "ExecuteStatement",
+        "ConsoleLogin",
+    ] {
         assert!(names.contains(name), "no {name}");
     }
     for label in &simulation.labels {
@@ -86,12 +104,25 @@ fn cloudtrail_records(text: &str, file: &Written, simulation: &Simulation, ids: 
         assert!(time >= last && (archived || (simulation.start.0..simulation.end.0).contains(&time)), "{record}");
         assert_eq!(archived, time < simulation.start.0);
         last = time;
-        for key in ["eventSource", "eventName", "awsRegion", "sourceIPAddress", "userAgent", "requestID", "eventID", "recipientAccountId", "eventCategory", "eventType"] {
+        for key in [
+            "eventSource",
+            "eventName",
+            "awsRegion",
+            "sourceIPAddress",
+            "userAgent",
+            "requestID",
+            "eventID",
+            "recipientAccountId",
+            "eventCategory",
+            "eventType",
+        ] {
             assert!(record[key].as_str().is_some_and(|s| !s.is_empty()), "{key} in {record}");
         }
         let identity = &record["userIdentity"];
         match identity["type"].as_str().unwrap() {
-            "AssumedRole" => assert!(time_of(&identity["sessionContext"]["attributes"]["creationDate"]) <= time && identity["accessKeyId"].as_str().unwrap().starts_with("ASIA")),
+            "AssumedRole" => assert!(
+                time_of(&identity["sessionContext"]["attributes"]["creationDate"]) <= time && identity["accessKeyId"].as_str().unwrap().starts_with("ASIA")
+            ),
             "IAMUser" if record["eventName"] != "ConsoleLogin" => assert!(identity["accessKeyId"].as_str().unwrap().starts_with("AKIA")),
             "IAMUser" | "AWSService" | "WebIdentityUser" | "SAMLUser" => {}
             other => panic!("{other}"),
@@ -187,7 +218,17 @@ fn the_headline_is_there_and_so_is_every_attack() {
     let simulation = generate(&Options { events: Some(60_000), ..Options::default() }, folder.path()).unwrap();
     let kinds: BTreeSet<_> = simulation.labels.iter().map(|l| l.attack.as_str()).collect();
     let expected = [
-        "dormant_account", "human_use", "lateral_chain", "modbus_write", "off_hours_destination", "old_key_after_rotation", "protocol_downgrade", "revoked_credential", "rogue_mqtt_client", "secret_harvest", "stolen_key",
+        "dormant_account",
+        "human_use",
+        "lateral_chain",
+        "modbus_write",
+        "off_hours_destination",
+        "old_key_after_rotation",
+        "protocol_downgrade",
+        "revoked_credential",
+        "rogue_mqtt_client",
+        "secret_harvest",
+        "stolen_key",
     ];
     assert_eq!(kinds, BTreeSet::from(expected));
     let begin = simulation.start.0 + (simulation.end.0 - simulation.start.0) * 2 / 5;

@@ -129,7 +129,15 @@ impl Journal {
     /// Writes below `folder`, which is made; compresses what its provider compresses if `gzip`.
     pub fn new(folder: &Path, gzip: bool) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-        Ok(Self { folder: folder.to_owned(), gzip, text: String::new(), lines: Vec::new(), open: (0..STREAMS).map(|_| None).collect(), written: Vec::new(), bytes: 0 })
+        Ok(Self {
+            folder: folder.to_owned(),
+            gzip,
+            text: String::new(),
+            lines: Vec::new(),
+            open: (0..STREAMS).map(|_| None).collect(),
+            written: Vec::new(),
+            bytes: 0,
+        })
     }
 
     /// Adds a record: `write` appends its text, without a line end.
@@ -216,7 +224,11 @@ impl Journal {
     /// Closes every file; the files by path and the bytes of their records before compression.
     pub fn finish(mut self) -> anyhow::Result<(Vec<Written>, u64)> {
         let accounts = || 0..u8::try_from(ACCOUNTS.len()).unwrap_or(0);
-        let streams = accounts().map(Stream::CloudTrail).chain(accounts().map(Stream::Archive)).chain([Stream::K8s, Stream::Vault]).chain(Log::ALL.iter().copied().map(Stream::Zeek));
+        let streams = accounts()
+            .map(Stream::CloudTrail)
+            .chain(accounts().map(Stream::Archive))
+            .chain([Stream::K8s, Stream::Vault])
+            .chain(Log::ALL.iter().copied().map(Stream::Zeek));
         for stream in streams {
             self.close(stream.index(), stream)?;
         }
@@ -242,7 +254,11 @@ fn path(stream: Stream, time: i64, gzip: bool) -> PathBuf {
             let mut unique = super::chance::Chance::new(time.div_euclid(HOUR).unsigned_abs() ^ id.parse::<u64>().unwrap_or(0));
             let unique = unique.letters("", super::chance::BASE62, 16);
             let name = format!("{id}_CloudTrail_{region}_{minute}_{unique}.json{gz}");
-            if matches!(stream, Stream::Archive(_)) { PathBuf::from("cloudtrail/archive").join(name) } else { PathBuf::from(format!("cloudtrail/AWSLogs/{id}/CloudTrail/{region}/{}", day("/"))).join(name) }
+            if matches!(stream, Stream::Archive(_)) {
+                PathBuf::from("cloudtrail/archive").join(name)
+            } else {
+                PathBuf::from(format!("cloudtrail/AWSLogs/{id}/CloudTrail/{region}/{}", day("/"))).join(name)
+            }
         }
         Stream::K8s => format!("k8s_audit/audit-{}.log", day("-")).into(),
         Stream::Vault => format!("vault_audit/vault_audit-{}.log", day("-")).into(),

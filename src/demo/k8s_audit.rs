@@ -2,9 +2,12 @@
 //! credential ids of KEP-4193 (`jti` of bound service-account tokens) as they are since 1.32.
 
 use super::chance::Chance;
-use super::cloudtrail::{Failure, put};
 use super::clock::{self, SECOND};
-use super::estate::{actor::Pod, place::{Place, VERBS}};
+use super::cloudtrail::{Failure, put};
+use super::estate::{
+    actor::Pod,
+    place::{Place, VERBS},
+};
 
 /// Who calls.
 pub enum User<'a> {
@@ -34,8 +37,25 @@ fn push_user(out: &mut String, user: &User<'_>, nodes: &[(String, String)]) {
     match user {
         User::ServiceAccount(account, uid, pod) => {
             let (namespace, name) = account.split_once('/').unwrap_or(("default", account));
-            put!(out, r#"{"username":"system:serviceaccount:"#, namespace, ":", name, r#"","uid":""#, uid, r#"","groups":["system:serviceaccounts","system:serviceaccounts:"#, namespace, r#"","system:authenticated"]"#);
-            put!(out, r#","extra":{"authentication.kubernetes.io/credential-id":["JTI="#, &pod.jti, r#""],"authentication.kubernetes.io/node-name":[""#, nodes.get(pod.node).map_or("", |n| n.0.as_str()));
+            put!(
+                out,
+                r#"{"username":"system:serviceaccount:"#,
+                namespace,
+                ":",
+                name,
+                r#"","uid":""#,
+                uid,
+                r#"","groups":["system:serviceaccounts","system:serviceaccounts:"#,
+                namespace,
+                r#"","system:authenticated"]"#
+            );
+            put!(
+                out,
+                r#","extra":{"authentication.kubernetes.io/credential-id":["JTI="#,
+                &pod.jti,
+                r#""],"authentication.kubernetes.io/node-name":[""#,
+                nodes.get(pod.node).map_or("", |n| n.0.as_str())
+            );
             put!(out, r#""],"authentication.kubernetes.io/pod-name":[""#, &pod.name, r#""],"authentication.kubernetes.io/pod-uid":[""#, &pod.uid, r#""]}}"#);
         }
         User::Person(name) => put!(out, r#"{"username":""#, name, r#"","groups":["oidc:platform","system:authenticated"]}"#),
@@ -44,23 +64,56 @@ fn push_user(out: &mut String, user: &User<'_>, nodes: &[(String, String)]) {
 }
 
 /// The event; `object` appends the object reference.
-fn event(out: &mut String, call: &Call<'_>, nodes: &[(String, String)], level: &str, verb: &str, uri: &str, code: &str, object: impl FnOnce(&mut String), chance: &mut Chance) -> String {
+fn event(
+    out: &mut String,
+    call: &Call<'_>,
+    nodes: &[(String, String)],
+    level: &str,
+    verb: &str,
+    uri: &str,
+    code: &str,
+    object: impl FnOnce(&mut String),
+    chance: &mut Chance,
+) -> String {
     let id = chance.uuid();
-    put!(out, r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":""#, level, r#"","auditID":""#, &id, r#"","stage":"ResponseComplete","requestURI":""#, uri, r#"","verb":""#, verb, r#"","user":"#);
+    put!(
+        out,
+        r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":""#,
+        level,
+        r#"","auditID":""#,
+        &id,
+        r#"","stage":"ResponseComplete","requestURI":""#,
+        uri,
+        r#"","verb":""#,
+        verb,
+        r#"","user":"#
+    );
     push_user(out, &call.user, nodes);
     put!(out, r#","sourceIPs":[""#, call.address, r#""],"userAgent":""#, call.agent, r#"","objectRef":"#);
     object(out);
     match call.failure {
         None => put!(out, r#","responseStatus":{"metadata":{},"code":"#, code, "}"),
-        Some(Failure::Unavailable) => put!(out, r#","responseStatus":{"metadata":{},"status":"Failure","message":"etcdserver: request timed out","reason":"InternalError","code":500}"#),
-        Some(_) => put!(out, r#","responseStatus":{"metadata":{},"status":"Failure","message":"forbidden: not allowed at this scope","reason":"Forbidden","code":403}"#),
+        Some(Failure::Unavailable) => {
+            put!(out, r#","responseStatus":{"metadata":{},"status":"Failure","message":"etcdserver: request timed out","reason":"InternalError","code":500}"#)
+        }
+        Some(_) => put!(
+            out,
+            r#","responseStatus":{"metadata":{},"status":"Failure","message":"forbidden: not allowed at this scope","reason":"Forbidden","code":403}"#
+        ),
     }
     put!(out, r#","requestReceivedTimestamp":""#);
     clock::push_micros(out, call.time);
     put!(out, r#"","stageTimestamp":""#);
     clock::push_micros(out, call.time + chance.range(900, 24_000));
     let allowed = !matches!(call.failure, Some(Failure::Denied | Failure::Withdrawn));
-    put!(out, r#"","annotations":{"authorization.k8s.io/decision":""#, if allowed { "allow" } else { "forbid" }, r#"","authorization.k8s.io/reason":""#, if allowed { "RBAC: allowed by RoleBinding" } else { "" }, r#""}}"#);
+    put!(
+        out,
+        r#"","annotations":{"authorization.k8s.io/decision":""#,
+        if allowed { "allow" } else { "forbid" },
+        r#"","authorization.k8s.io/reason":""#,
+        if allowed { "RBAC: allowed by RoleBinding" } else { "" },
+        r#""}}"#
+    );
     id
 }
 
@@ -72,7 +125,11 @@ pub fn call(out: &mut String, call: &Call<'_>, nodes: &[(String, String)], place
     let (resource, subresource) = if resource == "exec" { ("pods", "exec") } else { (resource, "") };
     let namespace = place.at.as_str();
     let mut uri = String::with_capacity(96);
-    if group.is_empty() { uri.push_str("/api/v1/namespaces/") } else { put!(uri, "/apis/", group, "/v1/namespaces/") }
+    if group.is_empty() {
+        uri.push_str("/api/v1/namespaces/")
+    } else {
+        put!(uri, "/apis/", group, "/v1/namespaces/")
+    }
     put!(uri, namespace, "/", resource);
     if let Some(name) = name {
         put!(uri, "/", name);
@@ -94,7 +151,13 @@ pub fn call(out: &mut String, call: &Call<'_>, nodes: &[(String, String)], place
         }
         put!(out, "}");
     };
-    let code = if !subresource.is_empty() { "101" } else if verb == "create" { "201" } else { "200" };
+    let code = if !subresource.is_empty() {
+        "101"
+    } else if verb == "create" {
+        "201"
+    } else {
+        "200"
+    };
     event(out, call, nodes, "Metadata", verb, &uri, code, object, chance)
 }
 
@@ -104,9 +167,29 @@ pub fn token_request(out: &mut String, time: i64, nodes: &[(String, String)], ac
     let (namespace, name) = account.split_once('/').unwrap_or(("default", account));
     let jti = chance.uuid();
     let id = chance.uuid();
-    put!(out, r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"RequestResponse","auditID":""#, &id, r#"","stage":"ResponseComplete","requestURI":"/api/v1/namespaces/"#, namespace, "/serviceaccounts/", name, r#"/token","verb":"create","user":"#);
+    put!(
+        out,
+        r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"RequestResponse","auditID":""#,
+        &id,
+        r#"","stage":"ResponseComplete","requestURI":"/api/v1/namespaces/"#,
+        namespace,
+        "/serviceaccounts/",
+        name,
+        r#"/token","verb":"create","user":"#
+    );
     push_user(out, &User::Node(node), nodes);
-    put!(out, r#","sourceIPs":[""#, address, r#""],"userAgent":"kubelet/v1.34.1 (linux/amd64) kubernetes/66452049","objectRef":{"resource":"serviceaccounts","namespace":""#, namespace, r#"","name":""#, name, r#"","uid":""#, uid, r#"","apiVersion":"v1","subresource":"token"},"responseStatus":{"metadata":{},"code":201}"#);
+    put!(
+        out,
+        r#","sourceIPs":[""#,
+        address,
+        r#""],"userAgent":"kubelet/v1.34.1 (linux/amd64) kubernetes/66452049","objectRef":{"resource":"serviceaccounts","namespace":""#,
+        namespace,
+        r#"","name":""#,
+        name,
+        r#"","uid":""#,
+        uid,
+        r#"","apiVersion":"v1","subresource":"token"},"responseStatus":{"metadata":{},"code":201}"#
+    );
     let mut seconds = String::new();
     clock::push_number(&mut seconds, lasts / SECOND);
     for (key, status) in [("requestObject", false), ("responseObject", true)] {
@@ -116,7 +199,16 @@ pub fn token_request(out: &mut String, time: i64, nodes: &[(String, String)], ac
             clock::push_seconds(out, time);
             put!(out, "\"");
         }
-        put!(out, r#"},"spec":{"audiences":["https://kubernetes.default.svc"],"expirationSeconds":"#, &seconds, r#","boundObjectRef":{"kind":"Pod","apiVersion":"v1","name":""#, &pod.name, r#"","uid":""#, &pod.uid, r#""}},"status":{"token":""#);
+        put!(
+            out,
+            r#"},"spec":{"audiences":["https://kubernetes.default.svc"],"expirationSeconds":"#,
+            &seconds,
+            r#","boundObjectRef":{"kind":"Pod","apiVersion":"v1","name":""#,
+            &pod.name,
+            r#"","uid":""#,
+            &pod.uid,
+            r#""}},"status":{"token":""#
+        );
         if status {
             push_jwt(out, chance);
         }
@@ -134,7 +226,12 @@ pub fn token_request(out: &mut String, time: i64, nodes: &[(String, String)], ac
     clock::push_micros(out, time);
     put!(out, r#"","stageTimestamp":""#);
     clock::push_micros(out, time + chance.range(2_000, 9_000));
-    put!(out, r#"","annotations":{"authentication.kubernetes.io/issued-credential-id":"JTI="#, &jti, r#"","authorization.k8s.io/decision":"allow","authorization.k8s.io/reason":""}}"#);
+    put!(
+        out,
+        r#"","annotations":{"authentication.kubernetes.io/issued-credential-id":"JTI="#,
+        &jti,
+        r#"","authorization.k8s.io/decision":"allow","authorization.k8s.io/reason":""}}"#
+    );
     jti
 }
 

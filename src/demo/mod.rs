@@ -163,7 +163,20 @@ fn finish(world: World, abused: usize, out_dir: &Path) -> anyhow::Result<Simulat
     }
     let folders = records.keys().map(|format| out_dir.join(format)).collect();
     let identities = actors.len();
-    Ok(Simulation { start: Micros(start), end: Micros(end), cluster: estate::CLUSTER, folders, files, records, bytes, labels, decoys, identities, identities_benign: identities.saturating_sub(abused), labels_file })
+    Ok(Simulation {
+        start: Micros(start),
+        end: Micros(end),
+        cluster: estate::CLUSTER,
+        folders,
+        files,
+        records,
+        bytes,
+        labels,
+        decoys,
+        identities,
+        identities_benign: identities.saturating_sub(abused),
+        labels_file,
+    })
 }
 
 fn write_json(path: &Path, value: &impl serde::Serialize) -> anyhow::Result<()> {

@@ -148,7 +148,9 @@ fn names(finding: &Finding, label: &Label) -> bool {
 }
 
 fn falls_on(finding: &Finding, decoy: &Decoy) -> bool {
-    overlaps(finding, decoy.start, decoy.end) && (decoy.identities.is_empty() || decoy.identities.iter().any(|who| is_same(who, &finding.identity) || finding.members.iter().any(|m| is_same(who, m))))
+    overlaps(finding, decoy.start, decoy.end)
+        && (decoy.identities.is_empty()
+            || decoy.identities.iter().any(|who| is_same(who, &finding.identity) || finding.members.iter().any(|m| is_same(who, m))))
 }
 
 /// Whether a label's identity and a finding's are one: equal, or equal but for the cluster, broker or issuer, which some logs do not
@@ -215,16 +217,35 @@ impl Score {
         }
         for Outcome { label, why_missed, .. } in missed {
             let variant = if label.variant.is_empty() { String::new() } else { format!(" ({})", label.variant) };
-            let _ = writeln!(out, "  {} {}{variant} on {}: {}", label.start.to_rfc3339().get(..16).unwrap_or_default(), label.attack, label.identity, why_missed.as_deref().unwrap_or("unknown"));
+            let _ = writeln!(
+                out,
+                "  {} {}{variant} on {}: {}",
+                label.start.to_rfc3339().get(..16).unwrap_or_default(),
+                label.attack,
+                label.identity,
+                why_missed.as_deref().unwrap_or("unknown")
+            );
         }
         let kinds = [FindingKind::Policy, FindingKind::Statistical, FindingKind::Incident, FindingKind::Absence];
         let split: Vec<_> = kinds.iter().map(|kind| format!("{:.1} {}", self.per_day(Some(*kind)), kind.as_str())).collect();
-        let _ = writeln!(out, "\nan analyst would have read {:.1} findings a day ({}); {} of {} are about no attack", self.per_day(None), split.join(", "), self.false_total(), self.findings());
+        let _ = writeln!(
+            out,
+            "\nan analyst would have read {:.1} findings a day ({}); {} of {} are about no attack",
+            self.per_day(None),
+            split.join(", "),
+            self.false_total(),
+            self.findings()
+        );
         let mut rules: Vec<_> = self.false_findings.iter().collect();
         rules.sort_by_key(|(rule, f)| (std::cmp::Reverse(f.count), rule.as_str()));
         for (rule, false_findings) in rules.into_iter().take(8) {
             let decoys: Vec<_> = false_findings.decoys.iter().map(|(what, n)| format!("{n} {}", what.replace('_', " "))).collect();
-            let _ = writeln!(out, "  {:>4} {rule}{}", false_findings.count, if decoys.is_empty() { String::new() } else { format!(" (of these {})", decoys.join(", ")) });
+            let _ = writeln!(
+                out,
+                "  {:>4} {rule}{}",
+                false_findings.count,
+                if decoys.is_empty() { String::new() } else { format!(" (of these {})", decoys.join(", ")) }
+            );
         }
         out
     }
@@ -293,7 +314,13 @@ mod tests {
             // Right identity, wrong week.
             finding("5", "mqtt:broker:client/z", AT + 90 * H, AT + 90 * H, FindingKind::Absence),
         ];
-        let decoys = [Decoy { what: String::from("launch"), identities: vec![String::from("aws:1:user/c")], start: Micros(AT - H), end: Micros(AT + H), description: String::new() }];
+        let decoys = [Decoy {
+            what: String::from("launch"),
+            identities: vec![String::from("aws:1:user/c")],
+            start: Micros(AT - H),
+            end: Micros(AT + H),
+            description: String::new(),
+        }];
         let score = score(&labels, &decoys, &findings, Micros(0), Micros(10 * Micros::DAY));
         let found: Vec<_> = score.outcomes.iter().map(|o| o.first.as_ref().map(|h| (h.finding_id.as_str(), h.title.as_str(), h.delay))).collect();
         assert_eq!(found, [Some(("1", "the last revision", 5 * Micros::MINUTE)), None, Some(("4", "finding 4", 0)), None]);

@@ -2,9 +2,12 @@
 //! as `hmac-sha256:…`, times in RFC 3339 with fractions.
 
 use super::chance::Chance;
-use super::cloudtrail::{Failure, put};
 use super::clock::{self, SECOND};
-use super::estate::{actor::Token, place::{OPERATIONS, Place}};
+use super::cloudtrail::{Failure, put};
+use super::estate::{
+    actor::Token,
+    place::{OPERATIONS, Place},
+};
 use super::journal::{Journal, Stream};
 
 /// What every entry has in common.
@@ -29,10 +32,28 @@ pub const fn lifetime(each_run: bool) -> i64 {
 }
 
 fn push_auth(out: &mut String, call: &Call<'_>, token: &Token, fresh: bool, allowed: bool) {
-    put!(out, r#"{"accessor":""#, &token.accessor, r#"","client_token":""#, &token.inner, r#"","display_name":"approle","entity_id":""#, call.entity, r#"","metadata":{"role_name":""#, call.role, r#""},"policies":["default",""#, call.role, "\"]");
+    put!(
+        out,
+        r#"{"accessor":""#,
+        &token.accessor,
+        r#"","client_token":""#,
+        &token.inner,
+        r#"","display_name":"approle","entity_id":""#,
+        call.entity,
+        r#"","metadata":{"role_name":""#,
+        call.role,
+        r#""},"policies":["default",""#,
+        call.role,
+        "\"]"
+    );
     if !fresh {
         if allowed {
-            put!(out, r#","policy_results":{"allowed":true,"granting_policies":[{"type":""},{"name":""#, call.role, r#"","namespace_id":"root","type":"acl"}]}"#);
+            put!(
+                out,
+                r#","policy_results":{"allowed":true,"granting_policies":[{"type":""},{"name":""#,
+                call.role,
+                r#"","namespace_id":"root","type":"acl"}]}"#
+            );
         } else {
             put!(out, r#","policy_results":{"allowed":false}"#);
         }
@@ -81,8 +102,33 @@ fn push_request(out: &mut String, call: &Call<'_>, id: &str, operation: &str, pa
     if !data.is_empty() {
         put!(out, r#","data":"#, data);
     }
-    put!(out, r#","headers":{"user-agent":[""#, call.agent, r#""]},"id":""#, id, r#"","mount_accessor":""#, accessor, r#"","mount_class":""#, class, r#"","mount_point":""#, point, r#"","mount_running_version":"v1.21.4+builtin.vault","mount_type":""#, kind);
-    put!(out, r#"","namespace":{"id":"root"},"operation":""#, operation, r#"","path":""#, path, r#"","remote_address":""#, call.address, r#"","remote_port":"#, port, "}");
+    put!(
+        out,
+        r#","headers":{"user-agent":[""#,
+        call.agent,
+        r#""]},"id":""#,
+        id,
+        r#"","mount_accessor":""#,
+        accessor,
+        r#"","mount_class":""#,
+        class,
+        r#"","mount_point":""#,
+        point,
+        r#"","mount_running_version":"v1.21.4+builtin.vault","mount_type":""#,
+        kind
+    );
+    put!(
+        out,
+        r#"","namespace":{"id":"root"},"operation":""#,
+        operation,
+        r#"","path":""#,
+        path,
+        r#"","remote_address":""#,
+        call.address,
+        r#"","remote_port":"#,
+        port,
+        "}"
+    );
 }
 
 fn push_time(out: &mut String, time: i64, kind: &str) {
@@ -93,7 +139,17 @@ fn push_time(out: &mut String, time: i64, kind: &str) {
 
 /// Both lines of an exchange; gives the request's id.
 #[expect(clippy::too_many_arguments, reason = "one argument per part of the two lines")]
-fn exchange(journal: &mut Journal, call: &Call<'_>, operation: &str, path: &str, token: Option<&Token>, data: &str, response: impl FnOnce(&mut String, &mut Chance), after: Option<&Token>, chance: &mut Chance) -> String {
+fn exchange(
+    journal: &mut Journal,
+    call: &Call<'_>,
+    operation: &str,
+    path: &str,
+    token: Option<&Token>,
+    data: &str,
+    response: impl FnOnce(&mut String, &mut Chance),
+    after: Option<&Token>,
+    chance: &mut Chance,
+) -> String {
     let id = chance.uuid();
     let mut port = String::new();
     clock::push_number(&mut port, chance.range(32_768, 60_999));
@@ -138,7 +194,18 @@ fn exchange(journal: &mut Journal, call: &Call<'_>, operation: &str, path: &str,
         } else {
             response(out, chance);
         }
-        put!(out, r#""mount_accessor":""#, accessor, r#"","mount_class":""#, class, r#"","mount_point":""#, point, r#"","mount_running_plugin_version":"v1.21.4+builtin.vault","mount_type":""#, kind, "\"}");
+        put!(
+            out,
+            r#""mount_accessor":""#,
+            accessor,
+            r#"","mount_class":""#,
+            class,
+            r#"","mount_point":""#,
+            point,
+            r#"","mount_running_plugin_version":"v1.21.4+builtin.vault","mount_type":""#,
+            kind,
+            "\"}"
+        );
         push_time(out, answered, "response");
     });
     id
@@ -159,7 +226,14 @@ pub fn call(journal: &mut Journal, call: &Call<'_>, token: &Token, place: &Place
         } else if operation == "list" {
             put!(out, r#""data":{"keys":[""#, &chance.hex("hmac-sha256:", 64), r#""]},"#);
         } else {
-            put!(out, r#""data":{"data":{"password":""#, &chance.hex("hmac-sha256:", 64), r#""},"metadata":{"created_time":""#, &chance.hex("hmac-sha256:", 64), r#"","custom_metadata":null,"destroyed":false,"version":3}},"#);
+            put!(
+                out,
+                r#""data":{"data":{"password":""#,
+                &chance.hex("hmac-sha256:", 64),
+                r#""},"metadata":{"created_time":""#,
+                &chance.hex("hmac-sha256:", 64),
+                r#"","custom_metadata":null,"destroyed":false,"version":3}},"#
+            );
         }
     };
     exchange(journal, call, operation, path, Some(token), &data, response, None, chance)

@@ -145,7 +145,8 @@ fn launches(world: &mut World, taken: &BTreeSet<usize>, chance: &mut Chance) {
 /// Services that move to another subnet for good.
 fn moves(world: &mut World, script: &mut Script, taken: &BTreeSet<usize>, chance: &mut Chance) {
     for i in 0..world.actors.len() {
-        let movable = matches!(world.actors[i].kind, Kind::AwsUser | Kind::AwsRole | Kind::AppRole | Kind::Mtls | Kind::Mqtt) && matches!(world.actors[i].home, Home::Fixed(_));
+        let movable = matches!(world.actors[i].kind, Kind::AwsUser | Kind::AwsRole | Kind::AppRole | Kind::Mtls | Kind::Mqtt)
+            && matches!(world.actors[i].home, Home::Fixed(_));
         if taken.contains(&i) || !movable || !chance.happens(0.06) {
             continue;
         }
@@ -162,7 +163,9 @@ fn outage(world: &mut World, chance: &mut Chance) {
     let end = start + 45 * MINUTE;
     world.outages.push(Outage { kind: PlaceKind::Table, start, end });
     world.outages.push(Outage { kind: PlaceKind::Queue, start: start + 5 * MINUTE, end });
-    let concerned: Vec<_> = (0..world.actors.len()).filter(|i| world.actors[*i].habits.iter().any(|h| matches!(world.estate.place(h.place).kind, PlaceKind::Table | PlaceKind::Queue))).collect();
+    let concerned: Vec<_> = (0..world.actors.len())
+        .filter(|i| world.actors[*i].habits.iter().any(|h| matches!(world.estate.place(h.place).kind, PlaceKind::Table | PlaceKind::Queue)))
+        .collect();
     decoy(world, "outage", &concerned, start, end, "DynamoDB and SQS do not answer; everyone who uses them sees failures.");
 }
 
@@ -173,7 +176,8 @@ fn drill(world: &mut World, script: &mut Script, chance: &mut Chance) {
     let teams = world.estate.teams.len();
     let first = chance.below(teams);
     let movable = |kind| matches!(kind, Kind::AwsUser | Kind::AwsRole | Kind::AppRole | Kind::Mtls);
-    let members: Vec<_> = (0..world.actors.len()).filter(|i| movable(world.actors[*i].kind) && [first, (first + 5) % teams].contains(&world.actors[*i].team)).collect();
+    let members: Vec<_> =
+        (0..world.actors.len()).filter(|i| movable(world.actors[*i].kind) && [first, (first + 5) % teams].contains(&world.actors[*i].team)).collect();
     decoy(world, "failover_drill", &members, at, end, "Two teams fail over: other addresses, replica buckets.");
     script.then(at, move |world, _| members.iter().for_each(|i| world.actors[*i].away_until = end));
 }
@@ -212,7 +216,9 @@ fn maintenance(world: &mut World, script: &mut Script, chance: &mut Chance) {
                 let namespace = world.estate.teams[chance.below(world.estate.teams.len())].clone();
                 let pods = world.estate.add(Place { kind: PlaceKind::Object, team: 0, account: 0, name: String::from("pods"), at: namespace, twin: None });
                 for n in 0..20 {
-                    script.at(at + n * 8 * MINUTE + chance.range(0, 5 * MINUTE), None, move |world, time| vec![world.touch(human, pods, 1, time, super::world::Guise::default())]);
+                    script.at(at + n * 8 * MINUTE + chance.range(0, 5 * MINUTE), None, move |world, time| {
+                        vec![world.touch(human, pods, 1, time, super::world::Guise::default())]
+                    });
                 }
             }
         }
@@ -238,7 +244,9 @@ fn month_end(world: &mut World, script: &mut Script) {
 
 /// Somebody on call starts an office-hours job again at night: its usual work at an unusual hour.
 fn reruns(world: &mut World, script: &mut Script, taken: &BTreeSet<usize>, chance: &mut Chance) {
-    let office: Vec<_> = (0..world.actors.len()).filter(|i| !taken.contains(i) && !world.actors[*i].is_human() && matches!(world.actors[*i].rhythm, Rhythm::Traffic { office, .. } if office >= 1.0)).collect();
+    let office: Vec<_> = (0..world.actors.len())
+        .filter(|i| !taken.contains(i) && !world.actors[*i].is_human() && matches!(world.actors[*i].rhythm, Rhythm::Traffic { office, .. } if office >= 1.0))
+        .collect();
     let nights = (world.end - world.start) / (4 * DAY) * (1 + world.actors.len() as i64 / 600);
     for _ in 0..if office.is_empty() { 0 } else { nights } {
         let i = *chance.pick(&office);
@@ -267,7 +275,8 @@ fn rare(world: &mut World, script: &mut Script, taken: &BTreeSet<usize>, chance:
 fn janitor(world: &mut World, script: &mut Script, taken: &BTreeSet<usize>, chance: &mut Chance) {
     let resident = |i: &usize| world.actors[*i].kind == Kind::AppRole && !taken.contains(i) && !world.launches.contains_key(i);
     world.janitor = (0..world.actors.len()).find(resident);
-    let idle: Vec<_> = (0..world.actors.len()).filter(|i| !taken.contains(i) && matches!(world.actors[*i].credential, Credential::Token { each_run: true, .. })).collect();
+    let idle: Vec<_> =
+        (0..world.actors.len()).filter(|i| !taken.contains(i) && matches!(world.actors[*i].credential, Credential::Token { each_run: true, .. })).collect();
     let mut day = clock::midnight(world.start);
     while day < world.end && !idle.is_empty() {
         for n in 0..2 {

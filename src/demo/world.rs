@@ -236,7 +236,13 @@ impl World {
                 let pod = if let Some(Held::Pod(pod)) = held { Some(pod) } else { own };
                 if let Some(pod) = pod {
                     let address = if guise.held.is_some() { address } else { &pod.address };
-                    let call = k8s_audit::Call { time, user: k8s_audit::User::ServiceAccount(&actor.name, &actor.principal, pod), address, agent, failure: guise.failure };
+                    let call = k8s_audit::Call {
+                        time,
+                        user: k8s_audit::User::ServiceAccount(&actor.name, &actor.principal, pod),
+                        address,
+                        agent,
+                        failure: guise.failure,
+                    };
                     journal.record(time, Stream::K8s, |out| id = k8s_audit::call(out, &call, &estate.nodes, place, act, &mut actor.chance));
                     credential = Some(pod.jti.clone());
                 }
@@ -267,7 +273,15 @@ impl World {
                         actor.wire.id.clone_from(&certificate.fingerprint);
                         actor.connected = time;
                     }
-                    let tls = zeek::Tls { server: &place.name, subject: &actor.name, issuer: ISSUER, certificate, weak: guise.weak, established: guise.failure.is_none(), logged };
+                    let tls = zeek::Tls {
+                        server: &place.name,
+                        subject: &actor.name,
+                        issuer: ISSUER,
+                        certificate,
+                        weak: guise.weak,
+                        established: guise.failure.is_none(),
+                        logged,
+                    };
                     id = zeek::tls(journal, &connection("8443"), &tls, &mut actor.chance);
                     credential = Some(certificate.fingerprint.clone());
                 }
@@ -363,17 +377,34 @@ impl World {
         let team = self.estate.teams[actor.team].as_str();
         let agent = actor.agent.text().to_owned();
         let (caller, address, agent, operation, session, lasts) = match trust {
-            Trust::Ec2 => (service("ec2.amazonaws.com"), "ec2.amazonaws.com", String::from("ec2.amazonaws.com"), "AssumeRole", format!("i-0{}", actor.principal.get(4..20).unwrap_or_default().to_lowercase()), 6 * HOUR),
-            Trust::Lambda => (service("lambda.amazonaws.com"), "lambda.amazonaws.com", String::from("lambda.amazonaws.com"), "AssumeRole", role.trim_end_matches("-role").to_owned(), 12 * HOUR),
+            Trust::Ec2 => (
+                service("ec2.amazonaws.com"),
+                "ec2.amazonaws.com",
+                String::from("ec2.amazonaws.com"),
+                "AssumeRole",
+                format!("i-0{}", actor.principal.get(4..20).unwrap_or_default().to_lowercase()),
+                6 * HOUR,
+            ),
+            Trust::Lambda => (
+                service("lambda.amazonaws.com"),
+                "lambda.amazonaws.com",
+                String::from("lambda.amazonaws.com"),
+                "AssumeRole",
+                role.trim_end_matches("-role").to_owned(),
+                12 * HOUR,
+            ),
             Trust::WebIdentity => {
                 let provider = format!("arn:aws:iam::{id}:oidc-provider/oidc.eks.eu-central-1.amazonaws.com/id/5D2F8C0E91A34B67");
                 let user = format!("system:serviceaccount:{team}:{}", role.trim_end_matches("-role"));
-                let caller = format!(r#"{{"type":"WebIdentityUser","principalId":"{provider}:sts.amazonaws.com:{user}","userName":"{user}","identityProvider":"{provider}"}}"#);
+                let caller = format!(
+                    r#"{{"type":"WebIdentityUser","principalId":"{provider}:sts.amazonaws.com:{user}","userName":"{user}","identityProvider":"{provider}"}}"#
+                );
                 (caller, address, agent, "AssumeRoleWithWebIdentity", format!("botocore-session-{epoch}"), 4 * HOUR)
             }
             Trust::SingleSignOn => {
                 let provider = format!("arn:aws:iam::{id}:saml-provider/AWSSSO_8f2d_DO_NOT_DELETE");
-                let caller = format!(r#"{{"type":"SAMLUser","principalId":"{provider}:{}","userName":"{}","identityProvider":"{provider}"}}"#, actor.name, actor.name);
+                let caller =
+                    format!(r#"{{"type":"SAMLUser","principalId":"{provider}:{}","userName":"{}","identityProvider":"{provider}"}}"#, actor.name, actor.name);
                 (caller, address, agent, "AssumeRoleWithSAML", actor.name.clone(), 8 * HOUR)
             }
             Trust::Assumed(parent) => {
@@ -451,7 +482,11 @@ impl World {
         let Self { actors, journal, .. } = self;
         let actor = &mut actors[i];
         let id_of = ACCOUNTS[usize::from(actor.account)].id;
-        let caller = format!(r#"{{"type":"IAMUser","principalId":"{}","accountId":"{id_of}","arn":"arn:aws:iam::{id_of}:user/{name}","userName":"{name}"}}"#, actor.principal, name = actor.name);
+        let caller = format!(
+            r#"{{"type":"IAMUser","principalId":"{}","accountId":"{id_of}","arn":"arn:aws:iam::{id_of}:user/{name}","userName":"{name}"}}"#,
+            actor.principal,
+            name = actor.name
+        );
         let agent = Agent::new(7, 0);
         let call = cloudtrail::Call { time, account: actor.account, user_identity: &caller, address, agent: agent.text(), failure: None };
         let mut id = String::new();

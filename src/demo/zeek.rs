@@ -2,8 +2,8 @@
 //! and in ssl.log the four subject and issuer columns that Zeek logs for certificates that it sees (TLS 1.2 and older).
 
 use super::chance::{BASE62, Chance};
-use super::cloudtrail::put;
 use super::clock;
+use super::cloudtrail::put;
 use super::estate::actor::Certificate;
 use super::journal::{Journal, Stream};
 
@@ -33,7 +33,8 @@ const CONNECTION_TYPES: &str = "time\tstring\taddr\tport\taddr\tport";
 
 impl Log {
     /// Every log.
-    pub const ALL: &'static [Self] = &[Self::Ssl, Self::X509, Self::MqttConnect, Self::MqttPublish, Self::MqttSubscribe, Self::Modbus, Self::Kerberos, Self::Ssh];
+    pub const ALL: &'static [Self] =
+        &[Self::Ssl, Self::X509, Self::MqttConnect, Self::MqttPublish, Self::MqttSubscribe, Self::Modbus, Self::Kerberos, Self::Ssh];
 
     /// The name: its path in Zeek, and its file's stem.
     pub const fn name(self) -> &'static str {
@@ -60,7 +61,9 @@ impl Log {
                 "ts\tfingerprint\tcertificate.version\tcertificate.serial\tcertificate.subject\tcertificate.issuer\tcertificate.not_valid_before\tcertificate.not_valid_after\tcertificate.key_alg\tcertificate.sig_alg\tcertificate.key_type\tcertificate.key_length\tcertificate.exponent\tcertificate.curve\tsan.dns\tsan.uri\tsan.email\tsan.ip\tbasic_constraints.ca\tbasic_constraints.path_len\thost_cert\tclient_cert",
                 "time\tstring\tcount\tstring\tstring\tstring\ttime\ttime\tstring\tstring\tstring\tcount\tstring\tstring\tvector[string]\tvector[string]\tvector[string]\tvector[addr]\tbool\tcount\tbool\tbool",
             ),
-            Self::MqttConnect => ("proto_name\tproto_version\tclient_id\tconnect_status\twill_topic\twill_payload", "string\tstring\tstring\tstring\tstring\tstring"),
+            Self::MqttConnect => {
+                ("proto_name\tproto_version\tclient_id\tconnect_status\twill_topic\twill_payload", "string\tstring\tstring\tstring\tstring\tstring")
+            }
             Self::MqttPublish => ("from_client\tretain\tqos\tstatus\ttopic\tpayload\tpayload_len", "bool\tbool\tstring\tstring\tstring\tstring\tcount"),
             Self::MqttSubscribe => ("action\ttopics\tqos_levels\tgranted_qos_level\tack", "enum\tvector[string]\tvector[count]\tcount\tbool"),
             Self::Modbus => ("tid\tunit\tfunc\tpdu_type\texception", "count\tcount\tstring\tstring\tstring"),
@@ -78,7 +81,8 @@ impl Log {
     /// The header lines of a file that begins at `open`.
     pub fn header(self, open: i64) -> String {
         let (fields, types) = self.columns();
-        let (connection, connection_types) = if self == Self::X509 { (String::new(), String::new()) } else { (format!("{CONNECTION}\t"), format!("{CONNECTION_TYPES}\t")) };
+        let (connection, connection_types) =
+            if self == Self::X509 { (String::new(), String::new()) } else { (format!("{CONNECTION}\t"), format!("{CONNECTION_TYPES}\t")) };
         format!(
             "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n#path\t{}\n#open\t{}\n#fields\t{connection}{fields}\n#types\t{connection_types}{types}\n",
             self.name(),
@@ -150,12 +154,37 @@ pub fn tls(journal: &mut Journal, connection: &Connection<'_>, tls: &Tls<'_>, ch
     let established = if tls.established { "T" } else { "F" };
     journal.record(connection.time, Stream::Zeek(Log::Ssl), |out| {
         uid = open(out, connection, chance);
-        put!(out, version, "\t", cipher, "\t", tls.server, "\tF\t", if tls.established { "-" } else { "certificate_unknown" }, "\t-\t", established, "\tCsxnuryGiIti\t");
+        put!(
+            out,
+            version,
+            "\t",
+            cipher,
+            "\t",
+            tls.server,
+            "\tF\t",
+            if tls.established { "-" } else { "certificate_unknown" },
+            "\t-\t",
+            established,
+            "\tCsxnuryGiIti\t"
+        );
         // The server's certificate is the same for a server's life: made from its name.
         let mut seed = tls.server.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(131).wrapping_add(u64::from(byte)));
         seed ^= 0x5eed;
         Chance::new(seed).push_hex(out, 64);
-        put!(out, "\t", &tls.certificate.fingerprint, "\tCN=", tls.server, ",O=Example Works,C=DE\t", super::estate::ISSUER, "\t", tls.subject, "\t", tls.issuer, "\tT");
+        put!(
+            out,
+            "\t",
+            &tls.certificate.fingerprint,
+            "\tCN=",
+            tls.server,
+            ",O=Example Works,C=DE\t",
+            super::estate::ISSUER,
+            "\t",
+            tls.subject,
+            "\t",
+            tls.issuer,
+            "\tT"
+        );
     });
     if !tls.logged {
         return uid;
@@ -214,7 +243,28 @@ pub fn modbus(journal: &mut Journal, connection: &Connection<'_>, unit: &str, fu
             if uid.is_empty() {
                 uid = chance.letters("C", BASE62, 17);
             }
-            put!(out, "\t", &uid, "\t", connection.from, "\t", &port, "\t", connection.to, "\t", connection.port, "\t", &transaction, "\t", unit, "\t", function, "\t", kind, "\t");
+            put!(
+                out,
+                "\t",
+                &uid,
+                "\t",
+                connection.from,
+                "\t",
+                &port,
+                "\t",
+                connection.to,
+                "\t",
+                connection.port,
+                "\t",
+                &transaction,
+                "\t",
+                unit,
+                "\t",
+                function,
+                "\t",
+                kind,
+                "\t"
+            );
             out.push_str(if refused && kind == "RESP" { "ILLEGAL_FUNCTION" } else { "-" });
         });
     }
@@ -240,7 +290,19 @@ pub fn kerberos(journal: &mut Journal, connection: &Connection<'_>, ticket: &Tic
     let mut uid = String::new();
     journal.record(connection.time, Stream::Zeek(Log::Kerberos), |out| {
         uid = open(out, connection, chance);
-        put!(out, ticket.request, "\t", ticket.client, "\t", ticket.service, "\t", if ticket.error.is_some() { "F" } else { "T" }, "\t", ticket.error.unwrap_or("-"), "\t");
+        put!(
+            out,
+            ticket.request,
+            "\t",
+            ticket.client,
+            "\t",
+            ticket.service,
+            "\t",
+            if ticket.error.is_some() { "F" } else { "T" },
+            "\t",
+            ticket.error.unwrap_or("-"),
+            "\t"
+        );
         if ticket.error.is_some() {
             put!(out, "-\t-\t-");
         } else {
@@ -259,7 +321,14 @@ pub fn ssh(journal: &mut Journal, connection: &Connection<'_>, success: bool, cl
     let mut uid = String::new();
     journal.record(connection.time, Stream::Zeek(Log::Ssh), |out| {
         uid = open(out, connection, chance);
-        put!(out, "2\t", if success { "T\t1" } else { "F\t3" }, "\t-\tSSH-2.0-", client, "\tSSH-2.0-OpenSSH_9.6p1 Ubuntu-3ubuntu13.13\tchacha20-poly1305@openssh.com\thmac-sha2-256-etm@openssh.com\tnone\tcurve25519-sha256\tssh-ed25519\t");
+        put!(
+            out,
+            "2\t",
+            if success { "T\t1" } else { "F\t3" },
+            "\t-\tSSH-2.0-",
+            client,
+            "\tSSH-2.0-OpenSSH_9.6p1 Ubuntu-3ubuntu13.13\tchacha20-poly1305@openssh.com\thmac-sha2-256-etm@openssh.com\tnone\tcurve25519-sha256\tssh-ed25519\t"
+        );
         let seed = connection.to.bytes().fold(7_u64, |sum, byte| sum.wrapping_mul(131).wrapping_add(u64::from(byte)));
         let mut key = Chance::new(seed);
         for i in 0..16 {

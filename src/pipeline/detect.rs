@@ -43,7 +43,10 @@ fn restore(shared: &Shared, partition: i32, runtime: &Handle) -> anyhow::Result<
             tracing::warn!(partition, %error, "the snapshot cannot be used: judging the log from its beginning");
             Ok(fresh())
         }
-        Err(error) => Err(OutOfReach(format!("the snapshot of partition {partition} cannot be used ({error}), and the log no longer reaches back to its beginning: run `keytrail rebuild`")).into()),
+        Err(error) => Err(OutOfReach(format!(
+            "the snapshot of partition {partition} cannot be used ({error}), and the log no longer reaches back to its beginning: run `keytrail rebuild`"
+        ))
+        .into()),
     }
 }
 

@@ -69,7 +69,12 @@ impl Pipeline {
     pub fn start(config: &Config, telemetry: &Telemetry) -> anyhow::Result<Self> {
         let home = Home::open(config)?;
         let log = Arc::new(EmbeddedLog::open(&home.log(), log_options(config))?);
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().thread_name("keytrail-io").build().context("starting the I/O threads")?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .thread_name("keytrail-io")
+            .build()
+            .context("starting the I/O threads")?;
         let lake = runtime.block_on(Lake::open(&config.lake_url(), keytrail_lake::Options::default()))?;
         let rules = crate::command::rules::configured(config)?;
         let partitions = log.partitions();
@@ -191,7 +196,12 @@ impl Shared {
         for partition in 0..self.log.partitions() {
             let end = self.log.end(Topic::Events, partition)?;
             let index = usize::try_from(partition).unwrap_or(0);
-            let slower = [&self.judged, &self.stored].iter().filter_map(|counters| counters.get(index)).map(|counter| counter.load(Ordering::Relaxed)).min().unwrap_or(end);
+            let slower = [&self.judged, &self.stored]
+                .iter()
+                .filter_map(|counters| counters.get(index))
+                .map(|counter| counter.load(Ordering::Relaxed))
+                .min()
+                .unwrap_or(end);
             ahead = ahead.max(end - slower);
         }
         Ok(ahead)
@@ -219,7 +229,8 @@ impl Shared {
     /// Removes what has been judged, stored and snapshotted, once the log holds more bytes than are kept.
     fn trim(&self, partition: i32) -> anyhow::Result<()> {
         let index = usize::try_from(partition).unwrap_or(0);
-        let done = [&self.judged, &self.stored].iter().filter_map(|counters| counters.get(index)).map(|counter| counter.load(Ordering::Relaxed)).min().unwrap_or(0);
+        let done =
+            [&self.judged, &self.stored].iter().filter_map(|counters| counters.get(index)).map(|counter| counter.load(Ordering::Relaxed)).min().unwrap_or(0);
         if self.log.disk_bytes()? > self.config.embedded.retention_bytes_max {
             self.log.trim(Topic::Events, partition, done)?;
         }
@@ -241,4 +252,3 @@ pub fn log_options(config: &Config) -> LogOptions {
         ..LogOptions::default()
     }
 }
-

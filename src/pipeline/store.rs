@@ -34,7 +34,11 @@ impl Positions {
                 counter.store(*next, Ordering::Relaxed);
             }
         }
-        Ok(Self { events, findings: load(shared, TableName::Findings, Topic::Findings).await?, dead_letters: load(shared, TableName::DeadLetters, Topic::DeadLetters).await? })
+        Ok(Self {
+            events,
+            findings: load(shared, TableName::Findings, Topic::Findings).await?,
+            dead_letters: load(shared, TableName::DeadLetters, Topic::DeadLetters).await?,
+        })
     }
 }
 
@@ -100,7 +104,11 @@ async fn events(shared: &Arc<Shared>, positions: &mut Positions, partition: i32,
     }
     let gathering = Arc::clone(shared);
     let (chunks, next) = tokio::task::spawn_blocking(move || gather(&gathering, partition, from)).await??;
-    let batch: Vec<&Event> = chunks.iter().flat_map(|chunk| chunk.records.iter().skip(chunk.skip)).filter_map(|record| if let LogRecord::Event(event) = record { Some(event) } else { None }).collect();
+    let batch: Vec<&Event> = chunks
+        .iter()
+        .flat_map(|chunk| chunk.records.iter().skip(chunk.skip))
+        .filter_map(|record| if let LogRecord::Event(event) = record { Some(event) } else { None })
+        .collect();
     let started = tokio::time::Instant::now();
     shared.lake.commit_events(&batch, &[(Topic::Events, partition, next)]).await?;
     shared.metrics.commit_seconds.record(started.elapsed().as_secs_f64(), &[]);
@@ -119,7 +127,8 @@ fn gather(shared: &Shared, partition: i32, from: i64) -> anyhow::Result<(Vec<key
     while events < shared.config.store.commit_events_max && bytes < shared.config.store.commit_bytes_max {
         let Some(chunk) = shared.log.read_events(partition, next)? else { break };
         events += chunk.records.len() - chunk.skip;
-        bytes += chunk.records.iter().map(|record| if let LogRecord::Event(event) = record { event.raw.as_ref().map_or(0, String::len) } else { 0 }).sum::<usize>();
+        bytes +=
+            chunk.records.iter().map(|record| if let LogRecord::Event(event) = record { event.raw.as_ref().map_or(0, String::len) } else { 0 }).sum::<usize>();
         next = chunk.first_offset + i64::try_from(chunk.records.len()).unwrap_or(0);
         chunks.push(chunk);
     }

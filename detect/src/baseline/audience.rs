@@ -90,7 +90,8 @@ impl Audiences {
 
 impl Audience {
     fn knows(&self, visitor: u32) -> bool {
-        self.visitors.binary_search(&visitor).is_ok() || (!self.sketch.is_empty() && bits(visitor).into_iter().all(|(word, bit)| self.sketch.get(word).is_some_and(|w| w & bit != 0)))
+        self.visitors.binary_search(&visitor).is_ok()
+            || (!self.sketch.is_empty() && bits(visitor).into_iter().all(|(word, bit)| self.sketch.get(word).is_some_and(|w| w & bit != 0)))
     }
 
     /// Takes a visitor in. True when it was known.

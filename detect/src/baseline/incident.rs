@@ -72,7 +72,15 @@ impl Incidents {
             self.by_age.insert((hour, cause));
         }
         let id = self.next;
-        let shared = self.shared.entry(cause).or_insert_with(|| Shared { id, first_hour: hour, listed: Vec::new(), remembered: Vec::new(), count: 0, evidence: 0.0, opened: false });
+        let shared = self.shared.entry(cause).or_insert_with(|| Shared {
+            id,
+            first_hour: hour,
+            listed: Vec::new(),
+            remembered: Vec::new(),
+            count: 0,
+            evidence: 0.0,
+            opened: false,
+        });
         let Err(at) = shared.remembered.binary_search(&uid) else { return Joined { evidence: shared.evidence, opened: false } };
         if shared.remembered.len() < REMEMBERED_MAX {
             shared.remembered.insert(at, uid);

@@ -95,7 +95,8 @@ pub fn judge(estate: &mut Estate, profile: &Profile, window: &mut Window, brough
         if evidence >= least && profile.windows >= config.learning_windows {
             let joined = estate.incidents.join(cause, case.who, profile.uid, window.hour, evidence, slack(cause, case.crowd), config);
             // Those who fail together also try again together: that is the same incident.
-            let another = window.evidence.iter().any(|evidence| evidence.cause.is_some_and(|other| other != cause && estate.incidents.incident(other).is_some()));
+            let another =
+                window.evidence.iter().any(|evidence| evidence.cause.is_some_and(|other| other != cause && estate.incidents.incident(other).is_some()));
             if joined.opened && !another {
                 verdict.opened = Some((cause, joined.evidence));
             }

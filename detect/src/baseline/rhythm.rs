@@ -193,7 +193,15 @@ mod tests {
 
     #[test]
     fn office_hours_and_chance_are_not() {
-        let office = learned((0..300).map(|i| if i % 45 == 44 { 63 * Micros::HOUR } else if i % 9 == 8 { 15 * Micros::HOUR } else { Micros::HOUR }));
+        let office = learned((0..300).map(|i| {
+            if i % 45 == 44 {
+                63 * Micros::HOUR
+            } else if i % 9 == 8 {
+                15 * Micros::HOUR
+            } else {
+                Micros::HOUR
+            }
+        }));
         assert_eq!(office.period(), None);
         let mut state = 1_u64;
         let chance = learned((0..500).map(|_| {

@@ -143,7 +143,8 @@ impl Silence {
             Some(allowed) if source.last.0 + allowed < now.0 => {
                 (source.silent, source.watched) = (true, false);
                 let (last, first, gaps) = (source.last, source.first, source.rhythm.total().max(u32::try_from(source.events).unwrap_or(u32::MAX)));
-                let (usual, longest) = source.rhythm.period().map_or((60.0, source.rhythm.longest_seconds().max(60.0)), |p| (p.usual_seconds, p.longest_seconds));
+                let (usual, longest) =
+                    source.rhythm.period().map_or((60.0, source.rhythm.longest_seconds().max(60.0)), |p| (p.usual_seconds, p.longest_seconds));
                 let evidence = self.missed(gaps).max(f64::from(gaps).log10());
                 self.overdue.push(Overdue {
                     subject: Subject::Source(name.clone()),

@@ -57,7 +57,9 @@ pub(super) fn reason(rule: &Rule, hit: &Hit, o: &Observation<'_>) -> String {
 fn value(field: Field, o: &Observation<'_>) -> Option<String> {
     Some(match o.value(field)? {
         rsigma_eval::EventValue::Float(n) => number(n),
-        rsigma_eval::EventValue::Array(parts) => parts.iter().filter_map(|part| part.as_str().map(std::borrow::Cow::into_owned)).collect::<Vec<_>>().join(" ← "),
+        rsigma_eval::EventValue::Array(parts) => {
+            parts.iter().filter_map(|part| part.as_str().map(std::borrow::Cow::into_owned)).collect::<Vec<_>>().join(" ← ")
+        }
         other => other.as_str()?.into_owned(),
     })
 }
@@ -75,13 +77,24 @@ fn number(n: f64) -> String {
 
 /// The baseline's dimensions with evidence, one line each.
 pub(super) fn dimensions(o: &Observation<'_>) -> Vec<Text> {
-    let line = |d: &Dimension| Text::from(format!("{}: observed {}, expected {} (learned from {}; evidence {:.1})", d.aspect.name(), d.observed, d.expected, d.learned, d.evidence));
+    let line = |d: &Dimension| {
+        Text::from(format!("{}: observed {}, expected {} (learned from {}; evidence {:.1})", d.aspect.name(), d.observed, d.expected, d.learned, d.evidence))
+    };
     let mut lines: Vec<Text> = o.baseline.map(|baseline| baseline.dimensions.iter().map(line).collect()).unwrap_or_default();
     if let Some(incident) = o.baseline.and_then(|baseline| baseline.incident.as_ref()) {
         lines.push(format!("{} identities share one cause: {}", incident.members.len(), incident.cause).into());
     }
     if let Some(absence) = o.absence {
-        lines.push(format!("expected {} (learned from {}), last heard of {}, due {}", absence.expected, absence.learned, absence.last_seen.to_rfc3339(), absence.due.to_rfc3339()).into());
+        lines.push(
+            format!(
+                "expected {} (learned from {}), last heard of {}, due {}",
+                absence.expected,
+                absence.learned,
+                absence.last_seen.to_rfc3339(),
+                absence.due.to_rfc3339()
+            )
+            .into(),
+        );
     }
     lines
 }
@@ -160,7 +173,8 @@ fn span(days: f64) -> String {
 pub(super) fn paragraph(finding: &Finding, advice: &Advice, credential: Option<&str>) -> String {
     let mut text = format!("{}. ", finding.title);
     if finding.kind == FindingKind::Absence {
-        let _ = write!(text, "{} was last heard of at {}, and was due by {}. ", finding.identity, finding.first_event_time.to_rfc3339(), finding.time.to_rfc3339());
+        let _ =
+            write!(text, "{} was last heard of at {}, and was due by {}. ", finding.identity, finding.first_event_time.to_rfc3339(), finding.time.to_rfc3339());
     } else {
         let _ = write!(text, "At {} {} ({})", finding.time.to_rfc3339(), finding.identity, finding.identity_kind);
         if let Some(action) = &finding.action {

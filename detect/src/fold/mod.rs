@@ -108,7 +108,9 @@ impl Fold {
             return self.add_posture(o, hits, around, subject, out);
         };
         let key_of = |hit: &Hit| around.rules.get(hit.rule).map(|rule| scope_key(o, rule));
-        let primary = key_of(lead).and_then(|key| self.by_key.get(&key).copied()).or_else(|| hits.iter().filter(acute).filter_map(key_of).filter_map(|key| self.by_key.get(&key).copied()).min());
+        let primary = key_of(lead)
+            .and_then(|key| self.by_key.get(&key).copied())
+            .or_else(|| hits.iter().filter(acute).filter_map(key_of).filter_map(|key| self.by_key.get(&key).copied()).min());
         let mut opened = None;
         let (primary, fresh) = match primary {
             Some(number) => (number, false),

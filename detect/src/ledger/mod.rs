@@ -162,7 +162,8 @@ impl Ledger {
         if self.identities.len() >= self.policy.config.identities_max {
             let least = self.identities.least(|identity| identity.last_seen);
             self.identities.remove(&least);
-            let orphans: Vec<u32> = self.credentials.iter().filter(|(_, record)| self.identities.get(record.identity.0).is_none()).map(|(slot, _)| slot).collect();
+            let orphans: Vec<u32> =
+                self.credentials.iter().filter(|(_, record)| self.identities.get(record.identity.0).is_none()).map(|(slot, _)| slot).collect();
             self.forget_credentials(&orphans);
             forgotten.extend(least.into_iter().map(IdentityIx));
         }
@@ -173,7 +174,8 @@ impl Ledger {
     /// Takes an event of `who`.
     pub fn observe(&mut self, who: IdentityIx, event: &Event, limits: Limits) -> Observed {
         let destination = event.destination.as_ref().map(|destination| hash_of(destination.as_str()));
-        let identity = self.identities.get_mut(who.0).map(|identity| identity.observe(event, destination, self.policy.config.destinations_max)).unwrap_or_default();
+        let identity =
+            self.identities.get_mut(who.0).map(|identity| identity.observe(event, destination, self.policy.config.destinations_max)).unwrap_or_default();
         let credential = match &event.credential {
             Some(name) => {
                 let slot = self.record(name, who, event);
@@ -342,7 +344,10 @@ impl Ledger {
         let succession = identity.succession(kind);
         if !exact {
             // Two keys of an identity that was never seen before tell nothing about which came first.
-            let long_known = succession.latest().and_then(|(_, latest)| self.credentials.get(latest)).is_some_and(|latest| born.days_since(latest.first_seen) >= self.policy.config.succession_min_days);
+            let long_known = succession
+                .latest()
+                .and_then(|(_, latest)| self.credentials.get(latest))
+                .is_some_and(|latest| born.days_since(latest.first_seen) >= self.policy.config.succession_min_days);
             if !long_known && succession.latest().is_some_and(|(_, latest)| latest != slot) {
                 return;
             }
@@ -433,7 +438,11 @@ impl Ledger {
                 && let Some(parent) = &event.credential_parent
             {
                 // The parent's identity outlives the parent: rotation of a key is no new parent.
-                let owner = self.credentials.find(parent).and_then(|slot| self.credentials.get(slot)).map_or_else(|| hash_of(parent.as_str()), |record| hash_of(&record.identity.0));
+                let owner = self
+                    .credentials
+                    .find(parent)
+                    .and_then(|slot| self.credentials.get(slot))
+                    .map_or_else(|| hash_of(parent.as_str()), |record| hash_of(&record.identity.0));
                 features.parents_seen = identity.parents.1;
                 features.parent_is_new = identity.parents.0.insert(owner, config.sources_max);
                 identity.parents.1 = identity.parents.1.saturating_add(1);
@@ -534,7 +543,12 @@ impl Ledger {
 pub const fn plural(kind: CredentialKind) -> bool {
     matches!(
         kind,
-        CredentialKind::Session | CredentialKind::OauthToken | CredentialKind::Jwt | CredentialKind::KerberosTicket | CredentialKind::SamlAssertion | CredentialKind::Unknown
+        CredentialKind::Session
+            | CredentialKind::OauthToken
+            | CredentialKind::Jwt
+            | CredentialKind::KerberosTicket
+            | CredentialKind::SamlAssertion
+            | CredentialKind::Unknown
     )
 }
 

@@ -36,7 +36,8 @@ impl Correlation {
     /// # Errors
     /// What is not supported, or not found, in words.
     pub fn new(rule: &CorrelationRule, find: impl Fn(&str) -> Option<usize>, events_max: usize) -> Result<Self, String> {
-        let fields = |names: &[String]| names.iter().map(|name| field(name).ok_or_else(|| format!("no field is called {name:?}"))).collect::<Result<Vec<_>, _>>();
+        let fields =
+            |names: &[String]| names.iter().map(|name| field(name).ok_or_else(|| format!("no field is called {name:?}"))).collect::<Result<Vec<_>, _>>();
         if rule.window != WindowMode::Sliding {
             return Err("only sliding windows are supported".to_owned());
         }
@@ -46,7 +47,11 @@ impl Correlation {
         let CorrelationCondition::Threshold { predicates, field: counted, .. } = &rule.condition else {
             return Err("conditions over rule names are not supported: give a count".to_owned());
         };
-        let rules = rule.rules.iter().map(|name| find(name).ok_or_else(|| format!("it correlates the rule {name:?}, which is not there"))).collect::<Result<Vec<_>, _>>()?;
+        let rules = rule
+            .rules
+            .iter()
+            .map(|name| find(name).ok_or_else(|| format!("it correlates the rule {name:?}, which is not there")))
+            .collect::<Result<Vec<_>, _>>()?;
         let mut predicates = predicates.clone();
         let how = match rule.correlation_type {
             CorrelationType::EventCount => How::Events,
@@ -66,10 +71,19 @@ impl Correlation {
         if predicates.iter().any(|(_, n)| *n > events_max as u64) {
             return Err(format!("it counts to more than {events_max}, the bound on events kept"));
         }
-        if !predicates.iter().any(|(operator, n)| matches!(operator, ConditionOperator::Gte | ConditionOperator::Eq) && *n >= 1 || matches!(operator, ConditionOperator::Gt)) {
+        if !predicates
+            .iter()
+            .any(|(operator, n)| matches!(operator, ConditionOperator::Gte | ConditionOperator::Eq) && *n >= 1 || matches!(operator, ConditionOperator::Gt))
+        {
             return Err("the condition must say how many at least".to_owned());
         }
-        Ok(Self { how, rules, group_by: fields(&rule.group_by)?, span_us: i64::try_from(rule.timespan.seconds).unwrap_or(i64::MAX).saturating_mul(Micros::SECOND), predicates })
+        Ok(Self {
+            how,
+            rules,
+            group_by: fields(&rule.group_by)?,
+            span_us: i64::try_from(rule.timespan.seconds).unwrap_or(i64::MAX).saturating_mul(Micros::SECOND),
+            predicates,
+        })
     }
 
     /// The group of an observation; `None` when a field is empty.

@@ -80,7 +80,11 @@ pub fn field(name: &str) -> Option<Field> {
 
 /// The names of all fields, for messages and documentation.
 pub fn field_names() -> impl Iterator<Item = &'static str> {
-    ["time", "credential.parent_chain"].into_iter().chain(NUMBERS.iter().map(|(name, _)| *name)).chain(FLAGS.iter().map(|(name, _)| *name)).chain(TEXTS.iter().map(|(name, _)| *name))
+    ["time", "credential.parent_chain"]
+        .into_iter()
+        .chain(NUMBERS.iter().map(|(name, _)| *name))
+        .chain(FLAGS.iter().map(|(name, _)| *name))
+        .chain(TEXTS.iter().map(|(name, _)| *name))
 }
 
 fn evidence(o: &Observation<'_>, aspect: Aspect) -> Option<f64> {
@@ -188,13 +192,8 @@ macro_rules! words_of {
     }};
 }
 
-const NOVELTIES: &[&str] = &[
-    Novelty::Known.as_str(),
-    Novelty::NewToIdentity.as_str(),
-    Novelty::NewToEveryone.as_str(),
-    Novelty::Learning.as_str(),
-    Novelty::NotAssessable.as_str(),
-];
+const NOVELTIES: &[&str] =
+    &[Novelty::Known.as_str(), Novelty::NewToIdentity.as_str(), Novelty::NewToEveryone.as_str(), Novelty::Learning.as_str(), Novelty::NotAssessable.as_str()];
 
 /// Every text.
 pub const TEXTS: &[(&str, Texts)] = &[

@@ -395,7 +395,9 @@ fn alone(matcher: &CompiledMatcher) -> bool {
     match matcher {
         CompiledMatcher::FieldRef { .. } | CompiledMatcher::Expand { .. } => false,
         CompiledMatcher::Not(inner) | CompiledMatcher::TimestampPart { inner, .. } => alone(inner),
-        CompiledMatcher::AnyOf(parts) | CompiledMatcher::AllOf(parts) | CompiledMatcher::CaseInsensitiveGroup { children: parts, .. } => parts.iter().all(alone),
+        CompiledMatcher::AnyOf(parts) | CompiledMatcher::AllOf(parts) | CompiledMatcher::CaseInsensitiveGroup { children: parts, .. } => {
+            parts.iter().all(alone)
+        }
         _ => true,
     }
 }

@@ -8,10 +8,7 @@ use rsigma_eval::{CompiledDetection, CompiledRule};
 use rsigma_parser::{CorrelationRule, Level, SigmaRule};
 use serde::Deserialize;
 
-use super::{
-    observation::field,
-    test::Test,
-};
+use super::{observation::field, test::Test};
 use crate::Error;
 
 /// What findings of a rule have in common: two of the same fold into one.
@@ -194,8 +191,12 @@ fn sections(attributes: &std::collections::HashMap<String, yaml_serde::Value>) -
     if let Some(key) = unknown.first() {
         return Err(format!("unknown section {key:?}"));
     }
-    let meta: Meta = attributes.get("keytrail").map_or_else(|| Ok(Meta::default()), |value| yaml_serde::from_value(value.clone())).map_err(|error| format!("keytrail: {error}"))?;
-    let tests = attributes.get("tests").map_or_else(|| Ok(Vec::new()), |value| yaml_serde::from_value(value.clone())).map_err(|error| format!("tests: {error}"))?;
+    let meta: Meta = attributes
+        .get("keytrail")
+        .map_or_else(|| Ok(Meta::default()), |value| yaml_serde::from_value(value.clone()))
+        .map_err(|error| format!("keytrail: {error}"))?;
+    let tests =
+        attributes.get("tests").map_or_else(|| Ok(Vec::new()), |value| yaml_serde::from_value(value.clone())).map_err(|error| format!("tests: {error}"))?;
     for template in meta.reason.iter() {
         for name in placeholders(template) {
             if field(name).is_none() && !matches!(name, "count") {
@@ -204,7 +205,9 @@ fn sections(attributes: &std::collections::HashMap<String, yaml_serde::Value>) -
         }
     }
     for template in &meta.questions {
-        if let Some(name) = placeholders(template).find(|name| !matches!(*name, "identity" | "credential" | "destination" | "source_ip" | "since" | "until" | "finding" | "rule")) {
+        if let Some(name) = placeholders(template)
+            .find(|name| !matches!(*name, "identity" | "credential" | "destination" | "source_ip" | "since" | "until" | "finding" | "rule"))
+        {
             return Err(format!("keytrail.questions cannot fill {{{name}}}"));
         }
     }
@@ -217,7 +220,10 @@ pub fn placeholders(template: &str) -> impl Iterator<Item = &str> {
 }
 
 fn fold_window(meta: &Meta) -> Result<Option<i64>, String> {
-    meta.fold_window.as_deref().map(|text| duration_us(text).ok_or_else(|| format!("keytrail.fold_window: {text:?} is not a duration such as 90m, 24h or 7d"))).transpose()
+    meta.fold_window
+        .as_deref()
+        .map(|text| duration_us(text).ok_or_else(|| format!("keytrail.fold_window: {text:?} is not a duration such as 90m, 24h or 7d")))
+        .transpose()
 }
 
 /// `90s`, `15m`, `24h`, `7d`, in any sequence (`1d12h`), in microseconds.

@@ -125,16 +125,30 @@ fn findings(test: &Test, rules: &Arc<Rules>) -> Result<usize, String> {
 }
 
 fn absence(subject: Subject, due: Micros) -> Absence {
-    Absence { subject, last_seen: Micros(due.0 - Micros::DAY), due, expected: "every 1 h".into(), learned: "100 windows".into(), evidence: 5.0, p_value: 1e-5, members: Vec::<IdentityIx>::new() }
+    Absence {
+        subject,
+        last_seen: Micros(due.0 - Micros::DAY),
+        due,
+        expected: "every 1 h".into(),
+        learned: "100 windows".into(),
+        evidence: 5.0,
+        p_value: 1e-5,
+        members: Vec::<IdentityIx>::new(),
+    }
 }
 
 fn steps(given: &serde_json::Map<String, serde_json::Value>) -> Result<Vec<Step>, String> {
     let mut given = given.clone();
     let mut duration = |key: &str| -> Result<Option<i64>, String> {
-        given.remove(key).map(|value| value.as_str().and_then(duration_us).ok_or_else(|| format!("{key}: {value} is not a duration such as 90s, 15m, 1h, 7d"))).transpose()
+        given
+            .remove(key)
+            .map(|value| value.as_str().and_then(duration_us).ok_or_else(|| format!("{key}: {value} is not a duration such as 90s, 15m, 1h, 7d")))
+            .transpose()
     };
     let (at, every) = (duration("at")?.unwrap_or(0), duration("every")?.unwrap_or(Micros::MINUTE));
-    let repeat = given.remove("repeat").map_or(Ok(1), |value| value.as_i64().filter(|n| (1..=100_000).contains(n)).ok_or_else(|| format!("repeat: {value} is not 1 to 100000")))?;
+    let repeat = given
+        .remove("repeat")
+        .map_or(Ok(1), |value| value.as_i64().filter(|n| (1..=100_000).contains(n)).ok_or_else(|| format!("repeat: {value} is not 1 to 100000")))?;
     let features = given.remove("baseline").map(|value| features(&value)).transpose()?;
     let of_source = given
         .remove("absence")

@@ -6,7 +6,13 @@ use std::fmt::Write as _;
 use keytrail_schemas::Finding;
 
 pub(super) fn encode(finding: &Finding) -> String {
-    let mut line = format!("CEF:0|keytrail|keytrail|{}|{}|{}|{}|", env!("CARGO_PKG_VERSION"), header(&finding.rule), header(&finding.title), super::severity_of_ten(finding));
+    let mut line = format!(
+        "CEF:0|keytrail|keytrail|{}|{}|{}|{}|",
+        env!("CARGO_PKG_VERSION"),
+        header(&finding.rule),
+        header(&finding.title),
+        super::severity_of_ten(finding)
+    );
     let mut extension = |key: &str, value: &str| {
         let separator = if line.ends_with('|') { "" } else { " " };
         let _ = write!(line, "{separator}{key}={}", escaped(value));

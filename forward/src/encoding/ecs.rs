@@ -4,7 +4,8 @@ use keytrail_schemas::Finding;
 use serde_json::json;
 
 pub(super) fn encode(finding: &Finding) -> String {
-    let techniques: Vec<String> = finding.tags.iter().filter_map(|tag| tag.strip_prefix("attack.t")).map(|number| format!("T{}", number.to_ascii_uppercase())).collect();
+    let techniques: Vec<String> =
+        finding.tags.iter().filter_map(|tag| tag.strip_prefix("attack.t")).map(|number| format!("T{}", number.to_ascii_uppercase())).collect();
     let mut document = json!({
         "@timestamp": finding.time.to_rfc3339(),
         "ecs": { "version": "8.17.0" },

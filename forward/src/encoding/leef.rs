@@ -13,7 +13,13 @@ pub(super) fn encode(finding: &Finding) -> String {
         ("title", finding.title.to_string()),
         ("count", finding.count.to_string()),
     ];
-    let optional = [("src", &finding.source_ip), ("resource", &finding.destination), ("proto", &finding.protocol), ("action", &finding.action), ("credential", &finding.credential)];
+    let optional = [
+        ("src", &finding.source_ip),
+        ("resource", &finding.destination),
+        ("proto", &finding.protocol),
+        ("action", &finding.action),
+        ("credential", &finding.credential),
+    ];
     attributes.extend(optional.into_iter().filter_map(|(key, value)| value.as_ref().map(|value| (key, value.to_string()))));
     if let Some(age) = finding.credential_age_days {
         attributes.push(("credentialAgeDays", format!("{age:.2}")));

@@ -9,7 +9,8 @@ use crate::json;
 mod foreign;
 
 /// Every format, in the order in which ties are decided.
-pub static ALL: &[&dyn Format] = &[&super::cloudtrail::CloudTrail, &super::k8s_audit::K8sAudit, &super::keytrail::Keytrail, &super::vault_audit::VaultAudit, &super::zeek::Zeek];
+pub static ALL: &[&dyn Format] =
+    &[&super::cloudtrail::CloudTrail, &super::k8s_audit::K8sAudit, &super::keytrail::Keytrail, &super::vault_audit::VaultAudit, &super::zeek::Zeek];
 
 /// The least certainty, of 100, with which a format is taken.
 pub const CERTAINTY_MIN: u8 = 50;
@@ -139,8 +140,13 @@ mod tests {
 
     #[test]
     fn kubernetes_and_own_events_are_known() {
-        let event = r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"a","stage":"ResponseComplete","verb":"get","user":{"username":"system:anonymous"}}"#;
-        for sample in [event.to_owned(), format!(r#"{{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{event}]}}"#), serde_json::json!({"category":"kube-audit","properties":{"log":event}}).to_string()] {
+        let event =
+            r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"a","stage":"ResponseComplete","verb":"get","user":{"username":"system:anonymous"}}"#;
+        for sample in [
+            event.to_owned(),
+            format!(r#"{{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{event}]}}"#),
+            serde_json::json!({"category":"kube-audit","properties":{"log":event}}).to_string(),
+        ] {
             assert_eq!(detected(&sample), Ok("k8s_audit"), "{sample}");
         }
         assert_eq!(detected(r#"{"time":"2026-01-01T00:00:00Z","identity":"app:billing","activity":"use"}"#), Ok("keytrail"));

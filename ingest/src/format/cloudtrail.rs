@@ -60,7 +60,21 @@ impl Format for CloudTrail {
 }
 
 fn places() -> Places {
-    Places::new().keys(&["password", "newPassword", "oldPassword", "masterUserPassword", "servicePassword", "authToken", "clientSecret", "privateKey", "accessToken", "refreshToken", "idToken", "keyMaterial", "tokenValue"])
+    Places::new().keys(&[
+        "password",
+        "newPassword",
+        "oldPassword",
+        "masterUserPassword",
+        "servicePassword",
+        "authToken",
+        "clientSecret",
+        "privateKey",
+        "accessToken",
+        "refreshToken",
+        "idToken",
+        "keyMaterial",
+        "tokenValue",
+    ])
 }
 
 fn sniff_value(value: Value<'_>, nesting: u8) -> u8 {
@@ -93,7 +107,9 @@ fn is_record(value: Value<'_>) -> bool {
     for (key, value) in value.entries() {
         match key {
             "eventSource" | "eventsource" if value.as_str().is_some_and(|s| !s.starts_with("aws:")) => marks += 1,
-            "eventName" | "eventname" | "userIdentity" | "useridentity" | "eventTime" | "eventtime" | "eventType" | "eventtype" | "eventID" | "eventid" => marks += 1,
+            "eventName" | "eventname" | "userIdentity" | "useridentity" | "eventTime" | "eventtime" | "eventType" | "eventtype" | "eventID" | "eventid" => {
+                marks += 1
+            }
             "insightDetails" | "insightdetails" => marks += 3,
             "Records" | "detail" | "logEvents" => return false,
             _ => {}
@@ -152,7 +168,14 @@ impl CloudTrailParser {
 }
 
 /// Reads one event from `value`, which stands in `raw`.
-fn event(value: Value<'_>, raw: &[u8], line: u64, out: &mut Vec<Draft>, (redactor, places): (&Redactor, &Places), (parameters, response): (&mut Reader, &mut Reader)) -> Result<(), Reject> {
+fn event(
+    value: Value<'_>,
+    raw: &[u8],
+    line: u64,
+    out: &mut Vec<Draft>,
+    (redactor, places): (&Redactor, &Places),
+    (parameters, response): (&mut Reader, &mut Reader),
+) -> Result<(), Reject> {
     if is_digest(value) {
         return Ok(());
     }

@@ -54,7 +54,14 @@ impl Format for K8sAudit {
     }
 
     fn parser(&self, context: &Context) -> Box<dyn Parser> {
-        let tokens = Places::new().paths(&["requestObject.spec.token", "requestObject.status.token", "responseObject.spec.token", "responseObject.status.token", "protoPayload.request.spec.token", "protoPayload.response.status.token"]);
+        let tokens = Places::new().paths(&[
+            "requestObject.spec.token",
+            "requestObject.status.token",
+            "responseObject.spec.token",
+            "responseObject.status.token",
+            "protoPayload.request.spec.token",
+            "protoPayload.response.status.token",
+        ]);
         let secrets = tokens
             .clone()
             .paths(&[
@@ -71,7 +78,13 @@ impl Format for K8sAudit {
             ])
             // What kubectl applied, as a string of JSON, data and all; and the operations of a JSON patch.
             .keys(&["kubectl.kubernetes.io/last-applied-configuration", "value"]);
-        Box::new(K8sAuditParser { reader: Reader::new(context.depth_max), cluster: context.cluster.clone(), redactor: context.redactor.clone(), tokens, secrets })
+        Box::new(K8sAuditParser {
+            reader: Reader::new(context.depth_max),
+            cluster: context.cluster.clone(),
+            redactor: context.redactor.clone(),
+            tokens,
+            secrets,
+        })
     }
 }
 
@@ -97,7 +110,9 @@ fn sniff_value(value: Value<'_>, nesting: u8) -> u8 {
 fn is_record(value: Value<'_>) -> bool {
     let text = |key: &str| value.get(key).and_then(Value::as_str);
     let native = text("kind") == Some("Event")
-        && (text("apiVersion").is_some_and(|v| v.starts_with("audit.k8s.io/")) || value.get("auditID").is_some() || (value.get("verb").is_some() && (value.get("user").is_some() || value.get("objectRef").is_some())));
+        && (text("apiVersion").is_some_and(|v| v.starts_with("audit.k8s.io/"))
+            || value.get("auditID").is_some()
+            || (value.get("verb").is_some() && (value.get("user").is_some() || value.get("objectRef").is_some())));
     native || gke::is_record(value)
 }
 

@@ -84,7 +84,11 @@ fn read(value: Value<'_>, redactor: &Redactor) -> Result<Event, Reject> {
     for (key, value) in value.entries() {
         if column(key).is_none() {
             let hint = nearest(key, Event::COLUMNS.iter().map(|c| c.name)).map_or_else(String::new, |near| format!("; did you mean {near}?"));
-            return Err(Reject { reason: Reason::Malformed, field: Some(key.chars().take(64).collect::<String>().into()), message: format!("unknown field {:?}{hint}", key.chars().take(64).collect::<String>()) });
+            return Err(Reject {
+                reason: Reason::Malformed,
+                field: Some(key.chars().take(64).collect::<String>().into()),
+                message: format!("unknown field {:?}{hint}", key.chars().take(64).collect::<String>()),
+            });
         }
         if value.is_null() || OWN.contains(&key) {
             continue;
@@ -94,7 +98,10 @@ fn read(value: Value<'_>, redactor: &Redactor) -> Result<Event, Reject> {
                 event.time = moment(key, value).map_err(|reject| Reject { reason: Reason::NoTime, ..reject })?;
                 timed = true;
             }
-            "event_id" => event.event_id = EventId::from_hex(text(key, value)?).ok_or_else(|| Reject::malformed(key, "event_id must be 32 hex digits; leave it out to have one made"))?,
+            "event_id" => {
+                event.event_id = EventId::from_hex(text(key, value)?)
+                    .ok_or_else(|| Reject::malformed(key, "event_id must be 32 hex digits; leave it out to have one made"))?
+            }
             "activity" => event.activity = word(key, value)?,
             "outcome" => event.outcome = word(key, value)?,
             "identity_kind" => event.identity_kind = word(key, value)?,

@@ -10,7 +10,8 @@ use super::{Redactor, is_withheld, shape};
 use crate::json;
 
 /// Keys that hold a secret wherever they stand.
-const KEYS: &[&str] = &["secretAccessKey", "sessionToken", "SecretAccessKey", "SessionToken", "aws_secret_access_key", "aws_session_token", "secret_access_key", "session_token"];
+const KEYS: &[&str] =
+    &["secretAccessKey", "sessionToken", "SecretAccessKey", "SessionToken", "aws_secret_access_key", "aws_session_token", "secret_access_key", "session_token"];
 
 /// The places of a format's secrets. Build it once per parser, not per record.
 ///

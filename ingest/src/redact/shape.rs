@@ -234,7 +234,12 @@ fn keyed(bytes: &[u8], end: usize, len_min: usize) -> Result<Range<usize>, usize
         return Err(end);
     }
     let value = end + between;
-    let stop = value + bytes.iter().skip(value).take_while(|b| !matches!(b, b'"' | b'\'' | b'\\' | b'&' | b',' | b';' | b'}' | b']' | b'<') && !b.is_ascii_whitespace()).count();
+    let stop = value
+        + bytes
+            .iter()
+            .skip(value)
+            .take_while(|b| !matches!(b, b'"' | b'\'' | b'\\' | b'&' | b',' | b';' | b'}' | b']' | b'<') && !b.is_ascii_whitespace())
+            .count();
     let text = bytes.get(value..stop).and_then(|value| std::str::from_utf8(value).ok()).unwrap_or_default();
     if stop - value < len_min.max(1) || is_withheld(text) || matches!(text, "null" | "true" | "false" | "{" | "[") { Err(end) } else { Ok(value..stop) }
 }

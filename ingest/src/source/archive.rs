@@ -33,9 +33,13 @@ pub type Listed = (String, Result<Member, Fault>);
 
 /// The members of an archive that are files, in the order of the archive.
 pub fn list<R: Read + Seek>(archive: R, members_max: usize) -> Result<Vec<Listed>, Fault> {
-    let mut archive = ZipArchive::new(archive).map_err(|error| Fault::new(Reason::Truncated, format!("the zip archive cannot be read ({error}): it was cut off or is damaged; fetch it again")))?;
+    let mut archive = ZipArchive::new(archive)
+        .map_err(|error| Fault::new(Reason::Truncated, format!("the zip archive cannot be read ({error}): it was cut off or is damaged; fetch it again")))?;
     if archive.len() > members_max {
-        return Err(Fault::new(Reason::Expansion, format!("the zip archive has {} members, and {members_max} is the limit: unpack it first, or raise archive_members_max", archive.len())));
+        return Err(Fault::new(
+            Reason::Expansion,
+            format!("the zip archive has {} members, and {members_max} is the limit: unpack it first, or raise archive_members_max", archive.len()),
+        ));
     }
     let mut members = Vec::new();
     for number in 0..archive.len() {
@@ -115,7 +119,13 @@ impl Held {
             };
             counted.bytes.extend_from_slice(piece.get(..count).unwrap_or_default());
             if budget.bytes.fetch_add(count as u64, Ordering::AcqRel) + count as u64 > budget.bytes_max {
-                return Err(Fault::new(Reason::Expansion, format!("archives within other files take more than {} bytes of memory: unpack this one first, or raise archive_memory_bytes_max", budget.bytes_max)));
+                return Err(Fault::new(
+                    Reason::Expansion,
+                    format!(
+                        "archives within other files take more than {} bytes of memory: unpack this one first, or raise archive_memory_bytes_max",
+                        budget.bytes_max
+                    ),
+                ));
             }
         }
     }

@@ -26,9 +26,15 @@ impl Fault {
             return fault.clone();
         }
         match error.kind() {
-            io::ErrorKind::UnexpectedEof => Self::new(Reason::Truncated, "the compressed file ends too early: it was cut off, or is still being written; fetch it again"),
-            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other => Self::new(Reason::Truncated, format!("the compressed data is damaged here ({error}): fetch the file again")),
-            io::ErrorKind::PermissionDenied => Self::new(Reason::Unreadable, "this user may not read the file: change its mode or owner, or read it as another user"),
+            io::ErrorKind::UnexpectedEof => {
+                Self::new(Reason::Truncated, "the compressed file ends too early: it was cut off, or is still being written; fetch it again")
+            }
+            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other => {
+                Self::new(Reason::Truncated, format!("the compressed data is damaged here ({error}): fetch the file again"))
+            }
+            io::ErrorKind::PermissionDenied => {
+                Self::new(Reason::Unreadable, "this user may not read the file: change its mode or owner, or read it as another user")
+            }
             io::ErrorKind::NotFound => Self::new(Reason::Unreadable, "the file is no longer there"),
             _ => Self::new(Reason::Unreadable, format!("the file cannot be read: {error}")),
         }

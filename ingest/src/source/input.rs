@@ -190,7 +190,14 @@ impl Listing<'_> {
         let name = path.display().to_string();
         match std::fs::metadata(path) {
             Ok(about) if about.is_file() => self.push(name, about.len(), Origin::File(path.into())),
-            Ok(_) => self.push(name, 0, Origin::Unreadable(Fault::new(Reason::Unreadable, "it is a pipe, a socket or a device, and those are read only when they are named themselves"))),
+            Ok(_) => self.push(
+                name,
+                0,
+                Origin::Unreadable(Fault::new(
+                    Reason::Unreadable,
+                    "it is a pipe, a socket or a device, and those are read only when they are named themselves",
+                )),
+            ),
             Err(error) => self.push(name, 0, Origin::Unreadable(Fault::of(&error))),
         }
     }

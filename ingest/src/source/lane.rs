@@ -380,7 +380,8 @@ pub fn whole_file(input: &Input, shared: &Shared, head: &[u8], fault: &Fault) ->
 
 /// A unit that says that a file broke keytrail itself.
 pub fn internal_error(input: &Input, shared: &Shared) -> Unit {
-    let fault = Fault::new(Reason::Unreadable, "keytrail failed within this file, and the rest of it was not read: this is a defect, please report it with the file");
+    let fault =
+        Fault::new(Reason::Unreadable, "keytrail failed within this file, and the rest of it was not read: this is a defect, please report it with the file");
     let mut unit = Unit { last: true, ..Unit::default() };
     push_letter(&mut unit, whole_file(input, shared, &[], &fault), UNKNOWN, Kind::Other, Micros::MIN);
     unit

@@ -32,7 +32,9 @@ pub fn not_text(head: &[u8]) -> Option<String> {
         [b'O', b'b', b'j', 1, ..] => "an Avro file",
         [b'O', b'R', b'C', ..] => "an ORC file",
         [b'E', b'l', b'f', b'F', b'i', b'l', b'e', 0, ..] => "a Windows event log (EVTX): export it as JSON or XML",
-        [0xd4, 0xc3, 0xb2, 0xa1, ..] | [0xa1, 0xb2, 0xc3, 0xd4, ..] | [0x4d, 0x3c, 0xb2, 0xa1, ..] | [0x0a, 0x0d, 0x0d, 0x0a, ..] => "a packet capture: run Zeek over it and read Zeek's logs",
+        [0xd4, 0xc3, 0xb2, 0xa1, ..] | [0xa1, 0xb2, 0xc3, 0xd4, ..] | [0x4d, 0x3c, 0xb2, 0xa1, ..] | [0x0a, 0x0d, 0x0d, 0x0a, ..] => {
+            "a packet capture: run Zeek over it and read Zeek's logs"
+        }
         [b'S', b'Q', b'L', b'i', b't', b'e', b' ', b'f', ..] => "an SQLite database",
         [b'B', b'Z', b'h', b'1'..=b'9', ..] => "compressed with bzip2: expand it first (bunzip2)",
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => "compressed with xz: expand it first (unxz)",

@@ -268,7 +268,8 @@ impl Merge {
                     break;
                 }
                 let full = batch.events.len() >= limits.batch_events_max || bytes >= limits.batch_bytes_max || items >= 16 * limits.batch_events_max.max(1);
-                let turn_over = next.as_ref().is_some_and(|(time, order)| (head.time, &head.order) > (*time, order)) || waiting.is_some_and(|time| time <= head.time);
+                let turn_over =
+                    next.as_ref().is_some_and(|(time, order)| (head.time, &head.order) > (*time, order)) || waiting.is_some_and(|time| time <= head.time);
                 if full || turn_over {
                     self.open.push(Reverse(head));
                     if full {

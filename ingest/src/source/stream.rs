@@ -155,7 +155,9 @@ impl Read for Checked {
         let count = self.inner.read(room)?;
         self.crc.update(room.get(..count).unwrap_or_default());
         if count == 0 && !room.is_empty() && !std::mem::replace(&mut self.done, true) && self.crc.sum() != self.expected {
-            return Err(Fault::new(Reason::Truncated, "the archive's checksum of this member does not match: it was cut off or is damaged; fetch it again").into_io());
+            return Err(
+                Fault::new(Reason::Truncated, "the archive's checksum of this member does not match: it was cut off or is damaged; fetch it again").into_io()
+            );
         }
         Ok(count)
     }
@@ -203,11 +205,23 @@ impl Limit {
         self.bytes += count as u64;
         let (bytes, limits) = (self.bytes, &self.limits);
         if bytes > limits.expanded_bytes_max {
-            return Err(Fault::new(Reason::Expansion, format!("the file expands to more than {} bytes: the rest of it is kept out; expand it first, or raise expanded_bytes_max", limits.expanded_bytes_max)));
+            return Err(Fault::new(
+                Reason::Expansion,
+                format!(
+                    "the file expands to more than {} bytes: the rest of it is kept out; expand it first, or raise expanded_bytes_max",
+                    limits.expanded_bytes_max
+                ),
+            ));
         }
         let packed = self.counter.bytes.load(Ordering::Relaxed).max(1);
         if bytes > limits.expansion_free_bytes && bytes / packed >= limits.expansion_ratio_max {
-            return Err(Fault::new(Reason::Expansion, format!("{packed} bytes of the file expand to {bytes}, more than {}-fold: the rest of it is kept out; if it is not a trap, expand it first, or raise expansion_ratio_max", limits.expansion_ratio_max)));
+            return Err(Fault::new(
+                Reason::Expansion,
+                format!(
+                    "{packed} bytes of the file expand to {bytes}, more than {}-fold: the rest of it is kept out; if it is not a trap, expand it first, or raise expansion_ratio_max",
+                    limits.expansion_ratio_max
+                ),
+            ));
         }
         Ok(())
     }

@@ -201,7 +201,8 @@ impl Pool {
                     }
                     match job {
                         Job::Peek(input, number, answer) => {
-                            let peeked = catch_unwind(AssertUnwindSafe(|| peek(&input, &shared))).unwrap_or_else(|_| Peeked::File(lane::internal_error(&input, &shared), None));
+                            let peeked = catch_unwind(AssertUnwindSafe(|| peek(&input, &shared)))
+                                .unwrap_or_else(|_| Peeked::File(lane::internal_error(&input, &shared), None));
                             let _ = answer.send((number, peeked)); // Nobody listens any more when the reader was dropped.
                         }
                         Job::Run(queue) => queue.fill(&shared, &closing),

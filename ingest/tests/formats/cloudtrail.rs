@@ -83,7 +83,8 @@ fn digests_insights_and_control_messages_hold_no_event() {
 
 #[test]
 fn what_cannot_be_placed_or_attributed_is_refused() {
-    let event = |time: Value, user: Value| json!({"eventTime": time, "eventSource": "s3.amazonaws.com", "eventName": "ListBuckets", "userIdentity": user}).to_string();
+    let event =
+        |time: Value, user: Value| json!({"eventTime": time, "eventSource": "s3.amazonaws.com", "eventName": "ListBuckets", "userIdentity": user}).to_string();
     let someone = json!({"type": "Root", "accountId": "1"});
     for (record, reason, field) in [
         (event(Value::Null, someone.clone()), Reason::NoTime, Some("eventTime")),
@@ -91,7 +92,11 @@ fn what_cannot_be_placed_or_attributed_is_refused() {
         (event(7.into(), someone), Reason::NoTime, Some("eventTime")),
         (event("2026-01-01T00:00:00Z".into(), json!({})), Reason::NoIdentity, Some("userIdentity")),
         (event("2026-01-01T00:00:00Z".into(), Value::Null), Reason::NoIdentity, Some("userIdentity")),
-        (r#"{"eventVersion":"2.1","eventSource":"aws:s3","eventName":"ObjectCreated:Put","eventTime":"2026-01-01T00:00:00Z","s3":{}}"#.to_owned(), Reason::WrongKind, None),
+        (
+            r#"{"eventVersion":"2.1","eventSource":"aws:s3","eventName":"ObjectCreated:Put","eventTime":"2026-01-01T00:00:00Z","s3":{}}"#.to_owned(),
+            Reason::WrongKind,
+            None,
+        ),
         (r#"{"hello":"world"}"#.to_owned(), Reason::WrongKind, None),
         ("\"text\"".to_owned(), Reason::Malformed, None),
         (r#"{"eventTime":"2026-01-01T00:0"#.to_owned(), Reason::Truncated, None),

@@ -6,8 +6,16 @@ use proptest::prelude::*;
 
 use super::event::{context, fixture};
 
-const FIXTURES: &[&str] =
-    &["cloudtrail/sessions.ndjson", "cloudtrail/keys.ndjson", "cloudtrail/uses.ndjson", "k8s_audit/tokens.ndjson", "k8s_audit/uses.ndjson", "k8s_audit/gke.ndjson", "k8s_audit/envelopes.ndjson", "keytrail/events.ndjson"];
+const FIXTURES: &[&str] = &[
+    "cloudtrail/sessions.ndjson",
+    "cloudtrail/keys.ndjson",
+    "cloudtrail/uses.ndjson",
+    "k8s_audit/tokens.ndjson",
+    "k8s_audit/uses.ndjson",
+    "k8s_audit/gke.ndjson",
+    "k8s_audit/envelopes.ndjson",
+    "keytrail/events.ndjson",
+];
 
 fn survives(record: &[u8]) {
     for format in auto::all() {
@@ -66,7 +74,10 @@ proptest! {
 fn nesting_and_size_end_in_a_reason() {
     let deep = format!("{}{}", "{\"a\":".repeat(10_000), "}".repeat(10_000));
     let envelopes = (0..9).fold(fixture("cloudtrail/uses.ndjson").remove(0), |inner, _| serde_json::json!({"Message": inner}).to_string());
-    let long = format!(r#"{{"eventSource":"{}","eventName":"x","eventTime":"2026-01-01T00:00:00Z","userIdentity":{{"type":"Root","accountId":"1"}}}}"#, "x".repeat(8 << 20));
+    let long = format!(
+        r#"{{"eventSource":"{}","eventName":"x","eventTime":"2026-01-01T00:00:00Z","userIdentity":{{"type":"Root","accountId":"1"}}}}"#,
+        "x".repeat(8 << 20)
+    );
     for format in auto::all() {
         let mut out = Vec::new();
         let reject = format.parser(&context()).record(deep.as_bytes(), 1, &mut out).unwrap_err();

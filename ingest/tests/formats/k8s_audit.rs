@@ -22,7 +22,9 @@ fn tokens_are_issued_and_never_kept() {
 #[test]
 fn a_token_has_the_same_fingerprint_wherever_it_stands() {
     let drafts = drafts(&K8sAudit, &fixture("k8s_audit/tokens.ndjson"));
-    let at = |draft: usize, pointer: &str| serde_json::from_str::<serde_json::Value>(drafts[draft].event.raw.as_deref().unwrap()).unwrap().pointer(pointer).unwrap().clone();
+    let at = |draft: usize, pointer: &str| {
+        serde_json::from_str::<serde_json::Value>(drafts[draft].event.raw.as_deref().unwrap()).unwrap().pointer(pointer).unwrap().clone()
+    };
     let issued = at(0, "/responseObject/status/token");
     assert!(issued.as_str().unwrap().starts_with("hmac:"));
     assert_eq!(issued, at(drafts.len() - 1, "/requestObject/spec/token"), "the token that was issued is the one that was reviewed");
@@ -58,10 +60,16 @@ fn stages_before_the_answer_hold_no_event() {
 fn what_cannot_be_placed_or_attributed_is_refused() {
     for (record, reason) in [
         (r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"a","verb":"get","user":{"username":"bob"}}"#, Reason::NoTime),
-        (r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"a","verb":"get","stageTimestamp":"2026-01-01T00:00:00Z","user":{"groups":[]}}"#, Reason::NoIdentity),
+        (
+            r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"a","verb":"get","stageTimestamp":"2026-01-01T00:00:00Z","user":{"groups":[]}}"#,
+            Reason::NoIdentity,
+        ),
         (r#"{"kind":"Event","apiVersion":"v1","metadata":{"name":"web.17a"},"involvedObject":{"kind":"Pod"},"reason":"Pulled"}"#, Reason::WrongKind),
         (r#"{"kind":"Pod"}"#, Reason::WrongKind),
-        (r#"{"protoPayload":{"serviceName":"storage.googleapis.com","methodName":"storage.objects.get"},"timestamp":"2026-01-01T00:00:00Z"}"#, Reason::WrongKind),
+        (
+            r#"{"protoPayload":{"serviceName":"storage.googleapis.com","methodName":"storage.objects.get"},"timestamp":"2026-01-01T00:00:00Z"}"#,
+            Reason::WrongKind,
+        ),
         ("[1,2]", Reason::Malformed),
         ("7", Reason::Malformed),
     ] {

@@ -30,7 +30,8 @@ fn every_file_is_read() {
                         // Only what truly has no time, or names nobody, may be refused.
                         let time = record.get("eventTime").or_else(|| record.get("eventtime")).and_then(Value::as_str);
                         let user = record.get("userIdentity").or_else(|| record.get("useridentity"));
-                        let nobody = user.is_none_or(|u| u.as_object().is_none_or(|o| o.values().all(|v| v.as_str() == Some("") || v.is_null())) || u["type"] == "Unknown");
+                        let nobody = user
+                            .is_none_or(|u| u.as_object().is_none_or(|o| o.values().all(|v| v.as_str() == Some("") || v.is_null())) || u["type"] == "Unknown");
                         let timeless = time.and_then(keytrail_ingest::format::utc_time).is_none();
                         assert!((reject.reason == Reason::NoTime && timeless) || (reject.reason == Reason::NoIdentity && nobody), "{name}: {reject}\n{text}");
                     }
@@ -92,7 +93,8 @@ fn attacks_leave_their_credential_facts() {
 
     let federation = attack("persistence.sts-federation-token");
     let of = |activity| federation.iter().map(|d| &d.event).find(|e| e.activity == activity).unwrap();
-    let (issue, used) = (of(Activity::Issue), federation.iter().map(|d| &d.event).find(|e| e.identity.contains("federated-user") && e.activity == Activity::Use).unwrap());
+    let (issue, used) =
+        (of(Activity::Issue), federation.iter().map(|d| &d.event).find(|e| e.identity.contains("federated-user") && e.activity == Activity::Use).unwrap());
     assert_eq!(issue.identity, "aws:742491224508:federated-user/stratus_red_team");
     assert_eq!(issue.credential.as_deref(), Some("ASIASTJKC5GCM7ZE6LUP"));
     assert_eq!(issue.credential_parent.as_deref(), Some("AKIA6V1GNZTT65XQH36M"));
@@ -109,7 +111,8 @@ fn attacks_leave_their_credential_facts() {
     assert!(!issued.is_empty() && issued.iter().all(|d| d.part == 1 && d.event.identity.ends_with(":role/stratus-red-team-ec2-get-password-data-role")));
 
     let secrets = attack("credential-access.secretsmanager-retrieve-secrets");
-    let touched: std::collections::BTreeSet<_> = secrets.iter().filter(|d| d.event.action.as_deref() == Some("secretsmanager:GetSecretValue")).filter_map(|d| d.event.destination.clone()).collect();
+    let touched: std::collections::BTreeSet<_> =
+        secrets.iter().filter(|d| d.event.action.as_deref() == Some("secretsmanager:GetSecretValue")).filter_map(|d| d.event.destination.clone()).collect();
     assert_eq!(touched.len(), 20, "{touched:?}");
 
     let login = attack("initial-access.console-login-without-mfa");

@@ -44,7 +44,8 @@ fn every_file_is_read() {
 
 /// Three parts of base64url, the first beginning with an encoded `{"`.
 fn looks_like_a_token(text: &str) -> bool {
-    text.match_indices("eyJ").any(|(at, _)| text[at..].split(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c))).next().is_some_and(|run| run.split('.').count() >= 3))
+    text.match_indices("eyJ")
+        .any(|(at, _)| text[at..].split(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c))).next().is_some_and(|run| run.split('.').count() >= 3))
         || text.contains("ZXlKaGJH")
 }
 

@@ -23,7 +23,8 @@ pub fn context() -> Context {
 
 /// The files under a folder, in order of their paths.
 pub fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = walkdir::WalkDir::new(folder).into_iter().filter_map(Result::ok).filter(|e| e.file_type().is_file()).map(walkdir::DirEntry::into_path).collect();
+    let mut found: Vec<PathBuf> =
+        walkdir::WalkDir::new(folder).into_iter().filter_map(Result::ok).filter(|e| e.file_type().is_file()).map(walkdir::DirEntry::into_path).collect();
     found.sort();
     found
 }

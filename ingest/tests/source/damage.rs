@@ -63,7 +63,13 @@ fn secrets_do_not_pass_into_dead_letters() {
 #[test]
 fn files_that_are_no_text_are_one_dead_letter_each() {
     let utf16: Vec<u8> = record(1, "a").encode_utf16().flat_map(u16::to_le_bytes).collect();
-    for (bytes, word) in [(utf16.as_slice(), "UTF-16"), (&[&[0xff, 0xfe], utf16.as_slice()].concat(), "UTF-16"), (b"PAR1\0\0\0\0", "Parquet"), (b"\x7fELF\x02\x01\x01\0\0\0", "program"), (&[0; 5_000], "binary")] {
+    for (bytes, word) in [
+        (utf16.as_slice(), "UTF-16"),
+        (&[&[0xff, 0xfe], utf16.as_slice()].concat(), "UTF-16"),
+        (b"PAR1\0\0\0\0", "Parquet"),
+        (b"\x7fELF\x02\x01\x01\0\0\0", "program"),
+        (&[0; 5_000], "binary"),
+    ] {
         let read = read_bytes("a.json", bytes, options(&JSON));
         assert_eq!((read.events.len(), read.reasons()), (0, vec![Reason::UnknownFormat]), "{word}");
         assert!(read.letters[0].message.contains(word), "{}", read.letters[0].message);

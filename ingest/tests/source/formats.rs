@@ -82,7 +82,8 @@ fn nesting_without_end_and_times_beyond_reason_are_dead_letters() {
 fn read_is_stored_plus_duplicate_plus_dead_lettered() {
     let dir = tempfile::tempdir().unwrap();
     for file in 0..5 {
-        let lines: String = (0..200).map(|n| cloudtrail(&format!("a{:07}-1111-1111-1111-111111111111", file * 100 + n), "2026-01-02T03:04:05Z") + "\n").collect();
+        let lines: String =
+            (0..200).map(|n| cloudtrail(&format!("a{:07}-1111-1111-1111-111111111111", file * 100 + n), "2026-01-02T03:04:05Z") + "\n").collect();
         std::fs::write(dir.path().join(format!("{file}.json")), format!("{lines}broken{file}\n")).unwrap();
     }
     let home = tempfile::tempdir().unwrap();

@@ -92,7 +92,9 @@ fn damaged_packings_are_dead_letters_and_the_rest_is_read() {
     let at = member.windows(4).position(|w| w == b"\"w3\"").unwrap();
     member[at + 1] = b'x';
     let whole = zip(&[("a", &lines(0..10))]);
-    for (name, bytes) in [("1.gz", flipped.as_slice()), ("2.zip", &member), ("3.zip", &whole[..whole.len() - 10]), ("4.gz", &gzip(b"x")[..5]), ("5.json", &lines(7..8))] {
+    for (name, bytes) in
+        [("1.gz", flipped.as_slice()), ("2.zip", &member), ("3.zip", &whole[..whole.len() - 10]), ("4.gz", &gzip(b"x")[..5]), ("5.json", &lines(7..8))]
+    {
         std::fs::write(dir.path().join(name), bytes).unwrap();
     }
     let read = read_paths(&[dir.path()], options(&JSON));

@@ -38,14 +38,21 @@ impl Format for Tiny {
 
 impl Parser for TinyParser {
     fn record(&mut self, record: &[u8], line: u64, out: &mut Vec<Draft>) -> Result<Disposition, Reject> {
-        let value: serde_json::Value = serde_json::from_slice(record).map_err(|error| Reject { reason: Reason::Malformed, field: None, message: error.to_string() })?;
+        let value: serde_json::Value =
+            serde_json::from_slice(record).map_err(|error| Reject { reason: Reason::Malformed, field: None, message: error.to_string() })?;
         assert!(value["panic"].is_null(), "a parser that fails");
         if value["control"].as_bool() == Some(true) {
             return Ok(Disposition::Control);
         }
         let Some(time) = value["t"].as_i64() else { return Err(Reject { reason: Reason::NoTime, field: Some("t".into()), message: "it has no time".into() }) };
         let draft = |part| Draft {
-            event: Event { time: Micros(time), identity: value["who"].as_str().unwrap_or("nobody").into(), identity_account: "1".into(), raw: Some(String::from_utf8_lossy(record).into_owned()), ..Event::default() },
+            event: Event {
+                time: Micros(time),
+                identity: value["who"].as_str().unwrap_or("nobody").into(),
+                identity_account: "1".into(),
+                raw: Some(String::from_utf8_lossy(record).into_owned()),
+                ..Event::default()
+            },
             provider_id: value["id"].as_str().map(Into::into),
             part,
             line,
@@ -108,7 +115,11 @@ pub fn read_paths(paths: &[&Path], options: Options) -> Read {
     assert_eq!(reader.counts(), &read.counts);
     assert_eq!(read.counts.read(), (read.events.len() + read.letters.len()) as u64);
     assert!(read.events.iter().all(|event| event.ingested_at == now() && event.source == "test" && event.event_id != keytrail_schemas::EventId::default()));
-    assert!(read.letters.iter().all(|letter| letter.ingested_at == now() && letter.source == "test" && letter.dead_letter_id.len() == 32 && !letter.message.is_empty()));
+    assert!(
+        read.letters
+            .iter()
+            .all(|letter| letter.ingested_at == now() && letter.source == "test" && letter.dead_letter_id.len() == 32 && !letter.message.is_empty())
+    );
     read
 }
 

@@ -8,7 +8,9 @@ use futures::stream::BoxStream;
 use keytrail_lake::{Error, Lake, Options, TableName};
 use keytrail_schemas::{CredentialRecord, DeadLetter, Finding, IdentityRecord, Micros, Topic};
 use object_store::path::Path;
-use object_store::{CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result};
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
 
 use crate::sample::{active_files, event, events, read, stored_events};
 
@@ -69,7 +71,9 @@ async fn rows_that_contradict_their_positions_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let lake = open(&folder).await;
     let rows = events(0, 0..10, 1000);
-    for positions in [&[][..], &[(Topic::Events, 1, 10)], &[(Topic::Events, 0, 9)], &[(Topic::Findings, 0, 10)], &[(Topic::Events, 0, 10), (Topic::Events, 0, 10)]] {
+    for positions in
+        [&[][..], &[(Topic::Events, 1, 10)], &[(Topic::Events, 0, 9)], &[(Topic::Findings, 0, 10)], &[(Topic::Events, 0, 10), (Topic::Events, 0, 10)]]
+    {
         let error = lake.commit_events(&rows, positions).await.unwrap_err();
         assert!(matches!(error, Error::Batch { .. }), "{positions:?}: {error}");
     }
@@ -230,7 +234,11 @@ async fn a_crash_around_the_commit_loses_nothing_and_doubles_nothing() {
 }
 
 fn walk(folder: &std::path::Path) -> usize {
-    std::fs::read_dir(folder).unwrap().map(Result::unwrap).map(|e| if e.path().is_dir() { walk(&e.path()) } else { usize::from(e.path().extension().is_some_and(|x| x == "parquet")) }).sum()
+    std::fs::read_dir(folder)
+        .unwrap()
+        .map(Result::unwrap)
+        .map(|e| if e.path().is_dir() { walk(&e.path()) } else { usize::from(e.path().extension().is_some_and(|x| x == "parquet")) })
+        .sum()
 }
 
 #[tokio::test]
@@ -278,7 +286,19 @@ async fn findings_and_dead_letters_are_stored_with_their_own_offsets() {
     let folder = tempfile::tempdir().unwrap();
     let lake = open(&folder).await;
     let findings: Vec<_> = (0..5)
-        .map(|i| (i, Finding { finding_id: format!("f{i}").into(), identity: format!("id{}", 9 - i).into(), tags: vec!["a".into(), "b".into()], log_offset: 1000 + i, features: "{}".to_owned(), ..Finding::default() }))
+        .map(|i| {
+            (
+                i,
+                Finding {
+                    finding_id: format!("f{i}").into(),
+                    identity: format!("id{}", 9 - i).into(),
+                    tags: vec!["a".into(), "b".into()],
+                    log_offset: 1000 + i,
+                    features: "{}".to_owned(),
+                    ..Finding::default()
+                },
+            )
+        })
         .collect();
     lake.commit_findings(&findings, &[(Topic::Findings, 0, 5)]).await.unwrap();
     let error = lake.commit_findings(&findings[4..], &[(Topic::Findings, 0, 6)]).await.unwrap_err();
@@ -297,13 +317,28 @@ async fn findings_and_dead_letters_are_stored_with_their_own_offsets() {
 #[tokio::test(flavor = "multi_thread")]
 async fn replacing_is_whole_also_when_two_do_it() {
     let folder = tempfile::tempdir().unwrap();
-    let rows = |who: &str, n: i64| (0..n).map(|i| CredentialRecord { credential: format!("c{i}").into(), identity: who.into(), uses: i, ..CredentialRecord::default() }).collect::<Vec<_>>();
+    let rows = |who: &str, n: i64| {
+        (0..n)
+            .map(|i| CredentialRecord { credential: format!("c{i}").into(), identity: who.into(), uses: i, ..CredentialRecord::default() })
+            .collect::<Vec<_>>()
+    };
     let (a, b) = (open(&folder).await, open(&folder).await);
     a.replace_credentials(&rows("first", 30)).await.unwrap();
     a.replace_credentials(&rows("second", 3)).await.unwrap();
     assert_eq!(read::<CredentialRecord>(folder.path(), TableName::Credentials).await, rows("second", 3));
     let (ra, rb) = (rows("a", 20), rows("b", 25));
-    let both = tokio::join!(async { for _ in 0..5 { a.replace_credentials(&ra).await.unwrap(); } }, async { for _ in 0..5 { b.replace_credentials(&rb).await.unwrap(); } });
+    let both = tokio::join!(
+        async {
+            for _ in 0..5 {
+                a.replace_credentials(&ra).await.unwrap();
+            }
+        },
+        async {
+            for _ in 0..5 {
+                b.replace_credentials(&rb).await.unwrap();
+            }
+        }
+    );
     let _: ((), ()) = both;
     let stored: Vec<CredentialRecord> = read(folder.path(), TableName::Credentials).await;
     assert!(stored == ra || stored == rb, "{} rows of a mix", stored.len());

@@ -119,7 +119,14 @@ async fn writers_and_compactions_do_not_disturb_each_other() {
 async fn findings_are_compacted_once_many_files_came() {
     let folder = tempfile::tempdir().unwrap();
     let lake = open(&folder).await;
-    let finding = |i: i64| Finding { finding_id: format!("f{i}").into(), identity: format!("id{}", i % 3).into(), event_ids: vec!["e".into(); (i % 4) as usize], log_offset: i, features: "{}".to_owned(), ..Finding::default() };
+    let finding = |i: i64| Finding {
+        finding_id: format!("f{i}").into(),
+        identity: format!("id{}", i % 3).into(),
+        event_ids: vec!["e".into(); (i % 4) as usize],
+        log_offset: i,
+        features: "{}".to_owned(),
+        ..Finding::default()
+    };
     for i in 0..10 {
         lake.commit_findings(&[(i, finding(i))], &[(Topic::Findings, 0, i + 1)]).await.unwrap();
         let report = lake.compact(CompactOptions::default()).await.unwrap();

@@ -73,7 +73,12 @@ async fn a_table_of_a_newer_format_is_refused() {
 async fn processes_that_open_a_new_lake_at_once_share_it() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().join("a/b/lake");
-    let tasks: Vec<_> = (0..6).map(|_| { let place = place.clone(); tokio::spawn(async move { Lake::open(place.to_str().unwrap(), Options::default()).await.map(drop) }) }).collect();
+    let tasks: Vec<_> = (0..6)
+        .map(|_| {
+            let place = place.clone();
+            tokio::spawn(async move { Lake::open(place.to_str().unwrap(), Options::default()).await.map(drop) })
+        })
+        .collect();
     for task in tasks {
         task.await.unwrap().unwrap();
     }

@@ -3,7 +3,8 @@
 use keytrail_lake::{Lake, Options};
 
 fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
-    let mut files: Vec<_> = std::fs::read_dir(folder.join("_state/3")).unwrap().map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|x| x == "snapshot")).collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder.join("_state/3")).unwrap().map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|x| x == "snapshot")).collect();
     files.sort();
     files
 }

@@ -120,9 +120,21 @@ async fn neighbours(engine: &Engine, finding: &Finding) -> Result<Vec<Neighbour>
     Ok(found
         .into_iter()
         .map(|other| {
-            let shared = [("identity", other.identity == finding.identity), ("credential", other.credential.is_some() && other.credential == finding.credential), ("source_ip", other.source_ip.is_some() && other.source_ip == finding.source_ip)];
+            let shared = [
+                ("identity", other.identity == finding.identity),
+                ("credential", other.credential.is_some() && other.credential == finding.credential),
+                ("source_ip", other.source_ip.is_some() && other.source_ip == finding.source_ip),
+            ];
             let shares = shared.into_iter().filter_map(|(what, shared)| shared.then_some(what)).collect();
-            Neighbour { finding_id: other.finding_id, rule: other.rule, title: other.title, severity: other.severity, identity: other.identity, time: other.time, shares }
+            Neighbour {
+                finding_id: other.finding_id,
+                rule: other.rule,
+                title: other.title,
+                severity: other.severity,
+                identity: other.identity,
+                time: other.time,
+                shares,
+            }
         })
         .collect())
 }

@@ -20,7 +20,16 @@ pub(super) fn render(explained: &ExplainedFinding) -> String {
 fn write(out: &mut String, explained: &ExplainedFinding) -> std::fmt::Result {
     let finding = &explained.finding;
     writeln!(out, "{} [{}] {}", finding.title, finding.severity, finding.finding_id)?;
-    writeln!(out, "{} finding of rule {}, opened {}, {} from {} to {}", finding.kind, finding.rule, finding.time.to_rfc3339(), plural(finding.count, "event"), finding.first_event_time.to_rfc3339(), finding.last_event_time.to_rfc3339())?;
+    writeln!(
+        out,
+        "{} finding of rule {}, opened {}, {} from {} to {}",
+        finding.kind,
+        finding.rule,
+        finding.time.to_rfc3339(),
+        plural(finding.count, "event"),
+        finding.first_event_time.to_rfc3339(),
+        finding.last_event_time.to_rfc3339()
+    )?;
     if !finding.explanation.is_empty() {
         writeln!(out, "\n{}", finding.explanation)?;
     }
@@ -54,7 +63,13 @@ fn who(out: &mut String, explained: &ExplainedFinding) -> std::fmt::Result {
     write!(out, "  {} ({})", finding.identity, finding.identity_kind)?;
     if let Some(identity) = &explained.identity {
         let owner = identity.owner.as_ref().map_or("no declared owner".to_owned(), |owner| format!("owner {owner}"));
-        write!(out, ", {owner}, first seen {}, {}, {}", moment(identity.first_seen), plural(identity.credentials, "credential"), plural(identity.findings, "finding"))?;
+        write!(
+            out,
+            ", {owner}, first seen {}, {}, {}",
+            moment(identity.first_seen),
+            plural(identity.credentials, "credential"),
+            plural(identity.findings, "finding")
+        )?;
     }
     writeln!(out)?;
     if let Some(credential) = &finding.credential {
@@ -105,7 +120,14 @@ fn events(out: &mut String, explained: &ExplainedFinding) -> std::fmt::Result {
 
 fn one_line(event: &Event) -> String {
     let mut words = vec![event.time.to_rfc3339(), event.activity.to_string(), event.outcome.to_string()];
-    let parts = [("", &event.action), ("on ", &event.destination), ("over ", &event.protocol), ("from ", &event.source_ip), ("with ", &event.credential), ("reason ", &event.reason)];
+    let parts = [
+        ("", &event.action),
+        ("on ", &event.destination),
+        ("over ", &event.protocol),
+        ("from ", &event.source_ip),
+        ("with ", &event.credential),
+        ("reason ", &event.reason),
+    ];
     words.extend(parts.iter().filter_map(|(word, part)| part.as_ref().map(|part| format!("{word}{part}"))));
     words.push(format!("[{}]", event.event_id));
     words.join("  ")
@@ -117,7 +139,16 @@ fn neighbours(out: &mut String, explained: &ExplainedFinding) -> std::fmt::Resul
     }
     writeln!(out, "\nWithin a day")?;
     for other in &explained.neighbours {
-        writeln!(out, "  {}  [{}] {}  {} (same {})  {}", other.time.to_rfc3339(), other.severity, other.title, other.identity, other.shares.join(", "), other.finding_id)?;
+        writeln!(
+            out,
+            "  {}  [{}] {}  {} (same {})  {}",
+            other.time.to_rfc3339(),
+            other.severity,
+            other.title,
+            other.identity,
+            other.shares.join(", "),
+            other.finding_id
+        )?;
     }
     Ok(())
 }

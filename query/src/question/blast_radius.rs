@@ -68,14 +68,22 @@ impl Function for BlastRadius {
         let period = values.period(engine, 1).await?;
         let hops = values.count(3).unwrap_or(HOPS_DEFAULT);
         if !(1..=HOPS_MAX).contains(&hops) {
-            return Err(Error::Arguments { function: self.name(), problem: format!("hops is 1 to {HOPS_MAX}, not {hops}"), usage: super::function::usage(self) });
+            return Err(Error::Arguments {
+                function: self.name(),
+                problem: format!("hops is 1 to {HOPS_MAX}, not {hops}"),
+                usage: super::function::usage(self),
+            });
         }
         let mut frontier = start(engine, text).await?;
         let mut known = frontier.credentials.clone();
         let mut rows = Vec::new();
         for hop in 1..=hops {
             if frontier.credentials.len() > FRONTIER_MAX {
-                return Err(Error::Arguments { function: self.name(), problem: format!("hop {hop} starts from {} credentials, more than {FRONTIER_MAX}: narrow the period", frontier.credentials.len()), usage: super::function::usage(self) });
+                return Err(Error::Arguments {
+                    function: self.name(),
+                    problem: format!("hop {hop} starts from {} credentials, more than {FRONTIER_MAX}: narrow the period", frontier.credentials.len()),
+                    usage: super::function::usage(self),
+                });
             }
             for batch in touched(engine, &frontier, period, hop).await? {
                 known.extend(column::texts(&batch, "credential").into_iter().flatten());
@@ -99,7 +107,9 @@ impl Function for BlastRadius {
 async fn start(engine: &Engine, text: &str) -> Result<Frontier, Error> {
     match resolve::resolve(engine, resolve::Kind::Identity, text).await {
         Ok(identity) => Ok(Frontier { identity: Some(identity.to_string()), credentials: BTreeSet::new() }),
-        Err(Error::Unknown { .. }) => Ok(Frontier { identity: None, credentials: BTreeSet::from([resolve::resolve(engine, resolve::Kind::Credential, text).await?.to_string()]) }),
+        Err(Error::Unknown { .. }) => {
+            Ok(Frontier { identity: None, credentials: BTreeSet::from([resolve::resolve(engine, resolve::Kind::Credential, text).await?.to_string()]) })
+        }
         Err(error) => Err(error),
     }
 }
@@ -157,7 +167,32 @@ fn push_all(parameters: &mut Vec<ScalarValue>, names: &BTreeSet<String>) -> Stri
 
 fn joined(batches: &[RecordBatch]) -> Result<RecordBatch, Error> {
     let texts = |name: &'static str| column::text(batches.iter().flat_map(|batch| column::texts(batch, name)));
-    let counts = |name: &'static str| column::count(batches.iter().filter_map(|batch| batch.column_by_name(name)).flat_map(|cells| cells.as_primitive::<Int64Type>().iter().collect::<Vec<_>>()));
-    let times = |name: &'static str| column::time(batches.iter().filter_map(|batch| batch.column_by_name(name)).flat_map(|cells| cells.as_primitive::<TimestampMicrosecondType>().iter().collect::<Vec<_>>()));
-    batch(COLUMNS, vec![counts("hop"), texts("identity"), texts("credential"), texts("via"), texts("destination"), texts("environment"), counts("count"), counts("successes"), times("first"), times("last")])
+    let counts = |name: &'static str| {
+        column::count(
+            batches.iter().filter_map(|batch| batch.column_by_name(name)).flat_map(|cells| cells.as_primitive::<Int64Type>().iter().collect::<Vec<_>>()),
+        )
+    };
+    let times = |name: &'static str| {
+        column::time(
+            batches
+                .iter()
+                .filter_map(|batch| batch.column_by_name(name))
+                .flat_map(|cells| cells.as_primitive::<TimestampMicrosecondType>().iter().collect::<Vec<_>>()),
+        )
+    };
+    batch(
+        COLUMNS,
+        vec![
+            counts("hop"),
+            texts("identity"),
+            texts("credential"),
+            texts("via"),
+            texts("destination"),
+            texts("environment"),
+            counts("count"),
+            counts("successes"),
+            times("first"),
+            times("last"),
+        ],
+    )
 }

@@ -90,7 +90,11 @@ impl Function for Findings {
 
 /// The words for `severity` and above, quoted.
 fn at_least(severity: &str) -> Result<String, Error> {
-    let known: Severity = severity.parse().map_err(|error: keytrail_schemas::UnknownWord| Error::Arguments { function: "findings", problem: error.to_string(), usage: super::function::usage(&Findings) })?;
+    let known: Severity = severity.parse().map_err(|error: keytrail_schemas::UnknownWord| Error::Arguments {
+        function: "findings",
+        problem: error.to_string(),
+        usage: super::function::usage(&Findings),
+    })?;
     let words: Vec<_> = Severity::ALL.iter().filter(|word| **word as u8 >= known as u8).map(|word| format!("'{word}'")).collect();
     Ok(words.join(", "))
 }

@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use keytrail_schemas::{Column, ColumnType};
 
 use super::function::{Answer, Argument, FROM, Function, Kind, TO, Values};
+use crate::Error;
 use crate::column::always;
 use crate::engine::Engine;
-use crate::{Error};
 
 const COLUMNS: &[Column] = &[
     always("identity", ColumnType::Utf8, "Who."),
@@ -21,7 +21,8 @@ const COLUMNS: &[Column] = &[
 ];
 
 /// What can be new.
-const DIMENSIONS: [&str; 10] = ["destination", "credential", "source_ip", "source_host", "source_country", "user_agent", "protocol", "auth_method", "action", "environment"];
+const DIMENSIONS: [&str; 10] =
+    ["destination", "credential", "source_ip", "source_host", "source_country", "user_agent", "protocol", "auth_method", "action", "environment"];
 
 /// See the module.
 #[derive(Debug)]
@@ -48,7 +49,11 @@ impl Function for FirstSeen {
     async fn answer(&self, engine: &Arc<Engine>, values: &Values) -> Result<Answer, Error> {
         let dimension = values.text(0).unwrap_or_default();
         let Some(column) = DIMENSIONS.iter().find(|known| **known == dimension) else {
-            return Err(Error::Arguments { function: self.name(), problem: format!("there is no dimension {dimension:?}: it is one of {}", DIMENSIONS.join(", ")), usage: super::function::usage(self) });
+            return Err(Error::Arguments {
+                function: self.name(),
+                problem: format!("there is no dimension {dimension:?}: it is one of {}", DIMENSIONS.join(", ")),
+                usage: super::function::usage(self),
+            });
         };
         let period = values.period(engine, 1).await?;
         let [from, to] = period.parameters();

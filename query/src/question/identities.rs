@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use keytrail_schemas::{Column, ColumnType};
 
 use super::function::{Answer, Argument, Function, Kind, Values};
+use crate::Error;
 use crate::column::{always, maybe};
 use crate::engine::Engine;
-use crate::{Error};
 
 const COLUMNS: &[Column] = &[
     always("identity", ColumnType::Utf8, "Canonical id."),

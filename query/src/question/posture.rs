@@ -12,7 +12,8 @@ use crate::column::{always, maybe, sorted};
 use crate::engine::Engine;
 
 /// Ages in days beyond which a credential of a kind is over-age, where no binding says otherwise.
-const AGE_LIMIT_DAYS: [(&str, f64); 6] = [("access_key", 90.0), ("api_token", 90.0), ("password", 90.0), ("ssh_key", 365.0), ("x509", 398.0), ("oauth_token", 90.0)];
+const AGE_LIMIT_DAYS: [(&str, f64); 6] =
+    [("access_key", 90.0), ("api_token", 90.0), ("password", 90.0), ("ssh_key", 365.0), ("x509", 398.0), ("oauth_token", 90.0)];
 /// Days without use after which a credential in force is dormant.
 const DORMANT_DAYS: f64 = 90.0;
 /// Days after issue by which a credential should have been used.
@@ -81,17 +82,36 @@ impl Function for Posture {
         let overlap_use = days("superseded_at", "last_used");
         let lifetime = days("issued_at", "expires_at");
         let controls: Vec<String> = CONTROLS.iter().map(|row| format!("('{}')", row.join("', '"))).collect();
-        let one = |problem: &str, detail: &str, condition: &str| format!("SELECT '{problem}' AS problem, identity, credential, kind, age_days, {detail} AS detail, last_used FROM force WHERE {condition}");
+        let one = |problem: &str, detail: &str, condition: &str| {
+            format!("SELECT '{problem}' AS problem, identity, credential, kind, age_days, {detail} AS detail, last_used FROM force WHERE {condition}")
+        };
         let checks = [
             one("over_age", "'older than ' || CAST(CAST(age_limit AS BIGINT) AS VARCHAR) || ' days'", "age_days > age_limit"),
-            one("never_rotated", "'in force for ' || CAST(CAST(age_days AS BIGINT) AS VARCHAR) || ' days, and it follows no other'", "age_limit IS NOT NULL AND age_days > 365 AND superseded_at IS NULL AND follows IS NULL"),
+            one(
+                "never_rotated",
+                "'in force for ' || CAST(CAST(age_days AS BIGINT) AS VARCHAR) || ' days, and it follows no other'",
+                "age_limit IS NOT NULL AND age_days > 365 AND superseded_at IS NULL AND follows IS NULL",
+            ),
             one("dormant", &format!("'not used for ' || CAST(CAST({idle} AS BIGINT) AS VARCHAR) || ' days'"), &format!("{idle} > {DORMANT_DAYS:.1}")),
-            one("never_used", &format!("'issued ' || CAST(CAST({unused} AS BIGINT) AS VARCHAR) || ' days ago and never used'"), &format!("last_used IS NULL AND issued_is_exact AND {unused} > {UNUSED_DAYS:.1}")),
+            one(
+                "never_used",
+                &format!("'issued ' || CAST(CAST({unused} AS BIGINT) AS VARCHAR) || ' days ago and never used'"),
+                &format!("last_used IS NULL AND issued_is_exact AND {unused} > {UNUSED_DAYS:.1}"),
+            ),
             one("shared", "'used by ' || CAST(holders AS VARCHAR) || ' identities'", "holders > 1"),
-            one("not_revoked", &format!("'superseded ' || CAST(CAST({overlap} AS BIGINT) AS VARCHAR) || ' days ago and still not revoked'"), &format!("superseded_at IS NOT NULL AND {overlap} > {OVERLAP_DAYS:.1}")),
-            one("used_after_rotation", &format!("'used ' || CAST(CAST({overlap_use} AS BIGINT) AS VARCHAR) || ' days after its successor was issued'"), &format!("{overlap_use} > {OVERLAP_DAYS:.1}")),
+            one(
+                "not_revoked",
+                &format!("'superseded ' || CAST(CAST({overlap} AS BIGINT) AS VARCHAR) || ' days ago and still not revoked'"),
+                &format!("superseded_at IS NOT NULL AND {overlap} > {OVERLAP_DAYS:.1}"),
+            ),
+            one(
+                "used_after_rotation",
+                &format!("'used ' || CAST(CAST({overlap_use} AS BIGINT) AS VARCHAR) || ' days after its successor was issued'"),
+                &format!("{overlap_use} > {OVERLAP_DAYS:.1}"),
+            ),
             one("long_lived", &format!("'valid for ' || CAST(CAST({lifetime} AS BIGINT) AS VARCHAR) || ' days'"), &format!("{lifetime} > {LIFETIME_DAYS:.1}")),
-            "SELECT 'ownerless', identity, NULL, kind, NULL, 'no owner is declared', last_seen FROM identities WHERE owner IS NULL AND kind <> 'human'".to_owned(),
+            "SELECT 'ownerless', identity, NULL, kind, NULL, 'no owner is declared', last_seen FROM identities WHERE owner IS NULL AND kind <> 'human'"
+                .to_owned(),
         ];
         let sql = format!(
             "WITH shown AS (SELECT credential AS shared_id, count(DISTINCT identity) AS holders FROM credentials GROUP BY credential),

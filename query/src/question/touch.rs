@@ -285,7 +285,14 @@ async fn issued(engine: &Engine, of: &Of, credentials: FxHashSet<String>) -> Res
 
 /// Of two records of one credential (two partitions may hold it) the exact one stands, else the earlier.
 fn prefer(found: &mut FxHashMap<String, (i64, bool)>, name: String, (time, exact): (i64, bool)) {
-    found.entry(name).and_modify(|known| if (exact, -time) > (known.1, -known.0) { *known = (time, exact) }).or_insert((time, exact));
+    found
+        .entry(name)
+        .and_modify(|known| {
+            if (exact, -time) > (known.1, -known.0) {
+                *known = (time, exact)
+            }
+        })
+        .or_insert((time, exact));
 }
 
 /// The columns of [`super::touched::COLUMNS`].

@@ -15,7 +15,11 @@ pub(crate) const COLUMNS: &[Column] = &[
     always("identity", ColumnType::Utf8, "Who touched."),
     always("destination", ColumnType::Utf8, "What was touched."),
     maybe("credential", ColumnType::Utf8, "With which credential, where the record names one."),
-    maybe("credential_age_days", ColumnType::Float64, "Age of the credential at the last touch of the row, in days: since the record's own time of issue, else since the ledger's."),
+    maybe(
+        "credential_age_days",
+        ColumnType::Float64,
+        "Age of the credential at the last touch of the row, in days: since the record's own time of issue, else since the ledger's.",
+    ),
     maybe("credential_age_is_exact", ColumnType::Boolean, "Whether a record said when the credential was issued; false means `at least`."),
     maybe("protocol", ColumnType::Utf8, "Over which protocol."),
     maybe("action", ColumnType::Utf8, "What was done, in the provider's own words."),

@@ -78,9 +78,16 @@ impl Question {
             Self::CredentialHistory { of } => ("credential_history", vec![text(of)]),
             Self::Lineage { credential } => ("lineage", vec![text(credential)]),
             Self::BlastRadius { of, from, to, hops } => ("blast_radius", vec![text(of), time(from), time(to), hops.map(|hops| Value::Count(hops.into()))]),
-            Self::Findings { from, to, identity, rule, severity } => {
-                ("findings", vec![time(from), time(to), identity.as_deref().and_then(text), rule.as_deref().and_then(text), severity.and_then(|severity| text(severity.as_str()))])
-            }
+            Self::Findings { from, to, identity, rule, severity } => (
+                "findings",
+                vec![
+                    time(from),
+                    time(to),
+                    identity.as_deref().and_then(text),
+                    rule.as_deref().and_then(text),
+                    severity.and_then(|severity| text(severity.as_str())),
+                ],
+            ),
             Self::Posture => ("posture", Vec::new()),
             Self::Coverage { from, to } => ("coverage", vec![time(from), time(to)]),
         };
@@ -133,7 +140,10 @@ mod tests {
     fn a_question_reads_as_sql_with_its_text_quoted() {
         let from = Some(Micros::parse_rfc3339("2026-01-01T00:00:00Z").unwrap());
         assert_eq!(Question::Touched { identity: "o'neill".to_owned(), from, to: None }.to_sql(), "SELECT * FROM touched('o''neill', '2026-01-01T00:00:00Z')");
-        assert_eq!(Question::BlastRadius { of: "x".to_owned(), from: None, to: None, hops: Some(2) }.to_sql(), "SELECT * FROM blast_radius('x', NULL, NULL, 2)");
+        assert_eq!(
+            Question::BlastRadius { of: "x".to_owned(), from: None, to: None, hops: Some(2) }.to_sql(),
+            "SELECT * FROM blast_radius('x', NULL, NULL, 2)"
+        );
         assert_eq!(Question::Posture.to_sql(), "SELECT * FROM posture()");
     }
 }

@@ -55,11 +55,17 @@ impl FileSet {
         let state = delta.snapshot().map_err(lake)?;
         refuse_unknown_features(name, state)?;
         let actions = state.add_actions_table(true).map_err(lake)?;
-        let column = |wanted: &str| actions.column_by_name(wanted).ok_or_else(|| lake(DeltaTableError::Generic(format!("the log's list of files has no column {wanted}"))));
+        let column = |wanted: &str| {
+            actions.column_by_name(wanted).ok_or_else(|| lake(DeltaTableError::Generic(format!("the log's list of files has no column {wanted}"))))
+        };
         let paths = arrow::compute::cast(column("path")?, &DataType::Utf8).map_err(|e| lake(e.into()))?;
         let sizes = arrow::compute::cast(column("size_bytes")?, &DataType::Int64).map_err(|e| lake(e.into()))?;
         let modified = arrow::compute::cast(column("modification_time")?, &DataType::Int64).map_err(|e| lake(e.into()))?;
-        let days = actions.column_by_name(&format!("partition.{DAY}")).map(|days| arrow::compute::cast(days, &DataType::Date32)).transpose().map_err(|e| lake(e.into()))?;
+        let days = actions
+            .column_by_name(&format!("partition.{DAY}"))
+            .map(|days| arrow::compute::cast(days, &DataType::Date32))
+            .transpose()
+            .map_err(|e| lake(e.into()))?;
         let rows = actions.column_by_name("num_records").map(|rows| arrow::compute::cast(rows, &DataType::Int64)).transpose().map_err(|e| lake(e.into()))?;
         let mut files = Vec::with_capacity(actions.num_rows());
         for index in 0..actions.num_rows() {
@@ -90,7 +96,8 @@ impl FileSet {
     /// The files that may hold rows whose `column` lies in `[from, to)`.
     pub(crate) fn within(&self, column: &str, from: Option<Micros>, to: Option<Micros>) -> Vec<usize> {
         let (least, most) = (self.times(&format!("min.{column}")), self.times(&format!("max.{column}")));
-        let known = |times: &Option<TimestampMicrosecondArray>, index: usize| times.as_ref().filter(|times| times.is_valid(index)).map(|times| times.value(index));
+        let known =
+            |times: &Option<TimestampMicrosecondArray>, index: usize| times.as_ref().filter(|times| times.is_valid(index)).map(|times| times.value(index));
         let after = |index: usize| known(&most, index).is_none_or(|most| from.is_none_or(|from| most + 999 >= from.0));
         let before = |index: usize| known(&least, index).is_none_or(|least| to.is_none_or(|to| least < to.0));
         (0..self.files.len()).filter(|&index| after(index) && before(index)).collect()
@@ -122,8 +129,15 @@ fn refuse_unknown_features(name: TableName, state: &deltalake::table::state::Del
 /// The log keeps times to the millisecond, cut down: a greatest value may be up to 999 µs more than it says.
 fn round_up(array: &ArrayRef) -> Option<ArrayRef> {
     match array.data_type() {
-        DataType::Timestamp(TimeUnit::Microsecond, zone) => Some(Arc::new(array.as_primitive::<TimestampMicrosecondType>().unary::<_, TimestampMicrosecondType>(|us| us.saturating_add(999)).with_timezone_opt(zone.clone()))),
-        DataType::Timestamp(TimeUnit::Millisecond, zone) => Some(Arc::new(array.as_primitive::<TimestampMillisecondType>().unary::<_, TimestampMicrosecondType>(|ms| ms.saturating_mul(1_000).saturating_add(999)).with_timezone_opt(zone.clone()))),
+        DataType::Timestamp(TimeUnit::Microsecond, zone) => Some(Arc::new(
+            array.as_primitive::<TimestampMicrosecondType>().unary::<_, TimestampMicrosecondType>(|us| us.saturating_add(999)).with_timezone_opt(zone.clone()),
+        )),
+        DataType::Timestamp(TimeUnit::Millisecond, zone) => Some(Arc::new(
+            array
+                .as_primitive::<TimestampMillisecondType>()
+                .unary::<_, TimestampMicrosecondType>(|ms| ms.saturating_mul(1_000).saturating_add(999))
+                .with_timezone_opt(zone.clone()),
+        )),
         _ => Some(array.clone()),
     }
 }

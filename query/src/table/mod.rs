@@ -14,8 +14,8 @@ pub(crate) use scan::{FileScan, scan_plan, store_url};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use futures::StreamExt as _;
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+use futures::StreamExt as _;
 use keytrail_schemas::{CredentialRecord, DeadLetter, Event, Finding, IdentityRecord, Table as _};
 use object_store::ObjectStore;
 use url::Url;
@@ -90,7 +90,10 @@ impl LiveTable {
     /// Opens `name` under `root`; a table that is not there yet has no files.
     pub(crate) async fn open(root: &Url, name: TableName) -> Result<Self, Error> {
         let mut url = root.clone();
-        url.path_segments_mut().map_err(|()| Error::Location { location: root.to_string(), reason: "it has no path".to_owned() })?.pop_if_empty().push(name.folder());
+        url.path_segments_mut()
+            .map_err(|()| Error::Location { location: root.to_string(), reason: "it has no path".to_owned() })?
+            .pop_if_empty()
+            .push(name.folder());
         let lake = |source: DeltaTableError| Error::Lake { table: name.folder(), source: Box::new(source) };
         let store = DeltaTableBuilder::from_url(url.clone()).and_then(|builder| builder.build_storage()).map_err(lake)?.object_store(None);
         let table = Self { name, url, store, delta: tokio::sync::Mutex::new(None), files: RwLock::new(Arc::new(FileSet::empty(name))) };

@@ -44,7 +44,19 @@ impl TableProvider for LakeTable {
             Some(filter) => Some(session.create_physical_expr(filter, &DFSchema::try_from(self.schema.clone())?)?),
             None => None,
         };
-        scan_plan(&self.table, session.runtime_env(), FileScan { projection: projection.cloned(), predicate, exact: false, limit, partitions: session.config().target_partitions(), parquet: session.config().options().execution.parquet.clone(), files: None })
+        scan_plan(
+            &self.table,
+            session.runtime_env(),
+            FileScan {
+                projection: projection.cloned(),
+                predicate,
+                exact: false,
+                limit,
+                partitions: session.config().target_partitions(),
+                parquet: session.config().options().execution.parquet.clone(),
+                files: None,
+            },
+        )
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {

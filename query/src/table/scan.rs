@@ -57,7 +57,9 @@ pub(crate) fn scan_plan(table: &LiveTable, runtime: &RuntimeEnv, scan: FileScan)
     let mut source = ParquetSource::new(table_schema)
         .with_table_parquet_options(TableParquetOptions { global: scan.parquet, ..Default::default() })
         .with_parquet_file_reader_factory(reader);
-    if scan.exact && let Some(predicate) = &scan.predicate {
+    if scan.exact
+        && let Some(predicate) = &scan.predicate
+    {
         source = source.with_predicate(predicate.clone()).with_pushdown_filters(true);
     }
     let with_day = !table.name.partition_columns().is_empty();

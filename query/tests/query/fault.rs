@@ -51,7 +51,10 @@ async fn an_identity_that_the_ledger_has_not_published_is_found_in_the_events() 
     assert_eq!(session.resolve_identity("ci-deploy").await.unwrap(), lake::CI);
     let rows = session.ask(&Question::Touched { identity: lake::CI.to_owned(), from: None, to: None }).await.unwrap();
     assert_eq!(rows.iter().map(arrow::array::RecordBatch::num_rows).sum::<usize>(), 2);
-    assert_eq!(session.ask(&Question::Identities { who: keytrail_query::Who::All }).await.unwrap().iter().map(arrow::array::RecordBatch::num_rows).sum::<usize>(), 0);
+    assert_eq!(
+        session.ask(&Question::Identities { who: keytrail_query::Who::All }).await.unwrap().iter().map(arrow::array::RecordBatch::num_rows).sum::<usize>(),
+        0
+    );
 }
 
 #[tokio::test]

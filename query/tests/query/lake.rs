@@ -9,7 +9,8 @@ use deltalake::DeltaTable;
 use deltalake::protocol::SaveMode;
 use keytrail_query::{Options, Session};
 use keytrail_schemas::{
-    Activity, CredentialKind, CredentialRecord, CredentialState, DeadLetter, Event, EventId, Finding, FindingKind, IdentityKind, IdentityRecord, Micros, Outcome, Reason, Severity, Table, Text,
+    Activity, CredentialKind, CredentialRecord, CredentialState, DeadLetter, Event, EventId, Finding, FindingKind, IdentityKind, IdentityRecord, Micros,
+    Outcome, Reason, Severity, Table, Text,
 };
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -87,7 +88,9 @@ pub(crate) fn compacted(row_group_rows: usize, page_rows: usize) -> WriterProper
         properties = properties.set_column_statistics_enabled(ColumnPath::from(column), EnabledStatistics::Page);
     }
     for column in ["time", "ingested_at", "credential_issued_at", "credential_expires_at", "log_offset"] {
-        properties = properties.set_column_dictionary_enabled(ColumnPath::from(column), false).set_column_encoding(ColumnPath::from(column), Encoding::DELTA_BINARY_PACKED);
+        properties = properties
+            .set_column_dictionary_enabled(ColumnPath::from(column), false)
+            .set_column_encoding(ColumnPath::from(column), Encoding::DELTA_BINARY_PACKED);
     }
     for column in ["event_id", "raw", "raw_hash"] {
         properties = properties.set_column_dictionary_enabled(ColumnPath::from(column), false);
@@ -287,7 +290,14 @@ pub(crate) fn findings() -> Vec<Finding> {
 }
 
 pub(crate) fn dead_letters() -> Vec<DeadLetter> {
-    let one = |id: &str, source: &str, reason| DeadLetter { dead_letter_id: Text::from(id), ingested_at: at("2026-03-05T10:00:00Z"), source: Text::from(source), reason, message: "x".to_owned(), ..DeadLetter::default() };
+    let one = |id: &str, source: &str, reason| DeadLetter {
+        dead_letter_id: Text::from(id),
+        ingested_at: at("2026-03-05T10:00:00Z"),
+        source: Text::from(source),
+        reason,
+        message: "x".to_owned(),
+        ..DeadLetter::default()
+    };
     vec![one("1", "cloudtrail", Reason::NoTime), one("2", "cloudtrail", Reason::NoTime), one("3", "mosquitto", Reason::Malformed)]
 }
 

@@ -17,7 +17,15 @@ async fn wide_lake() -> Lake {
         for who in 0..64_i64 {
             for turn in 0..40_i64 {
                 let identity = format!("aws:1:role/worker-{who:02}");
-                let mut event = lake::event(0, "2026-01-01T00:00:00Z", &identity, &format!("ASIA{who}"), "s3:GetObject", &format!("aws:s3/bucket-{}", (who * 7 + turn * 13) % 400), Outcome::Success);
+                let mut event = lake::event(
+                    0,
+                    "2026-01-01T00:00:00Z",
+                    &identity,
+                    &format!("ASIA{who}"),
+                    "s3:GetObject",
+                    &format!("aws:s3/bucket-{}", (who * 7 + turn * 13) % 400),
+                    Outcome::Success,
+                );
                 event.time = Micros(start.0 + day * Micros::DAY + turn * 30 * Micros::MINUTE);
                 events.push(event);
             }

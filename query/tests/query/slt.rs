@@ -45,7 +45,8 @@ fn cell(column: &dyn Array, row: usize) -> String {
 async fn every_file_of_questions_has_the_answers_it_states() {
     let lake = lake::written_estate().await;
     let session = lake.session().await;
-    let mut files: Vec<PathBuf> = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slt")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slt")).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert!(files.len() >= 14, "one file per function");
     #[expect(clippy::disallowed_methods, reason = "only whoever runs the test can ask for new results")]
@@ -55,7 +56,10 @@ async fn every_file_of_questions_has_the_answers_it_states() {
         let open = || async { Ok(Database(session.clone())) };
         let mut runner = Runner::new(open);
         if update {
-            runner.update_test_file(&file, " ", sqllogictest::default_validator, sqllogictest::default_normalizer, sqllogictest::default_column_validator).await.unwrap();
+            runner
+                .update_test_file(&file, " ", sqllogictest::default_validator, sqllogictest::default_normalizer, sqllogictest::default_column_validator)
+                .await
+                .unwrap();
         } else if let Err(error) = runner.run_file_async(&file).await {
             failures.push(error.display(false).to_string());
         }

@@ -26,7 +26,11 @@ pub(super) fn plan(planner: &mut Planner<'_>) {
         planner.world.actors[victim].until = planner.world.start + span / 8;
         let at = planner.moment(if n % 2 == 0 { OFFICE } else { ANY }, false);
         let label = planner.label(&Kit { variant, ..KIT }, victim, at);
-        let places = if new == PlaceKind::Account { vec![planner.world.estate.account_place(planner.world.actors[victim].account)] } else { planner.unfamiliar(victim, new) };
+        let places = if new == PlaceKind::Account {
+            vec![planner.world.estate.account_place(planner.world.actors[victim].account)]
+        } else {
+            planner.unfamiliar(victim, new)
+        };
         let habits = planner.world.actors[victim].habits.clone();
         planner.burst(label, at, 8, 90 * SECOND + MINUTE, move |world, n, time| {
             let looking = new == PlaceKind::Account;

@@ -21,10 +21,50 @@ struct Variant {
 
 fn variant(n: usize) -> Variant {
     let (variant, technique, description, kind, target, times, gap, hours, refused) = match n % 4 {
-        0 => ("Vault, at once", "T1555.006", "An AppRole reads the secrets of one team after the other within minutes; some are refused.", Kind::AppRole, PlaceKind::Path, 34, 9 * SECOND, NIGHT, 0.2),
-        1 => ("Secrets Manager, at once", "T1555.006", "A role lists the account's secrets and reads them all.", Kind::AwsRole, PlaceKind::Secret, 28, 6 * SECOND, ANY, 0.1),
-        2 => ("Vault, slowly", "T1555.006", "An AppRole reads a dozen secrets of other teams over an office day, one at a time.", Kind::AppRole, PlaceKind::Path, 12, HOUR / 3, OFFICE, 0.0),
-        _ => ("Kubernetes secrets", "T1552.007", "A service account lists secrets in one namespace after the other.", Kind::ServiceAccount, PlaceKind::Object, 16, 15 * SECOND, ANY, 0.5),
+        0 => (
+            "Vault, at once",
+            "T1555.006",
+            "An AppRole reads the secrets of one team after the other within minutes; some are refused.",
+            Kind::AppRole,
+            PlaceKind::Path,
+            34,
+            9 * SECOND,
+            NIGHT,
+            0.2,
+        ),
+        1 => (
+            "Secrets Manager, at once",
+            "T1555.006",
+            "A role lists the account's secrets and reads them all.",
+            Kind::AwsRole,
+            PlaceKind::Secret,
+            28,
+            6 * SECOND,
+            ANY,
+            0.1,
+        ),
+        2 => (
+            "Vault, slowly",
+            "T1555.006",
+            "An AppRole reads a dozen secrets of other teams over an office day, one at a time.",
+            Kind::AppRole,
+            PlaceKind::Path,
+            12,
+            HOUR / 3,
+            OFFICE,
+            0.0,
+        ),
+        _ => (
+            "Kubernetes secrets",
+            "T1552.007",
+            "A service account lists secrets in one namespace after the other.",
+            Kind::ServiceAccount,
+            PlaceKind::Object,
+            16,
+            15 * SECOND,
+            ANY,
+            0.5,
+        ),
     };
     Variant { kit: Kit { variant, technique, description, ..KIT }, kind, target, times, gap, hours, refused }
 }

@@ -27,5 +27,7 @@ pub(super) fn plan(planner: &mut Planner<'_>) {
     // Made in the late afternoon: 212.4 days before, so that it is 212 however the age is rounded.
     world.key_change(victim, KeyChange::Create, &key, at - 212 * DAY - 9 * HOUR - 31 * MINUTE);
     let label = planner.label(&KIT, victim, at);
-    planner.burst(label, at, 9, 80 * SECOND, move |world, _, time| world.touch(victim, database, 0, time, Guise { address: Some("198.51.100.77"), ..Guise::default() }));
+    planner.burst(label, at, 9, 80 * SECOND, move |world, _, time| {
+        world.touch(victim, database, 0, time, Guise { address: Some("198.51.100.77"), ..Guise::default() })
+    });
 }

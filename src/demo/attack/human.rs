@@ -12,7 +12,12 @@ pub(super) fn plan(planner: &mut Planner<'_>) {
     for n in 0..planner.count(4.0) {
         let (kind, variant, description, agent) = match n % 4 {
             0 => (Kind::AwsUser, "console", "Somebody signs in to the console with a service's user and looks around.", Agent::new(7, 0)),
-            1 => (Kind::ServiceAccount, "kubectl exec", "Somebody uses a service account's token with kubectl from the office: reads secrets and opens a shell in a pod.", Agent::new(8, 1)),
+            1 => (
+                Kind::ServiceAccount,
+                "kubectl exec",
+                "Somebody uses a service account's token with kubectl from the office: reads secrets and opens a shell in a pod.",
+                Agent::new(8, 1),
+            ),
             2 => (Kind::AppRole, "Vault from a browser", "Somebody logs in to Vault with a service's role from the office.", Agent::new(7, 0)),
             _ => (Kind::AwsUser, "command line", "Somebody uses a service's key with the command line from the office.", Agent::new(3, 31)),
         };
@@ -28,7 +33,8 @@ pub(super) fn plan(planner: &mut Planner<'_>) {
         };
         if kind == Kind::ServiceAccount {
             let namespace = planner.world.estate.teams[team].clone();
-            let shell = planner.world.estate.add(Place { kind: PlaceKind::Object, team, account: 0, name: String::from("exec/app-0"), at: namespace, twin: None });
+            let shell =
+                planner.world.estate.add(Place { kind: PlaceKind::Object, team, account: 0, name: String::from("exec/app-0"), at: namespace, twin: None });
             places.push(shell);
         }
         if n % 4 == 0 {

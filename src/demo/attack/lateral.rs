@@ -15,7 +15,13 @@ const KIT: Kit = Kit {
 
 pub(super) fn plan(planner: &mut Planner<'_>) {
     for n in 0..planner.count(3.0) {
-        let from_instance = |a: &super::Actor| a.kind == Kind::AwsRole && a.account == 0 && is_busy(a) && matches!(a.home, Home::Fixed(_)) && matches!(a.credential, Credential::Session { trust: Trust::Ec2, .. });
+        let from_instance = |a: &super::Actor| {
+            a.kind == Kind::AwsRole
+                && a.account == 0
+                && is_busy(a)
+                && matches!(a.home, Home::Fixed(_))
+                && matches!(a.credential, Credential::Session { trust: Trust::Ec2, .. })
+        };
         let Some(first) = planner.victim(from_instance) else { continue };
         let Some(second) = planner.victim(|a| a.kind == Kind::AwsRole && a.account == 0) else { continue };
         let Some(third) = planner.victim(|a| a.kind == Kind::AwsRole && a.account == 1) else { continue };
@@ -33,7 +39,9 @@ pub(super) fn plan(planner: &mut Planner<'_>) {
             world.actors[first].hold().map(|held| hop(world, label, (first, second), &held, time, &here)).into_iter().collect()
         });
         let here = address.clone();
-        planner.script.at(at + 3 * MINUTE, Some(label), move |world, time| world.pocket.get(&label).cloned().map(|held| hop(world, label, (second, third), &held, time, &here)).into_iter().collect());
+        planner.script.at(at + 3 * MINUTE, Some(label), move |world, time| {
+            world.pocket.get(&label).cloned().map(|held| hop(world, label, (second, third), &held, time, &here)).into_iter().collect()
+        });
         planner.burst(label, at + 4 * MINUTE, 16, 20 * SECOND, move |world, n, time| {
             let held = world.pocket.get(&label).cloned();
             world.touch(third, bucket, if n == 0 { 2 } else { 0 }, time, Guise { address: Some(&address), held: held.as_ref(), ..Guise::default() })

@@ -54,7 +54,9 @@ pub fn plan(world: &mut World, script: &mut Script) -> BTreeSet<usize> {
     let scale = (world.actors.len() as f64 / 300.0).powf(0.6).clamp(0.3, 6.0);
     let mut planner = Planner { world, script, taken: BTreeSet::new(), scale, chance };
     headline::plan(&mut planner);
-    for plan in [stolen::plan, rotated::plan, dormant::plan, harvest::plan, lateral::plan, off_hours::plan, downgrade::plan, revoked::plan, human::plan, plant::plan] {
+    for plan in
+        [stolen::plan, rotated::plan, dormant::plan, harvest::plan, lateral::plan, off_hours::plan, downgrade::plan, revoked::plan, human::plan, plant::plan]
+    {
         plan(&mut planner);
     }
     planner.taken

@@ -7,12 +7,8 @@ use super::super::estate::rhythm::Rhythm;
 use super::super::world::Guise;
 use super::{ANY, Kit, NIGHT, Planner};
 
-const MODBUS: Kit = Kit {
-    attack: "modbus_write",
-    variant: "new master",
-    technique: "T0855",
-    description: "A host that never spoke Modbus writes registers of a PLC.",
-};
+const MODBUS: Kit =
+    Kit { attack: "modbus_write", variant: "new master", technique: "T0855", description: "A host that never spoke Modbus writes registers of a PLC." };
 const MQTT: Kit = Kit {
     attack: "rogue_mqtt_client",
     variant: "new client",
@@ -47,7 +43,12 @@ fn modbus(planner: &mut Planner<'_>, insider: bool) {
     let (actor, unit, kit) = if insider {
         let Some(actor) = planner.victim(reads_only) else { return };
         let unit = planner.world.actors[actor].habits.first().map_or(unit, |h| h.place);
-        let kit = Kit { variant: "known master that only ever read", technique: "T0836", description: "A display station that only ever read registers writes them.", ..MODBUS };
+        let kit = Kit {
+            variant: "known master that only ever read",
+            technique: "T0836",
+            description: "A display station that only ever read registers writes them.",
+            ..MODBUS
+        };
         (actor, unit, kit)
     } else {
         let address = format!("10.61.{}.{}", planner.chance.below(250), 120 + planner.chance.below(60));
@@ -65,7 +66,14 @@ fn mqtt(planner: &mut Planner<'_>, clone: bool) {
     let address = format!("10.60.{}.{}", planner.chance.below(250), 220 + planner.chance.below(30));
     let (actor, kit) = if clone {
         let Some(actor) = planner.victim(|a| a.kind == Kind::Mqtt) else { return };
-        (actor, Kit { variant: "cloned client id", description: "Somebody connects with a known sensor's client id from another address and publishes set points.", ..MQTT })
+        (
+            actor,
+            Kit {
+                variant: "cloned client id",
+                description: "Somebody connects with a known sensor's client id from another address and publishes set points.",
+                ..MQTT
+            },
+        )
     } else {
         let name = planner.chance.hex("mqttjs_", 8);
         let Some(actor) = stranger(planner, Kind::Mqtt, name, address.clone()) else { return };

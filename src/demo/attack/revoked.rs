@@ -13,10 +13,20 @@ const KIT: Kit = Kit { attack: "revoked_credential", variant: "", technique: "T1
 pub(super) fn plan(planner: &mut Planner<'_>) {
     for n in 0..planner.count(4.0) {
         let (variant, description, kind, failure) = match n % 4 {
-            0 => ("access key, refused", "An access key was set inactive after a leak; its finder tries it the next day and is refused.", Kind::AwsUser, Some(Failure::Withdrawn)),
+            0 => (
+                "access key, refused",
+                "An access key was set inactive after a leak; its finder tries it the next day and is refused.",
+                Kind::AwsUser,
+                Some(Failure::Withdrawn),
+            ),
             1 => ("Vault token, still works", "A Vault token was revoked; a performance standby that lags behind goes on accepting it.", Kind::AppRole, None),
             2 => ("access key, still works", "An access key was deleted; for some minutes part of the provider goes on accepting it.", Kind::AwsUser, None),
-            _ => ("Vault token, refused", "A Vault token was revoked; its finder tries it and is refused. The audit log names no identity then, only the token's HMAC.", Kind::AppRole, Some(Failure::Withdrawn)),
+            _ => (
+                "Vault token, refused",
+                "A Vault token was revoked; its finder tries it and is refused. The audit log names no identity then, only the token's HMAC.",
+                Kind::AppRole,
+                Some(Failure::Withdrawn),
+            ),
         };
         let Some(victim) = planner.victim(|a| a.kind == kind && is_busy(a)) else { continue };
         let at = planner.moment(ANY, false);

@@ -26,7 +26,15 @@ pub(super) fn plan(planner: &mut Planner<'_>) {
 fn careless_user(planner: &mut Planner<'_>) {
     let Some(victim) = planner.victim(|a| a.kind == Kind::AwsUser && is_busy(a)) else { return };
     let at = planner.moment(ANY, false);
-    let label = planner.label(&kit("another network and another client", "T1078.004", "An access key leaked; somebody looks around with it from another network and with another client, then reads what it may read."), victim, at);
+    let label = planner.label(
+        &kit(
+            "another network and another client",
+            "T1078.004",
+            "An access key leaked; somebody looks around with it from another network and with another client, then reads what it may read.",
+        ),
+        victim,
+        at,
+    );
     let address = planner.foreign_address();
     let account = planner.world.estate.account_place(planner.world.actors[victim].account);
     let habits = planner.world.actors[victim].habits.clone();
@@ -62,9 +70,21 @@ fn careful_user(planner: &mut Planner<'_>) {
 }
 
 fn instance_session(planner: &mut Planner<'_>) {
-    let Some(victim) = planner.victim(|a| a.kind == Kind::AwsRole && is_busy(a) && matches!(a.home, Home::Fixed(_)) && matches!(a.credential, Credential::Session { trust: Trust::Ec2, .. })) else { return };
+    let Some(victim) = planner.victim(|a| {
+        a.kind == Kind::AwsRole && is_busy(a) && matches!(a.home, Home::Fixed(_)) && matches!(a.credential, Credential::Session { trust: Trust::Ec2, .. })
+    }) else {
+        return;
+    };
     let at = planner.moment(ANY, false);
-    let label = planner.label(&kit("instance credentials used outside of the instance", "T1552.005", "The session of an instance's role was read from its metadata service and is used from outside while the instance goes on."), victim, at);
+    let label = planner.label(
+        &kit(
+            "instance credentials used outside of the instance",
+            "T1552.005",
+            "The session of an instance's role was read from its metadata service and is used from outside while the instance goes on.",
+        ),
+        victim,
+        at,
+    );
     let address = if planner.chance.happens(0.5) { planner.provider_address() } else { planner.foreign_address() };
     let habits = planner.world.actors[victim].habits.clone();
     let account = planner.world.estate.account_place(planner.world.actors[victim].account);
@@ -77,7 +97,15 @@ fn instance_session(planner: &mut Planner<'_>) {
 fn pod_token(planner: &mut Planner<'_>) {
     let Some(victim) = planner.victim(|a| a.kind == Kind::ServiceAccount && is_busy(a)) else { return };
     let at = planner.moment(ANY, false);
-    let label = planner.label(&kit("pod's token used from elsewhere", "T1528", "A pod's bound token was copied and is used from another machine, for the secrets of its own namespace."), victim, at);
+    let label = planner.label(
+        &kit(
+            "pod's token used from elsewhere",
+            "T1528",
+            "A pod's bound token was copied and is used from another machine, for the secrets of its own namespace.",
+        ),
+        victim,
+        at,
+    );
     let node = planner.chance.below(planner.world.estate.nodes.len());
     let address = planner.world.estate.nodes[node].1.clone();
     let team = planner.world.actors[victim].team;
@@ -94,7 +122,15 @@ fn pod_token(planner: &mut Planner<'_>) {
 fn vault_token(planner: &mut Planner<'_>) {
     let Some(victim) = planner.victim(|a| a.kind == Kind::AppRole && is_busy(a)) else { return };
     let at = planner.moment(OFFICE, true);
-    let label = planner.label(&kit("Vault token used from another host", "T1528", "A Vault token was copied from a host's file and is used from another subnet, with the same client, for its own secrets and two more."), victim, at);
+    let label = planner.label(
+        &kit(
+            "Vault token used from another host",
+            "T1528",
+            "A Vault token was copied from a host's file and is used from another subnet, with the same client, for its own secrets and two more.",
+        ),
+        victim,
+        at,
+    );
     let address = format!("10.31.{}.{}", 251 + planner.chance.below(4), 10 + planner.chance.below(200));
     let new = planner.unfamiliar(victim, PlaceKind::Path);
     let habits = planner.world.actors[victim].habits.clone();

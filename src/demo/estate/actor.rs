@@ -236,8 +236,14 @@ pub struct Agent {
 
 const AGENTS: [(&str, &str); 9] = [
     ("aws-sdk-go-v2/1.36.", " os/linux lang/go#1.24.4 md/GOOS#linux md/GOARCH#amd64 api/s3#1.80.0"),
-    ("Boto3/1.38.", " md/Botocore#1.38.0 ua/2.1 os/linux#6.1.141-155.222.amzn2023.x86_64 md/arch#x86_64 lang/python#3.12.10 md/pyimpl#CPython cfg/retry-mode#standard Botocore/1.38.0"),
-    ("aws-sdk-java/2.31.", " md/io#async md/http#NettyNio ua/2.1 os/Linux#6.1.141 lang/java#21.0.7 md/OpenJDK_64-Bit_Server_VM md/vendor#Amazon.com_Inc. md/en"),
+    (
+        "Boto3/1.38.",
+        " md/Botocore#1.38.0 ua/2.1 os/linux#6.1.141-155.222.amzn2023.x86_64 md/arch#x86_64 lang/python#3.12.10 md/pyimpl#CPython cfg/retry-mode#standard Botocore/1.38.0",
+    ),
+    (
+        "aws-sdk-java/2.31.",
+        " md/io#async md/http#NettyNio ua/2.1 os/Linux#6.1.141 lang/java#21.0.7 md/OpenJDK_64-Bit_Server_VM md/vendor#Amazon.com_Inc. md/en",
+    ),
     ("aws-cli/2.27.", " md/awscrt#0.26.1 ua/2.1 os/linux#6.1.141-155.222.amzn2023.x86_64 md/arch#x86_64 lang/python#3.13.3 md/pyimpl#CPython md/prompt#off"),
     ("service/v0.", ".0 (linux/amd64) kubernetes/$Format"),
     ("Vault Agent/1.21.", " (+https://www.vaultproject.io/; go1.25.3)"),
@@ -317,7 +323,12 @@ impl Actor {
     /// A certificate issued at `now` for `days`.
     pub fn new_certificate(&mut self, now: i64, days: i64) -> Certificate {
         // The authority backdates by an hour, as certificate authorities do against clock skew.
-        Certificate { fingerprint: self.chance.hex("", 64), serial: self.chance.hex("", 16).to_uppercase(), not_before: now - HOUR, not_after: now + days * DAY }
+        Certificate {
+            fingerprint: self.chance.hex("", 64),
+            serial: self.chance.hex("", 16).to_uppercase(),
+            not_before: now - HOUR,
+            not_after: now + days * DAY,
+        }
     }
 
     /// Pods as a rollout makes them.

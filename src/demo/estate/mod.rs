@@ -38,10 +38,42 @@ pub const ISSUER_HASH: &str = "2b19abdb10359e9a";
 /// Who issues the certificates of the plant's services.
 pub const ISSUER: &str = "CN=Example Works Issuing CA 2,O=Example Works,C=DE";
 
-const TEAMS: [&str; 16] =
-    ["orders", "payments", "reporting", "search", "labs", "billing", "catalog", "ml", "logistics", "sandbox", "identity", "pricing", "warehouse", "support", "preview", "fraud"];
-const JOBS: [&str; 16] =
-    ["api", "export", "sync", "backup", "worker", "indexer", "reconciler", "mailer", "etl", "cleaner", "scheduler", "gateway", "replicator", "archiver", "enricher", "importer"];
+const TEAMS: [&str; 16] = [
+    "orders",
+    "payments",
+    "reporting",
+    "search",
+    "labs",
+    "billing",
+    "catalog",
+    "ml",
+    "logistics",
+    "sandbox",
+    "identity",
+    "pricing",
+    "warehouse",
+    "support",
+    "preview",
+    "fraud",
+];
+const JOBS: [&str; 16] = [
+    "api",
+    "export",
+    "sync",
+    "backup",
+    "worker",
+    "indexer",
+    "reconciler",
+    "mailer",
+    "etl",
+    "cleaner",
+    "scheduler",
+    "gateway",
+    "replicator",
+    "archiver",
+    "enricher",
+    "importer",
+];
 const PEOPLE: [&str; 12] = ["alice", "bruno", "chen", "dara", "emil", "fatima", "goran", "hana", "ivo", "jun", "katya", "lena"];
 /// Two-byte prefixes of hosted runners.
 pub const RUNNERS: &[&str] = &["4.175", "4.231", "13.83", "13.105", "20.55", "20.97", "20.109", "20.161", "40.76", "52.148", "52.234", "172.183"];
@@ -163,9 +195,23 @@ fn counts(identities: usize) -> Vec<(Kind, usize)> {
 /// Builds the estate and its actors; `start` is when the period begins.
 pub fn build(identities: usize, start: i64, chance: &mut Chance) -> (Estate, Vec<Actor>) {
     let teams = (identities / 30).clamp(5, 400);
-    let mut estate = Estate { teams: (0..teams).map(team_name).collect(), places: Vec::new(), ranges: Vec::with_capacity(teams), nodes: Vec::new(), broker: "10.60.0.20", kdc: "10.10.0.5" };
+    let mut estate = Estate {
+        teams: (0..teams).map(team_name).collect(),
+        places: Vec::new(),
+        ranges: Vec::with_capacity(teams),
+        nodes: Vec::new(),
+        broker: "10.60.0.20",
+        kdc: "10.10.0.5",
+    };
     for account in 0..u8::try_from(ACCOUNTS.len()).unwrap_or(0) {
-        estate.add(Place { kind: PlaceKind::Account, team: usize::MAX, account, name: ACCOUNTS[usize::from(account)].id.to_owned(), at: String::new(), twin: None });
+        estate.add(Place {
+            kind: PlaceKind::Account,
+            team: usize::MAX,
+            account,
+            name: ACCOUNTS[usize::from(account)].id.to_owned(),
+            at: String::new(),
+            twin: None,
+        });
     }
     for team in 0..teams {
         let first = estate.places.len();
@@ -218,7 +264,17 @@ fn furnish(estate: &mut Estate, team: usize, chance: &mut Chance) {
         estate.aws(team, PlaceKind::Service, format!("{name}-{what}"), chance);
     }
     estate.aws(team, PlaceKind::Function, format!("{name}-hook"), chance);
-    for object in ["configmaps/settings", "configmaps/leader", "secrets/tls", "secrets/db-credentials", "pods", "endpoints", "leases.coordination.k8s.io/main", "deployments.apps", "jobs.batch"] {
+    for object in [
+        "configmaps/settings",
+        "configmaps/leader",
+        "secrets/tls",
+        "secrets/db-credentials",
+        "pods",
+        "endpoints",
+        "leases.coordination.k8s.io/main",
+        "deployments.apps",
+        "jobs.batch",
+    ] {
         estate.plain(team, PlaceKind::Object, object, name.clone());
     }
     for path in ["db", "kafka", "redis", "partner-api", "smtp", "signing"] {
@@ -227,7 +283,12 @@ fn furnish(estate: &mut Estate, team: usize, chance: &mut Chance) {
     estate.plain(team, PlaceKind::Path, format!("database/creds/{name}-ro"), "database");
     estate.plain(team, PlaceKind::Path, format!("transit/encrypt/{name}"), "transit");
     for what in ["api", "ingest"] {
-        estate.plain(team, PlaceKind::Server, format!("{name}-{what}.svc.works.example"), format!("10.50.{}.{}", team % 250, if what == "api" { 10 } else { 11 }));
+        estate.plain(
+            team,
+            PlaceKind::Server,
+            format!("{name}-{what}.svc.works.example"),
+            format!("10.50.{}.{}", team % 250, if what == "api" { 10 } else { 11 }),
+        );
     }
     for what in ["temperature", "pressure", "state", "setpoint"] {
         estate.plain(team, PlaceKind::Topic, format!("plant/line{}/{what}", team + 1), "");
@@ -260,7 +321,13 @@ fn recruit(estate: &Estate, others: &[Actor], kind: Kind, i: usize, start: i64, 
         Kind::Mtls => format!("CN={base}.svc.works.example,OU={team_name},O=Example Works,C=DE"),
         Kind::Mqtt => format!("line{}-{}-{:02}", team + 1, ["sensor", "gateway", "scada", "historian"][round % 4], round + 1),
         Kind::Modbus => format!("10.61.{}.{}", team % 250, 200 + round % 50),
-        Kind::Kerberos => if i % 2 == 0 { format!("svc_{}", base.replace('-', "_")) } else { format!("{}$", base.to_uppercase()) },
+        Kind::Kerberos => {
+            if i % 2 == 0 {
+                format!("svc_{}", base.replace('-', "_"))
+            } else {
+                format!("{}$", base.to_uppercase())
+            }
+        }
         Kind::Ssh => format!("10.52.{}.{}", team % 250, 20 + round),
     };
     let mut chance = chance.fork();
@@ -278,7 +345,13 @@ fn recruit(estate: &Estate, others: &[Actor], kind: Kind, i: usize, start: i64, 
         Kind::AwsUser | Kind::AwsRole => (chance.below(4), 3 + chance.range(0, 20)),
         Kind::AwsHuman => (7, 0),
         Kind::KubeHuman => (8, 1),
-        Kind::AppRole => if chance.happens(0.5) { (5, 2) } else { (6, 1) },
+        Kind::AppRole => {
+            if chance.happens(0.5) {
+                (5, 2)
+            } else {
+                (6, 1)
+            }
+        }
         _ => (4, 1 + chance.range(0, 40)),
     };
     let mut actor = Actor {
@@ -397,7 +470,9 @@ fn habits_of(estate: &Estate, kind: Kind, i: usize, team: usize, chance: &mut Ch
                 habits.push(Habit { place, act: 1, times: 1.0, share: 0.8 });
             }
             // Every third master is a controller and writes; the others only ever read.
-            if i % 3 == 2 && let Some(first) = habits.first().copied() {
+            if i % 3 == 2
+                && let Some(first) = habits.first().copied()
+            {
                 habits.push(Habit { act: 3, times: 1.0, share: 0.3, ..first });
             }
         }
@@ -405,12 +480,20 @@ fn habits_of(estate: &Estate, kind: Kind, i: usize, team: usize, chance: &mut Ch
             let menu = OTHER_MENU.iter().find(|(k, _)| *k == kind).map_or(&[][..], |(_, menu)| menu);
             for (n, entry) in menu.iter().enumerate() {
                 let spread = matches!(kind, Kind::Ssh | Kind::KubeHuman | Kind::Mtls) && n > 0;
-                let at = if spread { chance.below(estate.teams.len()) } else if chance.happens(0.1) { neighbour(estate, team, chance) } else { team };
+                let at = if spread {
+                    chance.below(estate.teams.len())
+                } else if chance.happens(0.1) {
+                    neighbour(estate, team, chance)
+                } else {
+                    team
+                };
                 take(*entry, at, chance);
             }
         }
     }
-    if habits.is_empty() && let Some(place) = estate.of(team, PlaceKind::Bucket).first() {
+    if habits.is_empty()
+        && let Some(place) = estate.of(team, PlaceKind::Bucket).first()
+    {
         habits.push(Habit { place: *place, act: 0, times: 3.0, share: 1.0 });
     }
     habits
@@ -447,7 +530,14 @@ fn credential_of(actor: &mut Actor, others: &[Actor], estate: &Estate, i: usize,
         Kind::AwsHuman => Credential::Session { trust: Trust::SingleSignOn, key: None },
         Kind::AwsRole => {
             // The nearest two hundred are choice enough, and keep large estates quick to build.
-            let users: Vec<_> = others.iter().enumerate().rev().take(200).filter(|(_, o)| o.kind == Kind::AwsRole && o.account == actor.account && matches!(o.credential, Credential::Session { trust: Trust::Ec2, .. })).map(|(i, _)| i).collect();
+            let users: Vec<_> = others
+                .iter()
+                .enumerate()
+                .rev()
+                .take(200)
+                .filter(|(_, o)| o.kind == Kind::AwsRole && o.account == actor.account && matches!(o.credential, Credential::Session { trust: Trust::Ec2, .. }))
+                .map(|(i, _)| i)
+                .collect();
             let trust = match i % 8 {
                 0 | 3 | 6 => Trust::Ec2,
                 1 | 4 => Trust::Lambda,

@@ -94,9 +94,17 @@ const KEY: [Op; 2] = [op("kms.amazonaws.com", "Decrypt", true, false), op("kms.a
 const QUEUE: [Op; 2] = [op("sqs.amazonaws.com", "SendMessage", false, true), op("sqs.amazonaws.com", "ReceiveMessage", false, true)];
 const PARAMETER: [Op; 1] = [op("ssm.amazonaws.com", "GetParameter", true, false)];
 const DATABASE: [Op; 2] = [op("rdsdata.amazonaws.com", "ExecuteStatement", false, true), op("rdsdata.amazonaws.com", "BatchExecuteStatement", false, true)];
-const REPOSITORY: [Op; 3] = [op("ecr.amazonaws.com", "BatchGetImage", true, false), op("ecr.amazonaws.com", "PutImage", false, false), op("ecr.amazonaws.com", "GetAuthorizationToken", true, false)];
+const REPOSITORY: [Op; 3] = [
+    op("ecr.amazonaws.com", "BatchGetImage", true, false),
+    op("ecr.amazonaws.com", "PutImage", false, false),
+    op("ecr.amazonaws.com", "GetAuthorizationToken", true, false),
+];
 const FUNCTION: [Op; 2] = [op("lambda.amazonaws.com", "Invoke", false, true), op("lambda.amazonaws.com", "UpdateFunctionCode20150331v2", false, false)];
-const SERVICE: [Op; 3] = [op("ecs.amazonaws.com", "DescribeServices", true, false), op("ecs.amazonaws.com", "UpdateService", false, false), op("ecs.amazonaws.com", "RegisterTaskDefinition", false, false)];
+const SERVICE: [Op; 3] = [
+    op("ecs.amazonaws.com", "DescribeServices", true, false),
+    op("ecs.amazonaws.com", "UpdateService", false, false),
+    op("ecs.amazonaws.com", "RegisterTaskDefinition", false, false),
+];
 /// The operations on an account as a whole.
 pub const ACCOUNT: [Op; 6] = [
     op("sts.amazonaws.com", "GetCallerIdentity", true, false),

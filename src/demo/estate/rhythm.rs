@@ -98,7 +98,13 @@ impl Rhythm {
         match self {
             Self::Every { interval, .. } => DAY as f64 / interval as f64 * rate,
             Self::Hourly { .. } => 24.0,
-            Self::Daily { weekdays, .. } => if weekdays { 5.0 / 7.0 } else { 1.0 },
+            Self::Daily { weekdays, .. } => {
+                if weekdays {
+                    5.0 / 7.0
+                } else {
+                    1.0
+                }
+            }
             Self::Weekly { .. } => 1.0 / 7.0,
             Self::Traffic { interval, office } => {
                 let quarter_hours: f64 = (0..7 * 96).map(|q| share(4 * DAY + q * 15 * MINUTE, office)).sum();

@@ -8,7 +8,17 @@ use crate::baseline::Config;
 
 #[test]
 fn a_flood_of_names_stays_within_the_bounds() {
-    let config = Config { values_max: 2_000, aliases_max: 500, seen_values_max: 64, audiences_max: 300, groups_max: 8, incidents_max: 50, sources_max: 10, window_news_max: 40, ..Config::default() };
+    let config = Config {
+        values_max: 2_000,
+        aliases_max: 500,
+        seen_values_max: 64,
+        audiences_max: 300,
+        groups_max: 8,
+        incidents_max: 50,
+        sources_max: 10,
+        window_news_max: 40,
+        ..Config::default()
+    };
     let mut stage = Stage::new(config);
     let mut dice = Dice(9);
     let mut sizes = Vec::new();
@@ -53,7 +63,14 @@ fn odd_events_do_no_harm() {
     let long = "é".repeat(100_000);
     let odd = [
         Event::default(),
-        Event { time: Micros::MAX, destination: Some(Text::from(long.as_str())), action: Some(Text::default()), source_ip: Some("999.1.1.1".into()), source_asn: Some(i64::MIN), ..Event::default() },
+        Event {
+            time: Micros::MAX,
+            destination: Some(Text::from(long.as_str())),
+            action: Some(Text::default()),
+            source_ip: Some("999.1.1.1".into()),
+            source_asn: Some(i64::MIN),
+            ..Event::default()
+        },
         Event { time: Micros(i64::MIN / 2), ..Event::default() },
     ];
     for event in &odd {

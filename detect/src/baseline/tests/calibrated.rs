@@ -22,7 +22,8 @@ fn windows(estate: &Estate, config: Config, from: i64) -> (BTreeMap<(u32, i64), 
         let p = lowest.entry((*who, hour)).or_insert(1.0);
         *p = p.min(features.p_value);
         if features.exceeds_budget {
-            let finding = features.incident.as_ref().map_or_else(|| Text::from(format!("{who} {hour}")), |incident| Text::from(format!("incident {}", incident.id)));
+            let finding =
+                features.incident.as_ref().map_or_else(|| Text::from(format!("{who} {hour}")), |incident| Text::from(format!("incident {}", incident.id)));
             findings.insert(finding);
         }
     }

@@ -27,8 +27,15 @@ fn measure(estate: &Estate, budget: f64) -> (usize, usize, f64, BTreeMap<&'stati
             (None, None) => drop(others.insert((who + 1, event.time.0 / Micros::HOUR))),
         }
         if std::env::args().any(|argument| argument == "--nocapture") && attack.is_none() && event.time > super::stage::at(18, 0, 0) {
-            let said: Vec<String> = Aspect::ALL.iter().filter(|a| features.score(**a).evidence > 0.3).map(|a| format!("{} {:.1}", a.name(), features.score(*a).evidence)).collect();
-            println!("  other: {who} {} p {:.1e} windows {} {said:?} {:?}", event.time, features.p_value, features.windows, features.incident.as_ref().map(|i| (&i.cause, i.members_count)));
+            let said: Vec<String> =
+                Aspect::ALL.iter().filter(|a| features.score(**a).evidence > 0.3).map(|a| format!("{} {:.1}", a.name(), features.score(*a).evidence)).collect();
+            println!(
+                "  other: {who} {} p {:.1e} windows {} {said:?} {:?}",
+                event.time,
+                features.p_value,
+                features.windows,
+                features.incident.as_ref().map(|i| (&i.cause, i.members_count))
+            );
         }
     }
     let mut kinds: BTreeMap<&'static str, (usize, usize)> = BTreeMap::new();

@@ -103,12 +103,25 @@ impl World {
             for hour in 0..24 {
                 let runs = match job {
                     Job::Service => {
-                        let rate = busy * if weekend { 0.3 } else if (7..19).contains(&hour) { 1.0 } else { 0.4 };
+                        let rate = busy
+                            * if weekend {
+                                0.3
+                            } else if (7..19).contains(&hour) {
+                                1.0
+                            } else {
+                                0.4
+                            };
                         (rate * (0.5 + self.dice.unit())) as u64
                     }
                     Job::Nightly => u64::from(hour == night) * (8 + self.dice.below(5)),
                     Job::Poller => 4,
-                    Job::Runner => if self.dice.chance(if weekend || !(8..18).contains(&hour) { 0.03 } else { 0.35 }) { 4 + self.dice.below(12) } else { 0 },
+                    Job::Runner => {
+                        if self.dice.chance(if weekend || !(8..18).contains(&hour) { 0.03 } else { 0.35 }) {
+                            4 + self.dice.below(12)
+                        } else {
+                            0
+                        }
+                    }
                 };
                 let runner = address(300 + self.dice.below(600), &mut self.dice);
                 for i in 0..runs {
@@ -150,7 +163,9 @@ impl World {
     /// One morning every service starts to use a new place.
     fn deployment(&mut self) {
         for who in (0..IDENTITIES).filter(|who| job(*who) == Job::Service) {
-            let Some((_, like)) = self.events.iter().rev().find(|(other, event)| *other == who && event.time < at(QUIET_DAYS + 8, 9, 0)).cloned() else { continue };
+            let Some((_, like)) = self.events.iter().rev().find(|(other, event)| *other == who && event.time < at(QUIET_DAYS + 8, 9, 0)).cloned() else {
+                continue;
+            };
             for hour in 0..24 * (self.days - QUIET_DAYS - 8) {
                 let mut event = event(who, at(QUIET_DAYS + 8, 9 + hour, 3 + i64::from(who % 50)));
                 event.source_ip.clone_from(&like.source_ip);

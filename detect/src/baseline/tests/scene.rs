@@ -204,7 +204,12 @@ fn people_are_learned_and_never_use_the_budget() {
             stage.tell(500, &human(event(500, at(day, 9, minute))));
         }
     }
-    let odd = Event { source_ip: Some("203.0.113.9".into()), destination: event(3, at(0, 0, 0)).destination, user_agent: Some("curl".into()), ..human(event(500, at(40, 2, 0))) };
+    let odd = Event {
+        source_ip: Some("203.0.113.9".into()),
+        destination: event(3, at(0, 0, 0)).destination,
+        user_agent: Some("curl".into()),
+        ..human(event(500, at(40, 2, 0)))
+    };
     let features = stage.tell(500, &odd);
     assert!(features.total > 0.5 && !features.exceeds_budget, "{features:?}");
     // What only people know is still new to every machine.
@@ -227,7 +232,10 @@ fn what_is_done_to_an_identity_and_what_is_late_teach_nothing() {
 fn ephemeral_names_are_one_destination() {
     let mut stage = services(10);
     for i in 0..100_u64 {
-        let task = Event { destination: Some(Text::from(format!("aws:ecs/task/{:032x}", i.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1 << 60))), ..event(50, at(10 + i as i64 / 24, i as i64 % 24, 5)) };
+        let task = Event {
+            destination: Some(Text::from(format!("aws:ecs/task/{:032x}", i.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1 << 60))),
+            ..event(50, at(10 + i as i64 / 24, i as i64 % 24, 5))
+        };
         let features = stage.tell(50, &task);
         if i > 30 {
             assert_eq!(features.score(Aspect::Destination).novelty, Novelty::Known);

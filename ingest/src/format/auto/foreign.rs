@@ -41,8 +41,13 @@ fn lines(text: &str) -> Option<&'static str> {
     let first = text.lines().find(|line| !line.trim().is_empty())?;
     let any = |needle: &str| text.contains(needle);
     let vault_level = ["[INFO]  ", "[WARN]  ", "[ERROR] ", "[DEBUG] ", "[TRACE] "].iter().any(|level| first.contains(level));
-    if any("==> Vault server") || (vault_level && ["core", "vault", "expiration", "identity", "rollback", "proxy environment", "storage.", "agent"].iter().any(|module| first.contains(module))) {
-        return Some("the log of the Vault server, which does not say who did what: turn on an audit device (`vault audit enable file file_path=…`) and read its file");
+    if any("==> Vault server")
+        || (vault_level
+            && ["core", "vault", "expiration", "identity", "rollback", "proxy environment", "storage.", "agent"].iter().any(|module| first.contains(module)))
+    {
+        return Some(
+            "the log of the Vault server, which does not say who did what: turn on an audit device (`vault audit enable file file_path=…`) and read its file",
+        );
     }
     if first.starts_with("version account-id interface-id") || (first.split(' ').count() == 14 && first.contains(" eni-")) {
         return Some("a VPC flow log: it names no identity");
@@ -76,7 +81,9 @@ fn json(value: Value<'_>) -> Option<&'static str> {
     let has = |key: &str| value.get(key).is_some();
     let text = |path: &[&str]| value.str_at(path).unwrap_or_default();
     if has("@level") && has("@message") && has("@module") {
-        return Some("the log of the Vault server (or of another HashiCorp program), which does not say who did what: turn on an audit device (`vault audit enable file file_path=…`) and read its file");
+        return Some(
+            "the log of the Vault server (or of another HashiCorp program), which does not say who did what: turn on an audit device (`vault audit enable file file_path=…`) and read its file",
+        );
     }
     if text(&["Records"]).is_empty() && value.get("Records").and_then(|r| r.items().next()).and_then(|r| r.str_at(&["eventSource"])) == Some("aws:s3") {
         return Some("an S3 event notification: read the file that it announces");

@@ -6,22 +6,79 @@ use super::record::Record;
 
 /// Services whose every change is one to identities, permissions or the watch over them.
 const CONTROL_SERVICES: &[&str] = &[
-    "iam", "sso", "sso-directory", "identitystore", "organizations", "account", "cloudtrail", "guardduty", "config", "securityhub", "access-analyzer", "rolesanywhere", "inspector", "inspector2", "macie2", "detective",
-    "acm-pca", "kms", "verifiedpermissions", "ram",
+    "iam",
+    "sso",
+    "sso-directory",
+    "identitystore",
+    "organizations",
+    "account",
+    "cloudtrail",
+    "guardduty",
+    "config",
+    "securityhub",
+    "access-analyzer",
+    "rolesanywhere",
+    "inspector",
+    "inspector2",
+    "macie2",
+    "detective",
+    "acm-pca",
+    "kms",
+    "verifiedpermissions",
+    "ram",
 ];
 
 /// Calls that give a permission, whatever their service.
 const GRANTS: &[&str] = &[
-    "UpdateAssumeRolePolicy", "AddUserToGroup", "CreatePolicyVersion", "SetDefaultPolicyVersion", "AddRoleToInstanceProfile", "AssociateIamInstanceProfile", "ReplaceIamInstanceProfileAssociation",
-    "CreateGrant", "AddPermission", "AddLayerVersionPermission", "PutBucketAcl", "PutObjectAcl", "ModifySnapshotAttribute", "ModifyImageAttribute", "ModifyDBSnapshotAttribute", "ModifyDBClusterSnapshotAttribute",
-    "CreateAccountAssignment", "AttachManagedPolicyToPermissionSet", "AttachCustomerManagedPolicyReferenceToPermissionSet", "PutInlinePolicyToPermissionSet", "CreateAccessEntry", "AssociateAccessPolicy",
-    "PutFunctionConcurrency20171031Permission", "CreateResourceShare", "AssociateResourceShare", "PutPermissionsBoundary", "AuthorizeSecurityGroupIngress",
+    "UpdateAssumeRolePolicy",
+    "AddUserToGroup",
+    "CreatePolicyVersion",
+    "SetDefaultPolicyVersion",
+    "AddRoleToInstanceProfile",
+    "AssociateIamInstanceProfile",
+    "ReplaceIamInstanceProfileAssociation",
+    "CreateGrant",
+    "AddPermission",
+    "AddLayerVersionPermission",
+    "PutBucketAcl",
+    "PutObjectAcl",
+    "ModifySnapshotAttribute",
+    "ModifyImageAttribute",
+    "ModifyDBSnapshotAttribute",
+    "ModifyDBClusterSnapshotAttribute",
+    "CreateAccountAssignment",
+    "AttachManagedPolicyToPermissionSet",
+    "AttachCustomerManagedPolicyReferenceToPermissionSet",
+    "PutInlinePolicyToPermissionSet",
+    "CreateAccessEntry",
+    "AssociateAccessPolicy",
+    "PutFunctionConcurrency20171031Permission",
+    "CreateResourceShare",
+    "AssociateResourceShare",
+    "PutPermissionsBoundary",
+    "AuthorizeSecurityGroupIngress",
 ];
 
 /// Calls that change a setting, of services that mostly do other things.
 const SETTINGS: &[&str] = &[
-    "PutBucketLogging", "DeleteBucketPolicy", "PutBucketPublicAccessBlock", "DeleteBucketPublicAccessBlock", "PutPublicAccessBlock", "DeletePublicAccessBlock", "DeleteFlowLogs", "DeleteLogGroup", "DeleteLogStream",
-    "PutRetentionPolicy", "RotateSecret", "CancelRotateSecret", "DeleteResourcePolicy", "ModifyInstanceMetadataOptions", "CreateKeyPair", "ImportKeyPair", "DeleteKeyPair", "UpdateFunctionConfiguration20150331v2",
+    "PutBucketLogging",
+    "DeleteBucketPolicy",
+    "PutBucketPublicAccessBlock",
+    "DeleteBucketPublicAccessBlock",
+    "PutPublicAccessBlock",
+    "DeletePublicAccessBlock",
+    "DeleteFlowLogs",
+    "DeleteLogGroup",
+    "DeleteLogStream",
+    "PutRetentionPolicy",
+    "RotateSecret",
+    "CancelRotateSecret",
+    "DeleteResourcePolicy",
+    "ModifyInstanceMetadataOptions",
+    "CreateKeyPair",
+    "ImportKeyPair",
+    "DeleteKeyPair",
+    "UpdateFunctionConfiguration20150331v2",
 ];
 
 pub(super) fn of(record: &Record<'_>) -> Activity {
@@ -37,8 +94,13 @@ pub(super) fn of(record: &Record<'_>) -> Activity {
     if is_grant(record, name) {
         return Activity::Grant;
     }
-    let reads = record.read_only.unwrap_or_else(|| ["Get", "List", "Describe", "Head", "Lookup", "BatchGet", "Search", "Simulate", "Test", "Generate"].iter().any(|verb| name.starts_with(verb)));
-    let crypto = service == "kms" && ["Decrypt", "Encrypt", "ReEncrypt", "GenerateDataKey", "Sign", "Verify", "GenerateMac", "VerifyMac", "DeriveSharedSecret"].iter().any(|verb| name.starts_with(verb));
+    let reads = record.read_only.unwrap_or_else(|| {
+        ["Get", "List", "Describe", "Head", "Lookup", "BatchGet", "Search", "Simulate", "Test", "Generate"].iter().any(|verb| name.starts_with(verb))
+    });
+    let crypto = service == "kms"
+        && ["Decrypt", "Encrypt", "ReEncrypt", "GenerateDataKey", "Sign", "Verify", "GenerateMac", "VerifyMac", "DeriveSharedSecret"]
+            .iter()
+            .any(|verb| name.starts_with(verb));
     if (!reads && !crypto && CONTROL_SERVICES.contains(&service) && !record.is_roles_anywhere_session()) || SETTINGS.contains(&name) {
         return Activity::Configure;
     }
@@ -51,7 +113,9 @@ fn is_grant(record: &Record<'_>, name: &str) -> bool {
         return false;
     }
     let policy = name.ends_with("Policy") || name.ends_with("PermissionPolicy");
-    (policy && (name.starts_with("Attach") || (name.starts_with("Put") && name != "PutRetentionPolicy" && name != "PutLifecyclePolicy" && name != "PutScalingPolicy")))
+    (policy
+        && (name.starts_with("Attach")
+            || (name.starts_with("Put") && name != "PutRetentionPolicy" && name != "PutLifecyclePolicy" && name != "PutScalingPolicy")))
         || GRANTS.contains(&name)
         || (name.starts_with("AddPermission") && record.service() == "lambda")
 }
@@ -77,5 +141,7 @@ pub(super) fn outcome(record: &Record<'_>) -> (Outcome, Option<Text>) {
 }
 
 fn is_denial(code: &str) -> bool {
-    ["AccessDenied", "Unauthorized", "NotAuthorized", "AuthorizationError", "Forbidden", "AuthFailure", "AuthorizationFailure"].iter().any(|word| code.contains(word))
+    ["AccessDenied", "Unauthorized", "NotAuthorized", "AuthorizationError", "Forbidden", "AuthFailure", "AuthorizationFailure"]
+        .iter()
+        .any(|word| code.contains(word))
 }

@@ -22,19 +22,27 @@ use crate::json::Value;
 pub(super) fn consequence(record: &Record<'_>, caller: &Principal, first: &Event) -> Option<Event> {
     match (record.service(), record.event_name?) {
         ("sts", "AssumeRole" | "AssumeRoleWithWebIdentity" | "AssumeRoleWithSAML") => {
-            let role = record.response.text_at(&["assumedRoleUser", "arn"]).and_then(Arn::parse).or_else(|| record.parameters.text("roleArn").and_then(Arn::parse))?;
+            let role =
+                record.response.text_at(&["assumedRoleUser", "arn"]).and_then(Arn::parse).or_else(|| record.parameters.text("roleArn").and_then(Arn::parse))?;
             session(record, role_of(role, record.parameters.text("roleSessionName"), caller)?, first, record.response.at(&["credentials"])?)
         }
         ("sts", "AssumeRoot") => {
             let target = record.parameters.text("targetPrincipal")?;
             let account = Arn::parse(target).map_or(target, |arn| arn.account);
-            let root = Principal { identity: format_compact!("aws:{account}:root"), kind: IdentityKind::Human, account: account.into(), session: None, parent: None };
+            let root =
+                Principal { identity: format_compact!("aws:{account}:root"), kind: IdentityKind::Human, account: account.into(), session: None, parent: None };
             session(record, root, first, record.response.at(&["credentials"])?)
         }
         ("sts", "GetSessionToken") => session(record, caller.clone(), first, record.response.at(&["credentials"])?),
         ("sts", "GetFederationToken") => {
             let arn = record.response.text_at(&["federatedUser", "arn"]).and_then(Arn::parse)?;
-            let user = Principal { identity: identity_of(arn, &caller.account), kind: IdentityKind::Service, account: arn.account.into(), session: None, parent: None };
+            let user = Principal {
+                identity: identity_of(arn, &caller.account),
+                kind: IdentityKind::Service,
+                account: arn.account.into(),
+                session: None,
+                parent: None,
+            };
             session(record, user, first, record.response.at(&["credentials"])?)
         }
         ("rolesanywhere", "CreateSession") => {
@@ -63,7 +71,10 @@ fn role_of(arn: Arn<'_>, session: Option<&str>, caller: &Principal) -> Option<Pr
 fn session(record: &Record<'_>, to: Principal, first: &Event, credentials: Value<'_>) -> Option<Event> {
     let key = credentials.str_at(&["accessKeyId"])?;
     let lifetime = record.parameters.at(&["durationSeconds"]).and_then(|v| v.as_i64().or_else(|| v.as_str()?.parse().ok()));
-    let expires = credentials.get("expiration").and_then(moment).or_else(|| lifetime.and_then(|secs| secs.checked_mul(Micros::SECOND)).and_then(|span| Micros(first.time.0.checked_add(span)?).in_range("").ok()));
+    let expires = credentials
+        .get("expiration")
+        .and_then(moment)
+        .or_else(|| lifetime.and_then(|secs| secs.checked_mul(Micros::SECOND)).and_then(|span| Micros(first.time.0.checked_add(span)?).in_range("").ok()));
     Some(Event {
         session: to.session.clone(),
         credential_issued_at: Some(first.time),
@@ -101,18 +112,27 @@ fn of_user(record: &Record<'_>, name: &str, caller: &Principal, first: &Event) -
     let asked = |key: &str| record.parameters.text(key).map(Text::from);
     let given = |path: &[&str]| record.response.text_at(path).map(Text::from);
     let (activity, kind, credential, created) = match name {
-        "CreateAccessKey" => (Activity::Issue, CredentialKind::AccessKey, given(&["accessKey", "accessKeyId"]), record.response.at(&["accessKey", "createDate"])),
+        "CreateAccessKey" => {
+            (Activity::Issue, CredentialKind::AccessKey, given(&["accessKey", "accessKeyId"]), record.response.at(&["accessKey", "createDate"]))
+        }
         "UpdateAccessKey" => (updated, CredentialKind::AccessKey, asked("accessKeyId"), None),
         "DeleteAccessKey" => (Activity::Revoke, CredentialKind::AccessKey, asked("accessKeyId"), None),
-        "UploadSSHPublicKey" => (Activity::Issue, CredentialKind::SshKey, given(&["sSHPublicKey", "sSHPublicKeyId"]), record.response.at(&["sSHPublicKey", "uploadDate"])),
+        "UploadSSHPublicKey" => {
+            (Activity::Issue, CredentialKind::SshKey, given(&["sSHPublicKey", "sSHPublicKeyId"]), record.response.at(&["sSHPublicKey", "uploadDate"]))
+        }
         "UpdateSSHPublicKey" => (updated, CredentialKind::SshKey, asked("sSHPublicKeyId"), None),
         "DeleteSSHPublicKey" => (Activity::Revoke, CredentialKind::SshKey, asked("sSHPublicKeyId"), None),
-        "UploadSigningCertificate" => (Activity::Issue, CredentialKind::X509, given(&["certificate", "certificateId"]), record.response.at(&["certificate", "uploadDate"])),
+        "UploadSigningCertificate" => {
+            (Activity::Issue, CredentialKind::X509, given(&["certificate", "certificateId"]), record.response.at(&["certificate", "uploadDate"]))
+        }
         "UpdateSigningCertificate" => (updated, CredentialKind::X509, asked("certificateId"), None),
         "DeleteSigningCertificate" => (Activity::Revoke, CredentialKind::X509, asked("certificateId"), None),
-        "CreateServiceSpecificCredential" => {
-            (Activity::Issue, CredentialKind::Password, given(&["serviceSpecificCredential", "serviceSpecificCredentialId"]), record.response.at(&["serviceSpecificCredential", "createDate"]))
-        }
+        "CreateServiceSpecificCredential" => (
+            Activity::Issue,
+            CredentialKind::Password,
+            given(&["serviceSpecificCredential", "serviceSpecificCredentialId"]),
+            record.response.at(&["serviceSpecificCredential", "createDate"]),
+        ),
         "ResetServiceSpecificCredential" => (Activity::Rotate, CredentialKind::Password, asked("serviceSpecificCredentialId"), None),
         "UpdateServiceSpecificCredential" => (updated, CredentialKind::Password, asked("serviceSpecificCredentialId"), None),
         "DeleteServiceSpecificCredential" => (Activity::Revoke, CredentialKind::Password, asked("serviceSpecificCredentialId"), None),
@@ -147,7 +167,13 @@ fn account_of<'r>(record: &Record<'r>, caller: &'r Principal) -> &'r str {
 pub(super) fn x509(record: &Record<'_>) -> Option<Text> {
     let set = record.response.at(&["credentialSet"]).and_then(|set| set.items().next());
     let serial = set.and_then(|set| set.str_at(&["assumedRoleUser", "arn"])).and_then(Arn::parse).map(|arn| last_segment(arn.resource));
-    let hashed = || record.parameters.text("cert").or_else(|| record.parameters.text("certificate")).map(|cert| format_compact!("x509:blake3:{}", Hash32::of(cert.as_bytes())));
+    let hashed = || {
+        record
+            .parameters
+            .text("cert")
+            .or_else(|| record.parameters.text("certificate"))
+            .map(|cert| format_compact!("x509:blake3:{}", Hash32::of(cert.as_bytes())))
+    };
     serial.map(|serial| format_compact!("x509:serial:{serial}")).or_else(hashed)
 }
 

@@ -115,7 +115,20 @@ fn sts(record: &Record<'_>, account: &str) -> Destination {
 
 /// The caller, for calls on a user's own credentials, which may leave the user's name out.
 fn own_user(record: &Record<'_>, principal: &Principal) -> Option<Destination> {
-    const OWN: &[&str] = &["AccessKey", "AccessKeys", "AccessKeyLastUsed", "ChangePassword", "SSHPublicKey", "SSHPublicKeys", "SigningCertificate", "SigningCertificates", "ServiceSpecificCredential", "ServiceSpecificCredentials", "GetUser", "UpdateUser"];
+    const OWN: &[&str] = &[
+        "AccessKey",
+        "AccessKeys",
+        "AccessKeyLastUsed",
+        "ChangePassword",
+        "SSHPublicKey",
+        "SSHPublicKeys",
+        "SigningCertificate",
+        "SigningCertificates",
+        "ServiceSpecificCredential",
+        "ServiceSpecificCredentials",
+        "GetUser",
+        "UpdateUser",
+    ];
     record.event_name.filter(|name| record.service() == "iam" && OWN.iter().any(|own| name.ends_with(own)))?;
     let (_, user) = principal.identity.split_once(":user/")?;
     Some(Destination::named("iam", "user", &format_compact!("user/{user}")))
@@ -214,7 +227,10 @@ fn from_parameters(record: &Record<'_>, service: &str, account: &str) -> Option<
         return Some(of_parameter(service, "", kind.0, kind.1, value, account));
     }
     // Any other parameter that is an ARN.
-    parameters.entries().find_map(|(key, value)| if key.ends_with("Arn") || key.ends_with("ARN") { value.as_str().and_then(Arn::parse) } else { None }).map(|arn| Destination::of_arn(arn, account))
+    parameters
+        .entries()
+        .find_map(|(key, value)| if key.ends_with("Arn") || key.ends_with("ARN") { value.as_str().and_then(Arn::parse) } else { None })
+        .map(|arn| Destination::of_arn(arn, account))
 }
 
 /// Parameters that stand in lists: the first of the list.

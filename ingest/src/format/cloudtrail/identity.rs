@@ -38,7 +38,12 @@ impl Principal {
     pub(super) fn of(record: &Record<'_>) -> Result<Self, Reject> {
         let user = &record.user;
         let arn = user.arn.and_then(Arn::parse);
-        let account = user.account.or_else(|| arn.map(|a| a.account).filter(|a| !a.is_empty())).or(user.issuer_account).or(record.recipient_account).unwrap_or(ACCOUNT_UNKNOWN);
+        let account = user
+            .account
+            .or_else(|| arn.map(|a| a.account).filter(|a| !a.is_empty()))
+            .or(user.issuer_account)
+            .or(record.recipient_account)
+            .unwrap_or(ACCOUNT_UNKNOWN);
         let named = |identity: Text, kind| Self { identity, kind, account: account.into(), session: None, parent: None };
         let person_or = |kind| if record.is_from_console() { IdentityKind::Human } else { kind };
         let name = user.name.or_else(|| arn.map(|a| last_segment(a.resource)));
@@ -70,13 +75,22 @@ impl Principal {
                 let parent = user.issuer_arn.and_then(Arn::parse).map(|issuer| identity_of(issuer, account));
                 Self { parent, ..named(format_compact!("aws:{account}:federated-user/{name}"), person_or(IdentityKind::Service)) }
             }),
-            "WebIdentityUser" => external(record).map(|(provider, user)| named(format_compact!("aws:{account}:web-identity/{provider}/{user}"), web_identity_kind(provider, user))),
+            "WebIdentityUser" => external(record)
+                .map(|(provider, user)| named(format_compact!("aws:{account}:web-identity/{provider}/{user}"), web_identity_kind(provider, user))),
             "SAMLUser" => external(record).map(|(provider, user)| named(format_compact!("aws:{account}:saml/{provider}/{user}"), IdentityKind::Human)),
-            "IdentityCenterUser" => user.on_behalf_of.or(user.principal_id).or(user.name).map(|id| named(format_compact!("aws:{account}:identity-center/{id}"), IdentityKind::Human)),
+            "IdentityCenterUser" => user
+                .on_behalf_of
+                .or(user.principal_id)
+                .or(user.name)
+                .map(|id| named(format_compact!("aws:{account}:identity-center/{id}"), IdentityKind::Human)),
             "AWSService" => user.invoked_by.or(record.event_source).map(service),
-            "AWSAccount" if account == "ANONYMOUS_PRINCIPAL" || account.eq_ignore_ascii_case("anonymous") => {
-                Some(Self { identity: Text::const_new("aws:anonymous"), kind: IdentityKind::Unknown, account: Text::const_new("anonymous"), session: None, parent: None })
-            }
+            "AWSAccount" if account == "ANONYMOUS_PRINCIPAL" || account.eq_ignore_ascii_case("anonymous") => Some(Self {
+                identity: Text::const_new("aws:anonymous"),
+                kind: IdentityKind::Unknown,
+                account: Text::const_new("anonymous"),
+                session: None,
+                parent: None,
+            }),
             "AWSAccount" => Some(match user.principal_id.map(|id| id.split(':').next().unwrap_or(id)) {
                 Some(id) if id != account && !id.is_empty() => {
                     let kind = if id.starts_with("AROA") { IdentityKind::Workload } else { IdentityKind::Unknown };
@@ -94,7 +108,10 @@ impl Principal {
                 return Some(named(format_compact!("aws:{account}:principal/{name}"), person_or(IdentityKind::Unknown)));
             }
             // A service acts of its own accord, and an event of a VPC endpoint names the account at least.
-            user.invoked_by.or_else(|| (record.event_type == Some("AwsServiceEvent")).then_some(record.event_source).flatten()).map(service).or_else(|| user.account.map(|_| named(format_compact!("aws:{account}:account"), IdentityKind::Unknown)))
+            user.invoked_by
+                .or_else(|| (record.event_type == Some("AwsServiceEvent")).then_some(record.event_source).flatten())
+                .map(service)
+                .or_else(|| user.account.map(|_| named(format_compact!("aws:{account}:account"), IdentityKind::Unknown)))
         };
         found.or_else(fallback).ok_or_else(|| {
             let message = if user.present { "userIdentity names no user, role, service or account" } else { "no userIdentity" };
@@ -104,7 +121,13 @@ impl Principal {
 
     /// A role, and its session if one is meant.
     pub(super) fn role(account: &str, role: &str, session: Option<&str>) -> Self {
-        Self { identity: format_compact!("aws:{account}:role/{role}"), kind: role_kind(role, session), account: account.into(), session: session.map(Into::into), parent: None }
+        Self {
+            identity: format_compact!("aws:{account}:role/{role}"),
+            kind: role_kind(role, session),
+            account: account.into(),
+            session: session.map(Into::into),
+            parent: None,
+        }
     }
 
     /// An IAM user.
@@ -203,7 +226,11 @@ fn external<'d>(record: &Record<'d>) -> Option<(&'d str, &'d str)> {
     let user = &record.user;
     let parts = user.principal_id.and_then(|id| match id.strip_prefix("arn:") {
         // arn:aws:iam::<account>:oidc-provider/<host>:<audience>:<subject>
-        Some(_) => id.splitn(6, ':').nth(5).and_then(|rest| rest.split_once(':')).map(|(provider, rest)| (provider, rest.split_once(':').map_or(rest, |(_, subject)| subject))),
+        Some(_) => id
+            .splitn(6, ':')
+            .nth(5)
+            .and_then(|rest| rest.split_once(':'))
+            .map(|(provider, rest)| (provider, rest.split_once(':').map_or(rest, |(_, subject)| subject))),
         None => id.split_once(':').map(|(provider, rest)| (provider, rest.split_once(':').map_or(rest, |(_, subject)| subject))),
     });
     let provider = user.identity_provider.or(parts.map(|(provider, _)| provider)).unwrap_or("unknown");

@@ -172,7 +172,9 @@ impl<'d> Record<'d> {
             || self.user.invoked_by == Some("signin.amazonaws.com")
             || self.event_type == Some("AwsConsoleSignIn")
             || self.event_type == Some("AwsConsoleAction")
-            || self.user_agent.is_some_and(|agent| agent == "console.amazonaws.com" || agent == "signin.amazonaws.com" || agent.starts_with("[S3Console") || agent.starts_with("S3Console"))
+            || self.user_agent.is_some_and(|agent| {
+                agent == "console.amazonaws.com" || agent == "signin.amazonaws.com" || agent.starts_with("[S3Console") || agent.starts_with("S3Console")
+            })
     }
 }
 

@@ -91,7 +91,8 @@ fn requested(request: &Request<'_>, redactor: &Redactor) -> Option<Token> {
     let id = said.or(claims.id).or_else(|| text.map(|token| redactor.fingerprint(token.as_bytes()).to_string().into()));
     let seconds = || [request.response, request.request].into_iter().flatten().find_map(|o| o.at(&["spec", "expirationSeconds"]).and_then(Value::as_i64));
     let lifetime = || seconds().and_then(|secs| secs.checked_mul(Micros::SECOND)).and_then(|span| Micros(request.time.0.checked_add(span)?).in_range("").ok());
-    let expires_at = request.response.and_then(|response| response.str_at(&["status", "expirationTimestamp"])).and_then(utc_time).or(claims.expires_at).or_else(lifetime);
+    let expires_at =
+        request.response.and_then(|response| response.str_at(&["status", "expirationTimestamp"])).and_then(utc_time).or(claims.expires_at).or_else(lifetime);
     Some(Token { owner, id, issued_at: Some(claims.issued_at.unwrap_or(request.time)), expires_at, revoked: false })
 }
 

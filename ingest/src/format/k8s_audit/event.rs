@@ -12,8 +12,16 @@ const PERMISSIONS: &[&str] = &["roles", "clusterroles", "rolebindings", "cluster
 
 /// Resources whose change alters identities or the cluster's own defences.
 const SETTINGS: &[&str] = &[
-    "serviceaccounts", "certificatesigningrequests", "mutatingwebhookconfigurations", "validatingwebhookconfigurations", "validatingadmissionpolicies", "networkpolicies", "podsecuritypolicies", "apiservices",
-    "customresourcedefinitions", "namespaces",
+    "serviceaccounts",
+    "certificatesigningrequests",
+    "mutatingwebhookconfigurations",
+    "validatingwebhookconfigurations",
+    "validatingadmissionpolicies",
+    "networkpolicies",
+    "podsecuritypolicies",
+    "apiservices",
+    "customresourcedefinitions",
+    "namespaces",
 ];
 
 /// Appends the events of `request` to `out`.
@@ -48,7 +56,14 @@ pub(super) fn of(request: &Request<'_>, redactor: &Redactor, raw: String, line: 
 
     let mut events = vec![event];
     if let (Some(user), Some(first)) = (&request.impersonated, events.first()) {
-        let mut acted_as = Event { credential: None, credential_kind: CredentialKind::Unknown, credential_parent: Some(by.clone()), auth_method: Some(Text::const_new("impersonation")), session: None, ..first.clone() };
+        let mut acted_as = Event {
+            credential: None,
+            credential_kind: CredentialKind::Unknown,
+            credential_parent: Some(by.clone()),
+            auth_method: Some(Text::const_new("impersonation")),
+            session: None,
+            ..first.clone()
+        };
         name(&mut acted_as, request, user);
         events.push(acted_as);
     }

@@ -12,7 +12,9 @@ use crate::json::Value;
 
 /// Whether this is such an entry.
 pub(super) fn is_record(value: Value<'_>) -> bool {
-    value.get("protoPayload").is_some_and(|payload| payload.str_at(&["serviceName"]) == Some("k8s.io") || payload.str_at(&["methodName"]).is_some_and(|m| m.starts_with("io.k8s.")))
+    value
+        .get("protoPayload")
+        .is_some_and(|payload| payload.str_at(&["serviceName"]) == Some("k8s.io") || payload.str_at(&["methodName"]).is_some_and(|m| m.starts_with("io.k8s.")))
 }
 
 pub(super) fn read<'d>(value: Value<'d>, cluster: &Text) -> Result<Request<'d>, Reject> {

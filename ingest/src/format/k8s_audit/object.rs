@@ -80,7 +80,13 @@ fn lasting<'n>(resource: &str, name: &'n str) -> &'n str {
 /// names (vowels and what looks like them: k8s.io/apimachinery `rand.String`), or is all digits.
 fn without_generated(name: &str, len: std::ops::RangeInclusive<usize>) -> &str {
     match name.rsplit_once('-') {
-        Some((stem, part)) if !stem.is_empty() && len.contains(&part.len()) && (part.bytes().all(|b| b"bcdfghjklmnpqrstvwxz2456789".contains(&b)) || part.bytes().all(|b| b.is_ascii_digit()) || is_hash(part)) => stem,
+        Some((stem, part))
+            if !stem.is_empty()
+                && len.contains(&part.len())
+                && (part.bytes().all(|b| b"bcdfghjklmnpqrstvwxz2456789".contains(&b)) || part.bytes().all(|b| b.is_ascii_digit()) || is_hash(part)) =>
+        {
+            stem
+        }
         _ => name,
     }
 }
@@ -96,7 +102,14 @@ mod tests {
 
     #[test]
     fn kinds_are_singular() {
-        for (resource, kind) in [("leases", "lease"), ("ingresses", "ingress"), ("networkpolicies", "networkpolicy"), ("pods", "pod"), ("secrets", "secret"), ("endpoints", "endpoint")] {
+        for (resource, kind) in [
+            ("leases", "lease"),
+            ("ingresses", "ingress"),
+            ("networkpolicies", "networkpolicy"),
+            ("pods", "pod"),
+            ("secrets", "secret"),
+            ("endpoints", "endpoint"),
+        ] {
             assert_eq!(Object { resource: Some(resource), ..Object::default() }.kind(), kind);
         }
     }

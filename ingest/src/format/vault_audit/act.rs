@@ -103,11 +103,32 @@ pub(super) fn act<'d>(entry: Entry<'d>, class: &str) -> Act<'d> {
             None if within.ends_with("/lookup") => Act::Use,
             None => Act::Configure,
         },
-        "sys" if starts(&["policies", "policy"]) => if entry.operation() == "delete" { Act::Configure } else { Act::Grant },
+        "sys" if starts(&["policies", "policy"]) => {
+            if entry.operation() == "delete" {
+                Act::Configure
+            } else {
+                Act::Grant
+            }
+        }
         "sys" if starts(&["leases/renew", "renew"]) => Act::Renew,
         "sys" if starts(&["leases/revoke", "leases/revoke-prefix", "leases/revoke-force", "revoke", "revoke-prefix", "revoke-force"]) => Act::Revoke,
         "sys" if starts(&["rotate", "rekey"]) => Act::Rotate,
-        "sys" if starts(&["capabilities", "capabilities-self", "capabilities-accessor", "leases/lookup", "wrapping", "tools", "audit-hash", "internal", "health", "unseal"]) => Act::Use,
+        "sys"
+            if starts(&[
+                "capabilities",
+                "capabilities-self",
+                "capabilities-accessor",
+                "leases/lookup",
+                "wrapping",
+                "tools",
+                "audit-hash",
+                "internal",
+                "health",
+                "unseal",
+            ]) =>
+        {
+            Act::Use
+        }
         "sys" => Act::Configure,
         "identity" if starts(&["lookup", "oidc/introspect"]) => Act::Use,
         "identity" => Act::Configure,

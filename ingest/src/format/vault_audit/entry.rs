@@ -32,7 +32,9 @@ impl<'d> Entry<'d> {
         let side = match root.str_at(&["type"]) {
             Some("request") => Side::Request,
             Some("response") => Side::Response,
-            Some(other) => return reject(Reason::WrongKind, "type", &format!("the type {:?} is neither request nor response: not a Vault audit entry", clip(other))),
+            Some(other) => {
+                return reject(Reason::WrongKind, "type", &format!("the type {:?} is neither request nor response: not a Vault audit entry", clip(other)));
+            }
             None => return reject(Reason::WrongKind, "type", "no field type: not a Vault audit entry"),
         };
         let Some(request) = root.get("request").filter(|request| request.is_object()) else {

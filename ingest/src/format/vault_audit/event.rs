@@ -81,7 +81,8 @@ fn holder(entry: Entry<'_>, act: Act<'_>, scene: &Scene<'_>) -> Holder {
         },
     };
     let credential = token.text("accessor").or_else(|| entry.client_accessor()).map(Text::from);
-    let credential = credential.or_else(|| remembered.map(|owned| owned.credential.clone())).or_else(|| entry.client_token().map(|token| opaque(token, scene.redactor)));
+    let credential =
+        credential.or_else(|| remembered.map(|owned| owned.credential.clone())).or_else(|| entry.client_token().map(|token| opaque(token, scene.redactor)));
     let issued_at = token.issued_at();
     // A service token may have been renewed since: only of a batch token is the end certain.
     let expires_at = if token.text("token_type") == Some("batch") { end(issued_at, token.ttl()) } else { None };
@@ -275,7 +276,8 @@ impl Change<'_> {
             let owned = token.and_then(|token| scene.known.tokens.get(token));
             let by_token = owned.map(|owned| owned.credential.clone()).or_else(|| token.map(|token| opaque(token, scene.redactor)));
             let secret = || asked("secret_id").map(|secret| opaque(secret, scene.redactor));
-            let by_accessor = || asked("secret_id_accessor").map(|accessor| scene.known.secret_ids.get(accessor).cloned().unwrap_or_else(|| Text::from(accessor)));
+            let by_accessor =
+                || asked("secret_id_accessor").map(|accessor| scene.known.secret_ids.get(accessor).cloned().unwrap_or_else(|| Text::from(accessor)));
             (by_token.or_else(|| asked("accessor").map(Text::from)).or_else(secret).or_else(by_accessor), CredentialKind::ApiToken)
         } else if self.class == "pki" {
             (asked("serial_number").map(Text::from), CredentialKind::X509)
@@ -376,7 +378,8 @@ fn outcome(entry: Entry<'_>, act: Act<'_>) -> Outcome {
 
 /// `permission denied; invalid token` of Vault's list of errors.
 fn one_line(error: &str) -> String {
-    let points: Vec<&str> = error.lines().map(|line| line.trim().trim_start_matches("* ")).filter(|line| !line.is_empty() && !line.ends_with(" occurred:")).collect();
+    let points: Vec<&str> =
+        error.lines().map(|line| line.trim().trim_start_matches("* ")).filter(|line| !line.is_empty() && !line.ends_with(" occurred:")).collect();
     let text = if points.is_empty() { error.trim().to_owned() } else { points.join("; ") };
     text.chars().take(512).collect()
 }

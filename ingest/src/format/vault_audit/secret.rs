@@ -6,9 +6,41 @@ use crate::redact::{Places, Redactor};
 
 /// Keys whose values are secrets wherever they stand.
 const KEYS: [&str; 35] = [
-    "client_token", "secret_id", "password", "passwd", "bindpass", "private_key", "secret_key", "security_token", "jwt", "token", "token_reviewer_jwt", "access_token", "refresh_token",
-    "id_token", "client_secret", "credential", "credentials", "key", "keys", "keys_base64", "unseal_key", "recovery_keys", "root_token", "otp", "code", "plaintext", "pem_bundle", "pem_keys", "signature",
-    "pkcs7", "connection_url", "authorization", "Authorization", "x-vault-token", "X-Vault-Token",
+    "client_token",
+    "secret_id",
+    "password",
+    "passwd",
+    "bindpass",
+    "private_key",
+    "secret_key",
+    "security_token",
+    "jwt",
+    "token",
+    "token_reviewer_jwt",
+    "access_token",
+    "refresh_token",
+    "id_token",
+    "client_secret",
+    "credential",
+    "credentials",
+    "key",
+    "keys",
+    "keys_base64",
+    "unseal_key",
+    "recovery_keys",
+    "root_token",
+    "otp",
+    "code",
+    "plaintext",
+    "pem_bundle",
+    "pem_keys",
+    "signature",
+    "pkcs7",
+    "connection_url",
+    "authorization",
+    "Authorization",
+    "x-vault-token",
+    "X-Vault-Token",
 ];
 
 /// The places of secrets, by how much of an entry is one.
@@ -24,7 +56,11 @@ pub(super) struct Secrets {
 impl Default for Secrets {
     fn default() -> Self {
         let named = Places::new().keys(&KEYS).paths(&["request.data.secret", "response.data.secret"]);
-        Self { versioned: named.clone().paths(&["request.data.data.*", "response.data.data.*"]), all: named.clone().paths(&["request.data.*", "response.data.*"]), named }
+        Self {
+            versioned: named.clone().paths(&["request.data.data.*", "response.data.data.*"]),
+            all: named.clone().paths(&["request.data.*", "response.data.*"]),
+            named,
+        }
     }
 }
 

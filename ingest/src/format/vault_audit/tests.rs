@@ -87,7 +87,11 @@ fn what_is_wrong_is_named() {
 
 #[test]
 fn a_request_without_a_response_is_an_event_of_unknown_outcome() {
-    let request = |i: usize| format!(r#"{{"type":"request","time":"2026-03-01T00:00:00Z","auth":{{"accessor":"a","display_name":"token-x"}},"request":{{"id":"{i}","operation":"read","path":"secret/data/{i}"}}}}"#);
+    let request = |i: usize| {
+        format!(
+            r#"{{"type":"request","time":"2026-03-01T00:00:00Z","auth":{{"accessor":"a","display_name":"token-x"}},"request":{{"id":"{i}","operation":"read","path":"secret/data/{i}"}}}}"#
+        )
+    };
     let count = pending::REQUESTS_MAX + 5;
     let mut log: Vec<String> = (0..count).map(request).collect();
     log.push(request(count - 1).replace("\"request\",\"time\"", "\"response\",\"time\""));

@@ -2,7 +2,10 @@
 
 use super::row::{COMMON, OWN, Row};
 use super::scene::Scene;
-use super::{dnp3, ftp, kerberos, ldap, ldap_search, modbus, mqtt_connect, mqtt_publish, mqtt_subscribe, mysql, ntlm, opcua_activate_session, opcua_create_session, radius, ssh, ssl, x509};
+use super::{
+    dnp3, ftp, kerberos, ldap, ldap_search, modbus, mqtt_connect, mqtt_publish, mqtt_subscribe, mysql, ntlm, opcua_activate_session, opcua_create_session,
+    radius, ssh, ssl, x509,
+};
 use crate::format::Reject;
 
 /// A kind of log that is read.
@@ -51,9 +54,56 @@ static READ: [&Kind; 17] = [
 /// Logs that are recognised and not read: they describe traffic, files, names or Zeek itself, and name no machine identity beyond
 /// addresses that the logs above name with more. A log that stands in neither list is treated likewise.
 const OTHER: [&str; 50] = [
-    "analyzer", "capture_loss", "cluster", "config", "conn", "dce_rpc", "dhcp", "dns", "dpd", "files", "http", "intel", "irc", "known_certs", "known_devices", "known_hosts", "known_modbus", "known_routers",
-    "known_services", "loaded_scripts", "modbus_register_change", "notice", "notice_alarm", "ntp", "ocsp", "packet_filter", "pe", "postgresql", "print", "profinet", "quic", "rdp", "redis", "reporter", "rfb",
-    "signatures", "sip", "smb_cmd", "smb_files", "smb_mapping", "smtp", "snmp", "socks", "software", "stats", "syslog", "telemetry", "traceroute", "tunnel", "weird",
+    "analyzer",
+    "capture_loss",
+    "cluster",
+    "config",
+    "conn",
+    "dce_rpc",
+    "dhcp",
+    "dns",
+    "dpd",
+    "files",
+    "http",
+    "intel",
+    "irc",
+    "known_certs",
+    "known_devices",
+    "known_hosts",
+    "known_modbus",
+    "known_routers",
+    "known_services",
+    "loaded_scripts",
+    "modbus_register_change",
+    "notice",
+    "notice_alarm",
+    "ntp",
+    "ocsp",
+    "packet_filter",
+    "pe",
+    "postgresql",
+    "print",
+    "profinet",
+    "quic",
+    "rdp",
+    "redis",
+    "reporter",
+    "rfb",
+    "signatures",
+    "sip",
+    "smb_cmd",
+    "smb_files",
+    "smb_mapping",
+    "smtp",
+    "snmp",
+    "socks",
+    "software",
+    "stats",
+    "syslog",
+    "telemetry",
+    "traceroute",
+    "tunnel",
+    "weird",
 ];
 
 /// What a log's name says.

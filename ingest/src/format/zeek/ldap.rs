@@ -23,7 +23,8 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     let opcode = row.text(OPCODE).unwrap_or_default();
     let bind = opcode.starts_with("bind");
     let object = row.text(OBJECT);
-    let mut event = scene.by_client(row, if bind { Activity::Authenticate } else { Activity::Use }, join(&["ldap.", opcode.split(' ').next().unwrap_or_default()]))?;
+    let mut event =
+        scene.by_client(row, if bind { Activity::Authenticate } else { Activity::Use }, join(&["ldap.", opcode.split(' ').next().unwrap_or_default()]))?;
     if bind && let (Some(uid), Some(name)) = (row.text(UID), object.as_deref()) {
         scene.memory.ldap_binds.put(&uid, Text::from(name));
     }

@@ -35,9 +35,9 @@ mod row;
 mod scene;
 mod ssh;
 mod ssl;
-mod tsv;
 #[cfg(test)]
 mod tests;
+mod tsv;
 mod x509;
 
 use keytrail_schemas::{Reason, Text};
@@ -74,7 +74,9 @@ impl Format for Zeek {
             95
         } else if has("\"_path\":") || has("\"@stream\":") || has("\"uid\":\"C") || (has("\"id\":") && has("\"orig_h\":")) {
             90
-        } else if sample.trim_ascii_start().starts_with(b"{\"ts\":") && ["host", "note", "name", "fuid", "id", "uids", "peer", "node"].iter().any(|field| has(&format!("\"{field}\":"))) {
+        } else if sample.trim_ascii_start().starts_with(b"{\"ts\":")
+            && ["host", "note", "name", "fuid", "id", "uids", "peer", "node"].iter().any(|field| has(&format!("\"{field}\":")))
+        {
             // Zeek writes ts first; few others do.
             60
         } else {
@@ -178,7 +180,11 @@ impl Reading {
 
     fn object(&mut self, object: Value<'_>, record: &str, line: u64, out: &mut Vec<Draft>) -> Result<Disposition, Reject> {
         if !object.is_object() {
-            return Err(Reject { reason: Reason::WrongKind, field: None, message: "a JSON value that is no object: a Zeek JSON log has one object a line".to_owned() });
+            return Err(Reject {
+                reason: Reason::WrongKind,
+                field: None,
+                message: "a JSON value that is no object: a Zeek JSON log has one object a line".to_owned(),
+            });
         }
         let name = object::path(object).map(kind::named).or(self.file_kind);
         let kind = match name {
@@ -196,7 +202,15 @@ impl Reading {
 }
 
 /// Makes events of a row; all of it or nothing.
-fn read(kind: &Kind, row: &Row<'_>, memory: &mut Memory, cluster: &str, line: u64, out: &mut Vec<Draft>, raw: impl Fn() -> String) -> Result<Disposition, Reject> {
+fn read(
+    kind: &Kind,
+    row: &Row<'_>,
+    memory: &mut Memory,
+    cluster: &str,
+    line: u64,
+    out: &mut Vec<Draft>,
+    raw: impl Fn() -> String,
+) -> Result<Disposition, Reject> {
     let before = out.len();
     (kind.read)(row, &mut Scene { cluster, line, memory, out: &mut *out, before })?;
     let drafts = out.get_mut(before..).unwrap_or_default();
@@ -221,7 +235,9 @@ fn read(kind: &Kind, row: &Row<'_>, memory: &mut Memory, cluster: &str, line: u6
 
 /// A row of a log that is not read, if it is one of Zeek's at all.
 fn unread(object: Value<'_>, named: bool) -> Result<Disposition, Reject> {
-    let zeek = object.get("ts").is_some() && (named || ["uid", "uids", "id.orig_h", "id_orig_h", "id", "fuid", "host", "note", "name", "node", "peer"].iter().any(|key| object.get(key).is_some()));
+    let zeek = object.get("ts").is_some()
+        && (named
+            || ["uid", "uids", "id.orig_h", "id_orig_h", "id", "fuid", "host", "note", "name", "node", "peer"].iter().any(|key| object.get(key).is_some()));
     if zeek {
         return Ok(Disposition::Control);
     }

@@ -62,14 +62,19 @@ fn put<'a>(row: &mut Row<'a>, slot: usize, value: Value<'a>) {
 
 /// The name that the row itself gives its log: `_path` (Zeek's JSON streaming logs), `@stream` (Corelight), `_stream`.
 pub(super) fn path<'a>(object: Value<'a>) -> Option<&'a str> {
-    object.entries().filter(|(key, _)| key.starts_with(['_', '@'])).find(|(key, _)| matches!(*key, "_path" | "@stream" | "_stream")).and_then(|(_, value)| value.as_text())
+    object
+        .entries()
+        .filter(|(key, _)| key.starts_with(['_', '@']))
+        .find(|(key, _)| matches!(*key, "_path" | "@stream" | "_stream"))
+        .and_then(|(_, value)| value.as_text())
 }
 
 /// The kind whose own fields the object has.
 pub(super) fn marked(object: Value<'_>) -> Option<&'static Kind> {
     kind::marked(|field| {
         object.entries().any(|(key, value)| {
-            kind::same_field(key, field) || (value.is_object() && field.split_once('.').is_some_and(|(outer, inner)| outer == key && value.get(inner).is_some()))
+            kind::same_field(key, field)
+                || (value.is_object() && field.split_once('.').is_some_and(|(outer, inner)| outer == key && value.get(inner).is_some()))
         })
     })
 }

@@ -28,8 +28,16 @@ pub(super) const SENSOR: usize = 5;
 pub(super) const OWN: usize = 6;
 
 /// Names of the common slots; several names may mean the same slot.
-pub(super) const COMMON: [(&str, usize); 8] =
-    [("ts", TS), ("uid", UID), ("id.orig_h", ORIG_H), ("id.resp_h", RESP_H), ("id.resp_p", RESP_P), ("_system_name", SENSOR), ("@system", SENSOR), ("_node", SENSOR)];
+pub(super) const COMMON: [(&str, usize); 8] = [
+    ("ts", TS),
+    ("uid", UID),
+    ("id.orig_h", ORIG_H),
+    ("id.resp_h", RESP_H),
+    ("id.resp_p", RESP_P),
+    ("_system_name", SENSOR),
+    ("@system", SENSOR),
+    ("_node", SENSOR),
+];
 
 /// A field's value.
 #[derive(Clone, Copy, Default)]

@@ -133,7 +133,15 @@ fn version_word(version: &str) -> Text {
 mod tests {
     #[test]
     fn versions_become_words_that_sort() {
-        for (version, word) in [("TLSv12", "tls1.2"), ("TLSv10", "tls1.0"), ("DTLSv12", "dtls1.2"), ("TLSv13-draft19", "tls1.3"), ("SSLv3", "ssl3"), ("unknown-32257", "tls"), ("TLSv", "tls")] {
+        for (version, word) in [
+            ("TLSv12", "tls1.2"),
+            ("TLSv10", "tls1.0"),
+            ("DTLSv12", "dtls1.2"),
+            ("TLSv13-draft19", "tls1.3"),
+            ("SSLv3", "ssl3"),
+            ("unknown-32257", "tls"),
+            ("TLSv", "tls"),
+        ] {
             assert_eq!(super::version_word(version), word);
         }
     }

@@ -108,7 +108,8 @@ fn the_kind_is_told_by_path_then_file_then_fields() {
 #[test]
 fn topics_do_not_multiply_without_bound() {
     let topics: Vec<String> = (0..1000).map(|i| format!("\"t/{i}\"")).collect();
-    let row = format!(r#"{{"_path":"mqtt_subscribe","ts":1772323200.5,"uid":"C1","id.orig_h":"10.0.0.1","id.resp_h":"10.0.0.2","topics":[{}]}}"#, topics.join(","));
+    let row =
+        format!(r#"{{"_path":"mqtt_subscribe","ts":1772323200.5,"uid":"C1","id.orig_h":"10.0.0.1","id.resp_h":"10.0.0.2","topics":[{}]}}"#, topics.join(","));
     let drafts = read_as("all.log", row.as_bytes()).0;
     assert_eq!(drafts.len(), 17);
     assert_eq!(drafts[16].event.destination.as_deref(), Some("mqtt:10.0.0.2:topics/984 more"));

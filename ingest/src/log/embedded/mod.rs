@@ -189,7 +189,10 @@ impl EmbeddedLog {
     }
 
     fn bounds_of(&self, topic: Topic, partition: i32) -> Result<(i64, i64), Error> {
-        hold(&self.bounds).get(&(topic, partition)).copied().ok_or_else(|| store::storage(&self.store.path, format!("there is no partition {partition}: the log has {}", self.store.partitions)))
+        hold(&self.bounds)
+            .get(&(topic, partition))
+            .copied()
+            .ok_or_else(|| store::storage(&self.store.path, format!("there is no partition {partition}: the log has {}", self.store.partitions)))
     }
 
     fn tail(&self, partition: i32) -> Option<MutexGuard<'_, Runs>> {
@@ -198,7 +201,14 @@ impl EmbeddedLog {
 
     /// Commits a batch. After a failure nothing is accepted any more, and every later append says why.
     fn commit(&self, writer: &mut Writer, batch: OwnedWriteBatch) -> Result<(), Error> {
-        let refused = |failure: &str| store::storage(&self.store.path, format!("an earlier write failed, and nothing is accepted since then ({failure}): remove the cause and start again; everything that was acknowledged is there"));
+        let refused = |failure: &str| {
+            store::storage(
+                &self.store.path,
+                format!(
+                    "an earlier write failed, and nothing is accepted since then ({failure}): remove the cause and start again; everything that was acknowledged is there"
+                ),
+            )
+        };
         if let Some(failure) = &writer.failure {
             return Err(refused(failure));
         }
@@ -237,7 +247,10 @@ impl EmbeddedLog {
             };
             if !fits {
                 if block.count() == 0 {
-                    return Err(store::storage(&self.store.path, format!("an event has more than {} bytes: lower the limit on records", block::BODY_BYTES_MAX)));
+                    return Err(store::storage(
+                        &self.store.path,
+                        format!("an event has more than {} bytes: lower the limit on records", block::BODY_BYTES_MAX),
+                    ));
                 }
                 batch.insert(&self.store.events, record_key(partition, first_offset + block_start), block.finish());
                 block_start = offset - first_offset;
@@ -307,7 +320,9 @@ impl EmbeddedLog {
         let (key, value) = first.into_inner().map_err(|error| self.store.error(&error))?;
         let first_offset = offset_of(&key).unwrap_or(0);
         let mut records = Vec::new();
-        let read = |value: &[u8], at: i64, records: &mut Vec<LogRecord>| block::decode(value, records).map_err(|damage| damaged(at + i64::try_from(damage.index).unwrap_or(0), damage.message));
+        let read = |value: &[u8], at: i64, records: &mut Vec<LogRecord>| {
+            block::decode(value, records).map_err(|damage| damaged(at + i64::try_from(damage.index).unwrap_or(0), damage.message))
+        };
         let mut bytes = read(&value, first_offset, &mut records)?;
         let next = |records: &Vec<LogRecord>| first_offset + i64::try_from(records.len()).unwrap_or(0);
         if next(&records) <= from {
@@ -334,7 +349,8 @@ impl EmbeddedLog {
         for guard in self.store.ids.iter() {
             let (key, value) = guard.into_inner().map_err(|error| self.store.error(&error))?;
             let (segment, part) = part_of(&key).ok_or_else(|| store::storage(&self.store.path, "a key of the index of ids is damaged"))?;
-            let (ingested_at, ids) = decode_ids(&value).ok_or_else(|| store::storage(&self.store.path, format!("part {part} of segment {segment} of the index of ids is damaged")))?;
+            let (ingested_at, ids) = decode_ids(&value)
+                .ok_or_else(|| store::storage(&self.store.path, format!("part {part} of segment {segment} of the index of ids is damaged")))?;
             index.add_part(segment, part, ids, ingested_at);
         }
         Ok(index)

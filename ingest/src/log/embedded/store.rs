@@ -68,7 +68,13 @@ impl Store {
         if let Some(wanted) = partitions
             && wanted != about.partitions
         {
-            return Err(storage(dir, format!("it was created with {} partitions, and {wanted} were asked for: the number is fixed when a log is created; use another folder", about.partitions)));
+            return Err(storage(
+                dir,
+                format!(
+                    "it was created with {} partitions, and {wanted} were asked for: the number is fixed when a log is created; use another folder",
+                    about.partitions
+                ),
+            ));
         }
         Ok(Self {
             events: db.keyspace("events", large).map_err(fail)?,
@@ -186,7 +192,9 @@ pub fn io(dir: &Path, error: &std::io::Error) -> Error {
     use std::io::ErrorKind;
     let advice = match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "the disk is full: make room and start again; everything that was acknowledged is there",
-        ErrorKind::FileTooLarge => "a file reached the largest size that is allowed here: raise the limit and start again; everything that was acknowledged is there",
+        ErrorKind::FileTooLarge => {
+            "a file reached the largest size that is allowed here: raise the limit and start again; everything that was acknowledged is there"
+        }
         ErrorKind::ReadOnlyFilesystem => "the folder lies on a read-only file system: use another folder",
         ErrorKind::PermissionDenied => "this user may not write there: use another folder, or change its owner or mode",
         ErrorKind::NotADirectory | ErrorKind::AlreadyExists => "a file stands where the log needs a folder: use another folder",
@@ -200,7 +208,10 @@ pub fn fjall_error(dir: &Path, error: &fjall::Error) -> Error {
     match error {
         fjall::Error::Locked => Error::Locked { path: dir.display().to_string() },
         fjall::Error::Io(cause) | fjall::Error::Storage(fjall::LsmError::Io(cause)) => io(dir, cause),
-        fjall::Error::Poisoned => storage(dir, "an earlier write failed, and nothing is accepted since then: look for a full or failing disk, and start again; everything that was acknowledged is there"),
+        fjall::Error::Poisoned => storage(
+            dir,
+            "an earlier write failed, and nothing is accepted since then: look for a full or failing disk, and start again; everything that was acknowledged is there",
+        ),
         other => storage(dir, format!("{other:?}")),
     }
 }

@@ -53,7 +53,9 @@ impl Json {
         let found = self.find(window);
         self.records += u64::from(!matches!(found, Found::End));
         match found {
-            Found::Record { start, end, place } if place.line == 1 && !self.containers.is_empty() => Found::Record { start, end, place: Place { line: self.records, ..place } },
+            Found::Record { start, end, place } if place.line == 1 && !self.containers.is_empty() => {
+                Found::Record { start, end, place: Place { line: self.records, ..place } }
+            }
             found => found,
         }
     }
@@ -117,7 +119,14 @@ impl Json {
     fn end<R: Read>(&mut self, window: &mut Window<R>) -> Found {
         let unclosed = !std::mem::take(&mut self.containers).is_empty();
         let records = self.records;
-        let fault = window.fault.take().or_else(|| unclosed.then(|| Fault::new(Reason::Truncated, format!("the file ends within an array, behind {records} of its records: it was cut off, or is still being written; fetch it again"))));
+        let fault = window.fault.take().or_else(|| {
+            unclosed.then(|| {
+                Fault::new(
+                    Reason::Truncated,
+                    format!("the file ends within an array, behind {records} of its records: it was cut off, or is still being written; fetch it again"),
+                )
+            })
+        });
         fault.map_or(Found::End, |fault| Found::Damaged(window.damaged(0, fault)))
     }
 
@@ -263,7 +272,8 @@ impl Json {
         }
         self.containers.clear();
         let all = window.data().len();
-        let fault = window.take_fault_or(|| Fault::new(Reason::Truncated, "the file ends within this record: it was cut off, or is still being written; fetch it again"));
+        let fault = window
+            .take_fault_or(|| Fault::new(Reason::Truncated, "the file ends within this record: it was cut off, or is still being written; fetch it again"));
         Found::Damaged(window.damaged(all, fault))
     }
 
@@ -326,7 +336,11 @@ impl Json {
                     return Some(self.too_long(window));
                 }
                 Step::Broken(at) => {
-                    let fault = if at > window.record_bytes_max { window.too_long() } else { Fault::new(Reason::Malformed, "the object that held the records is not JSON behind them") };
+                    let fault = if at > window.record_bytes_max {
+                        window.too_long()
+                    } else {
+                        Fault::new(Reason::Malformed, "the object that held the records is not JSON behind them")
+                    };
                     let mut swallow = Swallow::new(window);
                     swallow.take(window, at);
                     swallow.take_line(window);
@@ -336,7 +350,12 @@ impl Json {
                 Step::More => {
                     if !window.fill() {
                         let all = window.data().len();
-                        let fault = window.take_fault_or(|| Fault::new(Reason::Truncated, "the file ends before the object that holds its records does: it was cut off, or is still being written; fetch it again"));
+                        let fault = window.take_fault_or(|| {
+                            Fault::new(
+                                Reason::Truncated,
+                                "the file ends before the object that holds its records does: it was cut off, or is still being written; fetch it again",
+                            )
+                        });
                         return Some(Found::Damaged(window.damaged(all, fault)));
                     }
                 }

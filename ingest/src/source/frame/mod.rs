@@ -137,7 +137,19 @@ struct Window<R> {
 
 impl<R: Read> Window<R> {
     fn new(input: R, record_bytes_max: usize, head_bytes_max: usize) -> Self {
-        Self { input, buffer: Vec::new(), start: 0, end: 0, offset: 0, line: 1, ended: false, fault: None, record_bytes_max: record_bytes_max.max(1), head_bytes_max, begun: false }
+        Self {
+            input,
+            buffer: Vec::new(),
+            start: 0,
+            end: 0,
+            offset: 0,
+            line: 1,
+            ended: false,
+            fault: None,
+            record_bytes_max: record_bytes_max.max(1),
+            head_bytes_max,
+            begun: false,
+        }
     }
 
     /// What is in memory and not consumed.

@@ -1,3 +1,5 @@
+//! Framing: cuts at every place, damage, and what lies between records.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -10,10 +10,10 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use keytrail_schemas::Micros;
 use rustc_hash::FxHashMap;
 
-use crate::question::function::Period;
-use crate::question::touch::within;
 use crate::Error;
 use crate::engine::Engine;
+use crate::question::function::Period;
+use crate::question::touch::within;
 use crate::table::TableName;
 
 const COLUMNS: [&str; 4] = ["time", "ingested_at", "source", "format"];
@@ -143,7 +143,8 @@ async fn files(engine: &Engine, period: Period) -> Result<Vec<Arc<Cells>>, Error
     let set = engine.table(TableName::Events).files();
     let wanted = set.within("time", period.from, period.to);
     let path = |index: usize| set.files.get(index).map(|file| file.meta.location.to_string()).unwrap_or_default();
-    let (known, missing): (Vec<_>, Vec<_>) = engine.with_remembered(|remembered| wanted.iter().map(|&index| (index, remembered.get(&path(index)).cloned())).partition(|(_, cells)| cells.is_some()));
+    let (known, missing): (Vec<_>, Vec<_>) =
+        engine.with_remembered(|remembered| wanted.iter().map(|&index| (index, remembered.get(&path(index)).cloned())).partition(|(_, cells)| cells.is_some()));
     let read: Vec<(usize, Arc<Cells>)> = stream::iter(missing)
         .map(|(index, _)| async move {
             let plan = engine.scan(TableName::Events, &COLUMNS, Vec::new(), Some(vec![index]))?;

@@ -15,7 +15,11 @@ pub(crate) fn line(sources: &[Source]) -> String {
     seen.sort_by(|a, b| b.events.cmp(&a.events).then_with(|| a.name.cmp(&b.name)));
     let named: Vec<String> = seen.iter().take(NAMED_MAX).map(|source| format!("{} {}", source.name, counted(source.events, "event"))).collect();
     let more = if seen.len() > NAMED_MAX { format!(", {} more", seen.len() - NAMED_MAX) } else { String::new() };
-    let reported = if seen.is_empty() { "no source reported in this period".to_owned() } else { format!("{} ({}{more})", counted(seen.len().try_into().unwrap_or(i64::MAX), "source"), named.join(", ")) };
+    let reported = if seen.is_empty() {
+        "no source reported in this period".to_owned()
+    } else {
+        format!("{} ({}{more})", counted(seen.len().try_into().unwrap_or(i64::MAX), "source"), named.join(", "))
+    };
     let mut reasons: BTreeMap<&str, i64> = BTreeMap::new();
     for (reason, count) in sources.iter().flat_map(|source| &source.dead_letters) {
         *reasons.entry(reason).or_default() += count;
@@ -61,10 +65,19 @@ mod tests {
 
     #[test]
     fn the_line_names_sources_dead_letters_and_the_longest_gap() {
-        let source = |name: &str, events, gap, dead: &[(&str, i64)]| Source { name: name.to_owned(), events, gap, dead_letters: dead.iter().map(|(r, c)| ((*r).to_owned(), *c)).collect(), ..Source::default() };
+        let source = |name: &str, events, gap, dead: &[(&str, i64)]| Source {
+            name: name.to_owned(),
+            events,
+            gap,
+            dead_letters: dead.iter().map(|(r, c)| ((*r).to_owned(), *c)).collect(),
+            ..Source::default()
+        };
         let six = Some((0, 6 * Micros::HOUR + 5));
         let sources = [source("cloudtrail", 12_345, None, &[("no_time", 3)]), source("k8s", 1, six, &[]), source("broken", 0, None, &[("malformed", 1_000)])];
-        assert_eq!(line(&sources), "coverage: 2 sources (cloudtrail 12,345 events, k8s 1 event), 1,003 dead letters (malformed 1,000, no_time 3), longest gap 6 h in k8s (1970-01-01T00:00:00Z to 1970-01-01T06:00:00.000005Z)");
+        assert_eq!(
+            line(&sources),
+            "coverage: 2 sources (cloudtrail 12,345 events, k8s 1 event), 1,003 dead letters (malformed 1,000, no_time 3), longest gap 6 h in k8s (1970-01-01T00:00:00Z to 1970-01-01T06:00:00.000005Z)"
+        );
         assert_eq!(line(&[]), "coverage: no source reported in this period, no dead letters, no gap of an hour or more");
     }
 }

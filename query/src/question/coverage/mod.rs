@@ -15,10 +15,10 @@ use arrow::datatypes::Int64Type;
 use async_trait::async_trait;
 use keytrail_schemas::{Column, ColumnType, Micros};
 
-use crate::question::function::{Answer, Argument, FROM, Function, Period, TO, Values};
 use crate::Error;
 use crate::column::{self, always, batch, maybe};
 use crate::engine::Engine;
+use crate::question::function::{Answer, Argument, FROM, Function, Period, TO, Values};
 
 /// A silence shorter than this is not told.
 const GAP_MIN: i64 = Micros::HOUR;
