@@ -112,6 +112,10 @@ fn try_begin(input: &Input, shared: &Arc<Shared>) -> Result<Begun, Stop> {
         Choice::Auto => {
             let (head, _) = framer.peek(SAMPLE_BYTES);
             match auto::detect(head) {
+                Ok(format) if format.framing() == Framing::Lines && is_spread_object(head) => {
+                    let message = format!("the file is JSON spread over several lines, and {}, which it looks like, has one record a line: bring it into that shape (jq -c), if it is such a log", format.name());
+                    return Err(Stop { head: head.to_vec(), fault: Fault::new(Reason::UnknownFormat, message) });
+                }
                 Ok(format) => State::Chosen(format),
                 Err(reject) if looks_json => State::Seeking(reject.into(), Vec::new()),
                 Err(reject) => return Err(Stop { head: head.to_vec(), fault: framer.fault().cloned().unwrap_or_else(|| reject.into()) }),
@@ -385,4 +389,11 @@ pub fn internal_error(input: &Input, shared: &Shared) -> Unit {
     let mut unit = Unit { last: true, ..Unit::default() };
     push_letter(&mut unit, whole_file(input, shared, &[], &fault), UNKNOWN, Kind::Other, Micros::MIN);
     unit
+}
+
+/// Whether a file begins with a JSON object that does not end on its line.
+fn is_spread_object(head: &[u8]) -> bool {
+    let head = head.trim_ascii_start();
+    let Some(line) = memchr::memchr(b'\n', head).and_then(|at| head.get(..at)) else { return false };
+    line.first() == Some(&b'{') && !line.trim_ascii_end().ends_with(b"}")
 }

@@ -39,6 +39,14 @@ fn each_file_gets_the_format_that_it_is_of() {
 }
 
 #[test]
+fn a_spread_document_that_quotes_a_line_format_is_one_dead_letter() {
+    let text = "{\n  \"expected\": [\n    {\"original\": \"{\\\"ts\\\":1.5,\\\"id.orig_h\\\":\\\"10.0.0.1\\\"}\"}\n  ]\n}\n";
+    let read = read_bytes("a.json", text.as_bytes(), auto());
+    assert_eq!((read.events.len(), read.letters.len()), (0, 1), "{:?}", read.letters);
+    assert_eq!((read.letters[0].reason, read.letters[0].line), (Reason::UnknownFormat, 0));
+}
+
+#[test]
 fn a_strange_first_record_does_not_cost_the_file() {
     let text = format!("{{\"hello\":\"world\"}}\n{}\n", cloudtrail("a1111111-1111-1111-1111-111111111111", "2026-01-02T03:04:05Z"));
     let read = read_bytes("a.json", text.as_bytes(), auto());

@@ -242,7 +242,11 @@ impl Json {
             swallow.take_line(window);
             return Found::Damaged(swallow.finish(fault));
         }
-        swallow_to_sibling(window, at, self.indent.as_deref(), fault)
+        let found = swallow_to_sibling(window, at, self.indent.as_deref(), fault);
+        if window.data().is_empty() {
+            self.containers.clear(); // It reached to the end: what closes the containers went with it.
+        }
+        found
     }
 
     /// In a file whose layout is not known yet, for a value that cannot be closed: if its first line ends within so many bytes and the second

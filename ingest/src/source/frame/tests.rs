@@ -102,7 +102,7 @@ fn damage_costs_its_own_line_where_there_is_one_value_a_line() {
 fn damage_in_an_array_costs_one_element_where_elements_have_lines() {
     assert_eq!(json("[\n {\"a\":1},\n {\"b\":\"2},\n {\"c\":3}\n]"), ["2:{\"a\":1}", "!malformed 3+9", "4:{\"c\":3}"]);
     assert_eq!(json("{\"Records\": [\n  {\n    \"a\": 1]\n  },\n  {\n    \"b\": 2\n  }\n]}"), ["!malformed 2+18", "5:{\n    \"b\": 2\n  }"]);
-    assert_eq!(json("[{\"a\":1},{\"b\":]},{\"c\":3}]"), ["1:{\"a\":1}", "!malformed 1+17"]);
+    assert_eq!(json("[{\"a\":1},{\"b\":]},{\"c\":3}]"), ["1:{\"a\":1}", "!malformed 1+16"]);
     assert_eq!(json("[1, \"x\", {\"a\":1}]"), ["1:1", "2:\"x\"", "3:{\"a\":1}"]);
 }
 
