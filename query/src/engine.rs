@@ -30,7 +30,7 @@ const LATEST_FINDINGS: &str = "SELECT * EXCEPT (newest) FROM (SELECT *, row_numb
 
 /// The tables and the runtime.
 pub(crate) struct Engine {
-    tables: Vec<Arc<LiveTable>>,
+    tables: [Arc<LiveTable>; TableName::ALL.len()],
     context: SessionContext,
     task: Arc<TaskContext>,
     options: Options,
@@ -48,10 +48,9 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// Opens every table under `root`.
     pub(crate) async fn open(root: &Url, options: Options) -> Result<Arc<Self>, Error> {
-        let mut tables = Vec::with_capacity(TableName::ALL.len());
-        for name in TableName::ALL {
-            tables.push(Arc::new(LiveTable::open(root, name).await?));
-        }
+        let [events, findings, dead_letters, credentials, identities] = TableName::ALL.map(|name| LiveTable::open(root, name));
+        let (events, findings, dead_letters, credentials, identities) = futures::try_join!(events, findings, dead_letters, credentials, identities)?;
+        let tables = [events, findings, dead_letters, credentials, identities].map(Arc::new);
         if !tables.iter().any(|table| table.exists()) {
             return Err(Error::NoLake { location: root.to_string() });
         }
@@ -78,8 +77,15 @@ impl Engine {
         &self.options
     }
 
-    pub(crate) fn table(&self, name: TableName) -> &Arc<LiveTable> {
-        &self.tables[TableName::ALL.iter().position(|n| *n == name).unwrap_or_default()]
+    pub(crate) const fn table(&self, name: TableName) -> &Arc<LiveTable> {
+        let [events, findings, dead_letters, credentials, identities] = &self.tables;
+        match name {
+            TableName::Events => events,
+            TableName::Findings => findings,
+            TableName::DeadLetters => dead_letters,
+            TableName::Credentials => credentials,
+            TableName::Identities => identities,
+        }
     }
 
     /// Moves every table to its newest version.

@@ -132,10 +132,12 @@ impl LiveTable {
     pub(crate) async fn refresh(&self) -> Result<(), Error> {
         let next = self.files().version.map_or(0, |version| version + 1);
         let commit = object_store::path::Path::from(format!("_delta_log/{next:020}.json"));
-        if self.store.get_opts(&commit, object_store::GetOptions { head: true, ..Default::default() }).await.is_err() {
-            return Ok(());
-        }
         let lake = |source: DeltaTableError| Error::Lake { table: self.name.folder(), source: Box::new(source) };
+        match self.store.get_opts(&commit, object_store::GetOptions { head: true, ..Default::default() }).await {
+            Ok(_) => {}
+            Err(object_store::Error::NotFound { .. }) => return Ok(()),
+            Err(source) => return Err(lake(source.into())),
+        }
         let mut delta = self.delta.lock().await;
         match delta.as_mut() {
             Some(delta) => {

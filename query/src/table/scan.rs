@@ -20,6 +20,9 @@ use datafusion::physical_plan::empty::EmptyExec;
 use super::file_set::File;
 use super::{FileSet, LiveTable};
 
+/// Read at a file's end when it is first met: most footers with their page indexes, in one request.
+const FOOTER_BYTES: usize = 128 << 10;
+
 /// What to read of a table.
 pub(crate) struct FileScan {
     /// Columns by index; `None` reads all.
@@ -56,6 +59,7 @@ pub(crate) fn scan_plan(table: &LiveTable, runtime: &RuntimeEnv, scan: FileScan)
     let table_schema = TableSchema::builder(table.name.file_schema()).with_table_partition_cols(table.name.partition_columns()).build();
     let mut source = ParquetSource::new(table_schema)
         .with_table_parquet_options(TableParquetOptions { global: scan.parquet, ..Default::default() })
+        .with_metadata_size_hint(FOOTER_BYTES)
         .with_parquet_file_reader_factory(reader);
     if scan.exact
         && let Some(predicate) = &scan.predicate
