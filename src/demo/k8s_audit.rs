@@ -44,6 +44,7 @@ fn push_user(out: &mut String, user: &User<'_>, nodes: &[(String, String)]) {
 }
 
 /// The event; `object` appends the object reference.
+#[expect(clippy::too_many_arguments, reason = "one argument per part of the event")]
 fn event(out: &mut String, call: &Call<'_>, nodes: &[(String, String)], level: &str, verb: &str, uri: &str, code: &str, object: impl FnOnce(&mut String), chance: &mut Chance) -> String {
     let id = chance.uuid();
     put!(out, r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":""#, level, r#"","auditID":""#, &id, r#"","stage":"ResponseComplete","requestURI":""#, uri, r#"","verb":""#, verb, r#"","user":"#);
@@ -99,6 +100,7 @@ pub fn call(out: &mut String, call: &Call<'_>, nodes: &[(String, String)], place
 }
 
 /// A kubelet asks for a pod's token (`TokenRequest`); gives the new token's `jti`.
+#[expect(clippy::too_many_arguments, reason = "what the request names, and what it gives")]
 pub fn token_request(out: &mut String, time: i64, nodes: &[(String, String)], account: &str, uid: &str, pod: &Pod, lasts: i64, chance: &mut Chance) -> String {
     let (node, address) = nodes.get(pod.node).map_or(("", ""), |n| (n.0.as_str(), n.1.as_str()));
     let (namespace, name) = account.split_once('/').unwrap_or(("default", account));
