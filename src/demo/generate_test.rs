@@ -39,9 +39,10 @@ fn contents(folder: &Path, simulation: &Simulation) -> BTreeMap<String, Vec<u8>>
 #[test]
 fn the_same_options_give_the_same_bytes_and_another_seed_does_not() {
     let folders: Vec<_> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
-    let first = generate(&small(), folders[0].path()).unwrap();
-    let again = generate(&small(), folders[1].path()).unwrap();
-    let other = generate(&Options { seed: 8, ..small() }, folders[2].path()).unwrap();
+    let options = Options { days: 6, identities: 60, events: Some(6_000), ..Options::default() };
+    let first = generate(&options, folders[0].path()).unwrap();
+    let again = generate(&options, folders[1].path()).unwrap();
+    let other = generate(&Options { seed: 8, ..options }, folders[2].path()).unwrap();
     let first = contents(folders[0].path(), &first);
     assert_eq!(first.keys().collect::<Vec<_>>(), contents(folders[1].path(), &again).keys().collect::<Vec<_>>());
     assert!(first == contents(folders[1].path(), &again), "the bytes differ");

@@ -87,7 +87,7 @@ struct Line {
 
 enum Output {
     Plain(BufWriter<File>),
-    Gzip(GzEncoder<BufWriter<File>>),
+    Gzip(Box<GzEncoder<BufWriter<File>>>),
 }
 
 impl Output {
@@ -199,7 +199,7 @@ impl Journal {
         let parent = path.parent().unwrap_or(folder);
         std::fs::create_dir_all(parent).with_context(|| format!("cannot make the folder {}", parent.display()))?;
         let file = BufWriter::with_capacity(1 << 16, File::create(&path).with_context(|| format!("cannot write {}", path.display()))?);
-        let mut output = if gzip { Output::Gzip(GzEncoder::new(file, flate2::Compression::fast())) } else { Output::Plain(file) };
+        let mut output = if gzip { Output::Gzip(Box::new(GzEncoder::new(file, flate2::Compression::fast()))) } else { Output::Plain(file) };
         if stream.is_array() {
             output.write(b"{\"Records\":[")?;
         }

@@ -64,6 +64,7 @@ fn push_user(out: &mut String, user: &User<'_>, nodes: &[(String, String)]) {
 }
 
 /// The event; `object` appends the object reference.
+<<<<<<< HEAD
 fn event(
     out: &mut String,
     call: &Call<'_>,
@@ -75,6 +76,10 @@ fn event(
     object: impl FnOnce(&mut String),
     chance: &mut Chance,
 ) -> String {
+=======
+#[expect(clippy::too_many_arguments, reason = "one argument per part of the event")]
+fn event(out: &mut String, call: &Call<'_>, nodes: &[(String, String)], level: &str, verb: &str, uri: &str, code: &str, object: impl FnOnce(&mut String), chance: &mut Chance) -> String {
+>>>>>>> demo
     let id = chance.uuid();
     put!(
         out,
@@ -162,6 +167,7 @@ pub fn call(out: &mut String, call: &Call<'_>, nodes: &[(String, String)], place
 }
 
 /// A kubelet asks for a pod's token (`TokenRequest`); gives the new token's `jti`.
+#[expect(clippy::too_many_arguments, reason = "what the request names, and what it gives")]
 pub fn token_request(out: &mut String, time: i64, nodes: &[(String, String)], account: &str, uid: &str, pod: &Pod, lasts: i64, chance: &mut Chance) -> String {
     let (node, address) = nodes.get(pod.node).map_or(("", ""), |n| (n.0.as_str(), n.1.as_str()));
     let (namespace, name) = account.split_once('/').unwrap_or(("default", account));

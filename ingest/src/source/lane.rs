@@ -113,7 +113,10 @@ fn try_begin(input: &Input, shared: &Arc<Shared>) -> Result<Begun, Stop> {
             let (head, _) = framer.peek(SAMPLE_BYTES);
             match auto::detect(head) {
                 Ok(format) if format.framing() == Framing::Lines && is_spread_object(head) => {
-                    let message = format!("the file is JSON spread over several lines, and {}, which it looks like, has one record a line: bring it into that shape (jq -c), if it is such a log", format.name());
+                    let message = format!(
+                        "the file is JSON spread over several lines, and {}, which it looks like, has one record a line: bring it into that shape (jq -c), if it is such a log",
+                        format.name()
+                    );
                     return Err(Stop { head: head.to_vec(), fault: Fault::new(Reason::UnknownFormat, message) });
                 }
                 Ok(format) => State::Chosen(format),

@@ -321,6 +321,7 @@ fn recruit(estate: &Estate, others: &[Actor], kind: Kind, i: usize, start: i64, 
         Kind::Mtls => format!("CN={base}.svc.works.example,OU={team_name},O=Example Works,C=DE"),
         Kind::Mqtt => format!("line{}-{}-{:02}", team + 1, ["sensor", "gateway", "scada", "historian"][round % 4], round + 1),
         Kind::Modbus => format!("10.61.{}.{}", team % 250, 200 + round % 50),
+<<<<<<< HEAD
         Kind::Kerberos => {
             if i % 2 == 0 {
                 format!("svc_{}", base.replace('-', "_"))
@@ -328,6 +329,9 @@ fn recruit(estate: &Estate, others: &[Actor], kind: Kind, i: usize, start: i64, 
                 format!("{}$", base.to_uppercase())
             }
         }
+=======
+        Kind::Kerberos => if i.is_multiple_of(2) { format!("svc_{}", base.replace('-', "_")) } else { format!("{}$", base.to_uppercase()) },
+>>>>>>> demo
         Kind::Ssh => format!("10.52.{}.{}", team % 250, 20 + round),
     };
     let mut chance = chance.fork();
@@ -400,8 +404,10 @@ fn rhythm_of(kind: Kind, i: usize, chance: &mut Chance) -> Rhythm {
     }
 }
 
-/// What actors of a kind do: (place, operation, times a run, share of the runs).
-const AWS_MENU: [(PlaceKind, u8, f32, f32); 14] = [
+/// Something that actors of a kind may do: place, operation, times a run, share of the runs.
+type Dish = (PlaceKind, u8, f32, f32);
+
+const AWS_MENU: [Dish; 14] = [
     (PlaceKind::Bucket, 0, 4.0, 0.9),
     (PlaceKind::Bucket, 1, 3.0, 0.8),
     (PlaceKind::Bucket, 2, 1.0, 0.5),
@@ -418,7 +424,7 @@ const AWS_MENU: [(PlaceKind, u8, f32, f32); 14] = [
     (PlaceKind::Account, 1, 1.0, 0.05),
 ];
 
-const DEPLOY_MENU: [(PlaceKind, u8, f32, f32); 6] = [
+const DEPLOY_MENU: [Dish; 6] = [
     (PlaceKind::Repository, 2, 1.0, 0.9),
     (PlaceKind::Repository, 0, 1.0, 0.7),
     (PlaceKind::Service, 0, 3.0, 1.0),
@@ -427,7 +433,7 @@ const DEPLOY_MENU: [(PlaceKind, u8, f32, f32); 6] = [
     (PlaceKind::Bucket, 1, 2.0, 0.6),
 ];
 
-const OTHER_MENU: [(Kind, &[(PlaceKind, u8, f32, f32)]); 7] = [
+const OTHER_MENU: [(Kind, &[Dish]); 7] = [
     (Kind::ServiceAccount, &[(PlaceKind::Object, 0, 2.0, 0.9), (PlaceKind::Object, 1, 1.0, 0.7), (PlaceKind::Object, 4, 1.0, 0.5)]),
     (Kind::KubeHuman, &[(PlaceKind::Object, 0, 2.0, 0.8), (PlaceKind::Object, 1, 2.0, 0.9)]),
     (Kind::AppRole, &[(PlaceKind::Path, 0, 1.5, 0.9), (PlaceKind::Path, 0, 1.0, 0.6), (PlaceKind::Path, 0, 1.0, 0.3)]),
@@ -439,7 +445,7 @@ const OTHER_MENU: [(Kind, &[(PlaceKind, u8, f32, f32)]); 7] = [
 
 fn habits_of(estate: &Estate, kind: Kind, i: usize, team: usize, chance: &mut Chance) -> Vec<Habit> {
     let mut habits: Vec<Habit> = Vec::new();
-    let mut take = |(place_kind, act, times, share): (PlaceKind, u8, f32, f32), team: usize, chance: &mut Chance| {
+    let mut take = |(place_kind, act, times, share): Dish, team: usize, chance: &mut Chance| {
         let mut choices = estate.of(team, place_kind);
         // A machine reads process values; set points and the PLC's second unit are for those whose work they are.
         choices.retain(|p| !estate.place(*p).name.ends_with("setpoint") && !estate.place(*p).name.ends_with("-dr"));
