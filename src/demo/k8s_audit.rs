@@ -64,7 +64,7 @@ fn push_user(out: &mut String, user: &User<'_>, nodes: &[(String, String)]) {
 }
 
 /// The event; `object` appends the object reference.
-<<<<<<< HEAD
+#[expect(clippy::too_many_arguments, reason = "one argument per part of the event")]
 fn event(
     out: &mut String,
     call: &Call<'_>,
@@ -76,10 +76,6 @@ fn event(
     object: impl FnOnce(&mut String),
     chance: &mut Chance,
 ) -> String {
-=======
-#[expect(clippy::too_many_arguments, reason = "one argument per part of the event")]
-fn event(out: &mut String, call: &Call<'_>, nodes: &[(String, String)], level: &str, verb: &str, uri: &str, code: &str, object: impl FnOnce(&mut String), chance: &mut Chance) -> String {
->>>>>>> demo
     let id = chance.uuid();
     put!(
         out,

@@ -321,17 +321,13 @@ fn recruit(estate: &Estate, others: &[Actor], kind: Kind, i: usize, start: i64, 
         Kind::Mtls => format!("CN={base}.svc.works.example,OU={team_name},O=Example Works,C=DE"),
         Kind::Mqtt => format!("line{}-{}-{:02}", team + 1, ["sensor", "gateway", "scada", "historian"][round % 4], round + 1),
         Kind::Modbus => format!("10.61.{}.{}", team % 250, 200 + round % 50),
-<<<<<<< HEAD
         Kind::Kerberos => {
-            if i % 2 == 0 {
+            if i.is_multiple_of(2) {
                 format!("svc_{}", base.replace('-', "_"))
             } else {
                 format!("{}$", base.to_uppercase())
             }
         }
-=======
-        Kind::Kerberos => if i.is_multiple_of(2) { format!("svc_{}", base.replace('-', "_")) } else { format!("{}$", base.to_uppercase()) },
->>>>>>> demo
         Kind::Ssh => format!("10.52.{}.{}", team % 250, 20 + round),
     };
     let mut chance = chance.fork();
