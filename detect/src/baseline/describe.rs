@@ -92,7 +92,7 @@ fn words(estate: &Estate, profile: &Profile, window: &Window, aspect: Aspect, ev
         },
         Aspect::Schedule => {
             let observed = match evidence.cause {
-                Some(Cause::Value(_, slot)) if evidence.own > 0.0 => format!("active on {} at {:02}:00 UTC", WEEK.get((slot / 24) as usize).unwrap_or(&"a day"), slot % 24),
+                Some(Cause::Value(facet, slot)) if facet != Facet::Gap && evidence.own > 0.0 => format!("active on {} at {:02}:00 UTC", WEEK.get((slot / 24) as usize).unwrap_or(&"a day"), slot % 24),
                 _ if evidence.own > 0.0 => profile.off_schedule_minutes.map_or_else(|| "active after an unusual pause".into(), |minutes| format!("active {minutes:.0} minutes off its schedule")),
                 _ => "active at a usual time".into(),
             };
@@ -127,6 +127,7 @@ fn value_words(estate: &Estate, profile: &Profile, window: &Window, aspect: Aspe
 fn cause_words(estate: &Estate, cause: Cause) -> String {
     match cause {
         Cause::Value(facet @ (Facet::DayHour | Facet::DayKindHour | Facet::WeekHour), slot) => format!("{}: {} {:02}:00 UTC", facet.noun(), WEEK.get((slot / 24) as usize).unwrap_or(&""), slot % 24),
+        Cause::Value(Facet::Gap, _) => "the same unusual pause".into(),
         Cause::Value(facet, value) => format!("{} {}", facet.noun(), name(estate, value)),
         Cause::Burst(_) => "more events than usual, in the same hour".into(),
         Cause::Sweep(_) => "more destinations than usual, in the same hour".into(),

@@ -93,7 +93,7 @@ impl Baseline {
         }
         let Self { config, estate, profiles, closing, silence, uid, spare, .. } = self;
         let source = silence.heard(&event.source, event.time, config);
-        let profile = profile_of(profiles, who, uid, estate, event, config);
+        let Some(profile) = profile_of(profiles, who, uid, estate, event, config) else { return Features::default() };
         let idle_days = profile.idle_days(event.time);
         let (at, mut brought) = profile.enter(hour, who, estate, closing, spare);
         profile.source = source;
@@ -295,13 +295,12 @@ fn absence(overdue: Overdue, members: Vec<IdentityIx>) -> Absence {
 }
 
 /// The identity's profile, made at its first event.
-fn profile_of<'a>(profiles: &'a mut Vec<Option<Box<Profile>>>, who: IdentityIx, uid: &mut u32, estate: &mut Estate, event: &Event, config: &Config) -> &'a mut Profile {
+fn profile_of<'a>(profiles: &'a mut Vec<Option<Box<Profile>>>, who: IdentityIx, uid: &mut u32, estate: &mut Estate, event: &Event, config: &Config) -> Option<&'a mut Profile> {
     let at = who.0 as usize;
     if profiles.len() <= at {
         profiles.resize_with(at + 1, || None);
     }
-    let place = &mut profiles[at];
-    let profile = place.get_or_insert_with(|| {
+    let profile = profiles.get_mut(at)?.get_or_insert_with(|| {
         *uid += 1;
         let mut key = group::Key::new(event);
         key.count(event);
@@ -311,7 +310,7 @@ fn profile_of<'a>(profiles: &'a mut Vec<Option<Box<Profile>>>, who: IdentityIx, 
     if let Some(key) = &mut profile.key {
         key.count(event);
     }
-    profile
+    Some(profile)
 }
 
 impl Profile {
@@ -351,8 +350,8 @@ impl Profile {
         }
         if let Some(window) = self.open.get_mut(at) {
             window.assessed |= Facet::Gap.bit();
-            if gap == Gap::New && window.met(Facet::Gap).is_none() {
-                brought.time |= Facet::Gap.bit();
+            if let (Gap::New(bin), None) = (gap, window.met(Facet::Gap)) {
+                brought.gap = Some(bin);
             }
         }
     }
