@@ -18,7 +18,7 @@ const REMEMBERED_MAX: usize = 4_096;
 /// What is shared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Cause {
-    /// A value, by its number; of the hours of [`Facet::HOURS`], the hour of the week.
+    /// A value, by its number; of the hours of [`Facet::HOURS`], the hour of the week; of a gap, its bin.
     Value(Facet, u32),
     /// More than usual, all in the same hour (hours since 1970).
     Burst(u32),
@@ -41,7 +41,7 @@ struct Shared {
 /// What joining told.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Joined {
-    /// Evidence of all members together, each one's share of it.
+    /// The highest evidence of a member: a cause counts once.
     pub evidence: f64,
     /// Whether this member made an incident of it.
     pub opened: bool,
@@ -89,7 +89,7 @@ impl Incidents {
             shared.listed.push(who);
         }
         shared.count += 1;
-        shared.evidence += evidence / divisor(shared.count, slack);
+        shared.evidence = shared.evidence.max(evidence);
         let opened = !shared.opened && shared.count >= config.incident_members_min.saturating_add(slack - 1);
         shared.opened |= opened;
         Joined { evidence: shared.evidence, opened }

@@ -28,8 +28,10 @@ const AGE_UNIT_DAYS: f64 = 90.0;
 pub struct Brought {
     /// Facets whose value is new, and not yet met by the window, as bits.
     pub new: u16,
-    /// Facets of time that are new, as bits.
+    /// Hours that are new, as bits.
     pub time: u16,
+    /// Bin of a gap that is like none before.
+    pub gap: Option<u8>,
     /// The network that an old one overlaps with.
     pub overlap: Option<u32>,
     /// A count passed the mark at which it is judged again.
@@ -40,7 +42,7 @@ impl Brought {
     /// The common case.
     #[must_use]
     pub const fn is_nothing(&self) -> bool {
-        self.new == 0 && self.time == 0 && self.overlap.is_none() && !self.counts
+        self.new == 0 && self.time == 0 && self.gap.is_none() && self.overlap.is_none() && !self.counts
     }
 }
 
@@ -61,7 +63,7 @@ pub struct Case<'a> {
 /// The outcome of one look at a window.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Verdict {
-    /// Evidence of an incident that this event opened, of all its members.
+    /// Evidence of an incident that this event opened: its members' highest.
     pub opened: Option<(Cause, f64)>,
 }
 
@@ -151,7 +153,7 @@ fn meet_network(estate: &Estate, profile: &Profile, window: &Window, case: &Case
 
 /// An hour counts by the coarsest part of it that is new; a gap beside it.
 fn meet_time(estate: &Estate, profile: &Profile, window: &mut Window, brought: Brought, raised: &mut Raised) {
-    for facet in [Facet::DayHour, Facet::DayKindHour, Facet::WeekHour, Facet::Gap] {
+    for facet in Facet::HOURS {
         if brought.time & facet.bit() != 0 {
             window.meet(facet, Class::Identity);
         }
@@ -159,8 +161,9 @@ fn meet_time(estate: &Estate, profile: &Profile, window: &mut Window, brought: B
     if let Some(facet) = Facet::HOURS.into_iter().find(|facet| brought.time & facet.bit() != 0) {
         raised.push((Aspect::Schedule, excess(estate.rate(profile, facet, Class::Identity)), Some(Cause::Value(facet, week_hour(window.hour)))));
     }
-    if brought.time & Facet::Gap.bit() != 0 {
-        raised.push((Aspect::Schedule, excess(estate.rate(profile, Facet::Gap, Class::Identity)), None));
+    if let Some(bin) = brought.gap {
+        window.meet(Facet::Gap, Class::Identity);
+        raised.push((Aspect::Schedule, excess(estate.rate(profile, Facet::Gap, Class::Identity)), Some(Cause::Value(Facet::Gap, u32::from(bin)))));
     }
 }
 
@@ -202,11 +205,15 @@ pub fn total(estate: &Estate, profile: &Profile, window: &mut Window, crowd: u32
     window.p_value = calibrated(estate, profile, window.total);
 }
 
-/// The window's total without what open incidents explain.
+/// The total of a member of an incident without what the incident explains: what it shares with the others, and what follows when many
+/// try again at once (more events, odd times, more failures). A place, a client or a network of its own is not explained.
 #[must_use]
 pub fn unexplained(estate: &Estate, window: &Window) -> f64 {
-    let alone = window.evidence.iter().filter(|evidence| evidence.cause.is_none_or(|cause| estate.incidents.incident(cause).is_none()));
-    window.weight * alone.map(|evidence| f64::from(evidence.shared)).sum::<f64>()
+    let alone = Aspect::ALL.into_iter().zip(&window.evidence).filter(|(aspect, evidence)| {
+        let follows = matches!(aspect, Aspect::Volume | Aspect::Spread | Aspect::Schedule | Aspect::FailureShare);
+        !follows && evidence.cause.is_none_or(|cause| estate.incidents.incident(cause).is_none())
+    });
+    window.weight * alone.map(|(_, evidence)| f64::from(evidence.shared)).sum::<f64>()
 }
 
 /// The probability of such a total on normal traffic.

@@ -93,7 +93,7 @@ impl Baseline {
         }
         let Self { config, estate, profiles, closing, silence, uid, spare, .. } = self;
         let source = silence.heard(&event.source, event.time, config);
-        let profile = profile_of(profiles, who, uid, estate, event, config);
+        let Some(profile) = profile_of(profiles, who, uid, estate, event, config) else { return Features::default() };
         let idle_days = profile.idle_days(event.time);
         let (at, mut brought) = profile.enter(hour, who, estate, closing, spare);
         profile.source = source;
@@ -252,8 +252,7 @@ impl Baseline {
             let members = identities.iter().filter_map(|other| self.of_source(other, &overdue.subject)).take(64).collect();
             out.push(absence(overdue, members));
         }
-        let mut alone: Vec<Overdue> =
-            identities.into_iter().filter(|overdue| overdue.evidence >= self.config.absence_evidence_min && !self.source_is_silent(&overdue.subject)).collect();
+        let mut alone: Vec<Overdue> = identities.into_iter().filter(|overdue| overdue.evidence >= self.config.absence_evidence_min && !self.source_is_silent(&overdue.subject)).collect();
         if alone.len() >= self.config.incident_members_min as usize {
             let members = alone.iter().skip(1).filter_map(|overdue| identity_of(&overdue.subject)).take(64).collect();
             alone.truncate(1);
@@ -296,20 +295,12 @@ fn absence(overdue: Overdue, members: Vec<IdentityIx>) -> Absence {
 }
 
 /// The identity's profile, made at its first event.
-fn profile_of<'a>(
-    profiles: &'a mut Vec<Option<Box<Profile>>>,
-    who: IdentityIx,
-    uid: &mut u32,
-    estate: &mut Estate,
-    event: &Event,
-    config: &Config,
-) -> &'a mut Profile {
+fn profile_of<'a>(profiles: &'a mut Vec<Option<Box<Profile>>>, who: IdentityIx, uid: &mut u32, estate: &mut Estate, event: &Event, config: &Config) -> Option<&'a mut Profile> {
     let at = who.0 as usize;
     if profiles.len() <= at {
         profiles.resize_with(at + 1, || None);
     }
-    let place = &mut profiles[at];
-    let profile = place.get_or_insert_with(|| {
+    let profile = profiles.get_mut(at)?.get_or_insert_with(|| {
         *uid += 1;
         let mut key = group::Key::new(event);
         key.count(event);
@@ -319,7 +310,7 @@ fn profile_of<'a>(
     if let Some(key) = &mut profile.key {
         key.count(event);
     }
-    profile
+    Some(profile)
 }
 
 impl Profile {
@@ -329,14 +320,7 @@ impl Profile {
     }
 
     /// The place of the hour's window among the open ones; opened if need be, and then its hours are judged.
-    fn enter(
-        &mut self,
-        hour: u32,
-        who: IdentityIx,
-        estate: &Estate,
-        closing: &mut BTreeMap<u32, Vec<IdentityIx>>,
-        spare: &mut Vec<Window>,
-    ) -> (usize, Brought) {
+    fn enter(&mut self, hour: u32, who: IdentityIx, estate: &Estate, closing: &mut BTreeMap<u32, Vec<IdentityIx>>, spare: &mut Vec<Window>) -> (usize, Brought) {
         let mut brought = Brought::default();
         if let Some(at) = self.open.iter().rposition(|window| window.hour == hour) {
             return (at, brought);
@@ -366,8 +350,8 @@ impl Profile {
         }
         if let Some(window) = self.open.get_mut(at) {
             window.assessed |= Facet::Gap.bit();
-            if gap == Gap::New && window.met(Facet::Gap).is_none() {
-                brought.time |= Facet::Gap.bit();
+            if let (Gap::New(bin), None) = (gap, window.met(Facet::Gap)) {
+                brought.gap = Some(bin);
             }
         }
     }
@@ -403,8 +387,7 @@ impl Profile {
         window.outcomes = window.outcomes.saturating_add(u32::from(event.outcome != Outcome::Unknown));
         let failed = estate::failed(event);
         window.failures = window.failures.saturating_add(u32::from(failed));
-        brought.counts =
-            window.events >= window.check_events || window.destinations >= window.check_destinations || (failed && window.failures >= window.check_failures);
+        brought.counts = window.events >= window.check_events || window.destinations >= window.check_destinations || (failed && window.failures >= window.check_failures);
     }
 }
 

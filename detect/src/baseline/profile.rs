@@ -124,7 +124,7 @@ impl Profile {
         let gap = match self.rhythm.total() {
             0 => Gap::Burst,
             _ if self.rhythm.knows(bin) => Gap::Known,
-            _ => Gap::New,
+            _ => Gap::New(bin),
         };
         self.rhythm.learn(bin);
         gap
@@ -161,6 +161,6 @@ pub enum Gap {
     Burst,
     /// A gap like others before.
     Known,
-    /// Like none before.
-    New,
+    /// Like none before; its bin.
+    New(u8),
 }

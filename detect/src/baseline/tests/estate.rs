@@ -34,7 +34,7 @@ pub struct Estate {
     pub days: i64,
 }
 
-const IDENTITIES: u32 = 160;
+const IDENTITIES: u32 = 96;
 /// Attacks begin after this day.
 const QUIET_DAYS: i64 = 18;
 
