@@ -24,7 +24,14 @@ pub fn dimensions(estate: &Estate, profile: &Profile, window: &Window, config: &
         .zip(&window.evidence)
         .map(|(aspect, evidence)| {
             let (observed, expected) = words(estate, profile, window, aspect, evidence);
-            Dimension { aspect, observed: Text::from(observed), expected: Text::from(expected), learned: learned.clone(), evidence: f64::from(evidence.shared), state: state(profile, window, aspect, config) }
+            Dimension {
+                aspect,
+                observed: Text::from(observed),
+                expected: Text::from(expected),
+                learned: learned.clone(),
+                evidence: f64::from(evidence.shared),
+                state: state(profile, window, aspect, config),
+            }
         })
         .collect()
 }
@@ -81,19 +88,27 @@ fn words(estate: &Estate, profile: &Profile, window: &Window, aspect: Aspect, ev
         Aspect::Audience => match evidence.cause {
             Some(Cause::Value(_, value)) if evidence.own > 0.0 => {
                 let stranger = estate.shore(profile.side).audiences.stranger(value, profile.uid);
-                let expected = stranger.map_or_else(String::new, |s| format!("one of its {} visitors ({} visits, a new visitor in one of {:.0})", s.visitors, s.windows, 1.0 / s.rate));
+                let expected = stranger.map_or_else(String::new, |s| {
+                    format!("one of its {} visitors ({} visits, a new visitor in one of {:.0})", s.visitors, s.windows, 1.0 / s.rate)
+                });
                 (format!("a new visitor of {}", name(estate, value)), expected)
             }
             _ => ("a known visitor".into(), String::new()),
         },
         Aspect::Overlap => match evidence.cause {
-            Some(Cause::Value(_, value)) if evidence.own > 0.0 => (format!("{} while an older network goes on", name(estate, value)), "one place at a time, or places known".into()),
+            Some(Cause::Value(_, value)) if evidence.own > 0.0 => {
+                (format!("{} while an older network goes on", name(estate, value)), "one place at a time, or places known".into())
+            }
             _ => ("no new network beside an older one".into(), String::new()),
         },
         Aspect::Schedule => {
             let observed = match evidence.cause {
-                Some(Cause::Value(facet, slot)) if facet != Facet::Gap && evidence.own > 0.0 => format!("active on {} at {:02}:00 UTC", WEEK.get((slot / 24) as usize).unwrap_or(&"a day"), slot % 24),
-                _ if evidence.own > 0.0 => profile.off_schedule_minutes.map_or_else(|| "active after an unusual pause".into(), |minutes| format!("active {minutes:.0} minutes off its schedule")),
+                Some(Cause::Value(facet, slot)) if facet != Facet::Gap && evidence.own > 0.0 => {
+                    format!("active on {} at {:02}:00 UTC", WEEK.get((slot / 24) as usize).unwrap_or(&"a day"), slot % 24)
+                }
+                _ if evidence.own > 0.0 => profile
+                    .off_schedule_minutes
+                    .map_or_else(|| "active after an unusual pause".into(), |minutes| format!("active {minutes:.0} minutes off its schedule")),
                 _ => "active at a usual time".into(),
             };
             let rhythm = profile.rhythm.period().map(|period| format!(", usually every {}", super::describe::span(period.usual_seconds))).unwrap_or_default();
@@ -126,7 +141,9 @@ fn value_words(estate: &Estate, profile: &Profile, window: &Window, aspect: Aspe
 
 fn cause_words(estate: &Estate, cause: Cause) -> String {
     match cause {
-        Cause::Value(facet @ (Facet::DayHour | Facet::DayKindHour | Facet::WeekHour), slot) => format!("{}: {} {:02}:00 UTC", facet.noun(), WEEK.get((slot / 24) as usize).unwrap_or(&""), slot % 24),
+        Cause::Value(facet @ (Facet::DayHour | Facet::DayKindHour | Facet::WeekHour), slot) => {
+            format!("{}: {} {:02}:00 UTC", facet.noun(), WEEK.get((slot / 24) as usize).unwrap_or(&""), slot % 24)
+        }
         Cause::Value(Facet::Gap, _) => "the same unusual pause".into(),
         Cause::Value(facet, value) => format!("{} {}", facet.noun(), name(estate, value)),
         Cause::Burst(_) => "more events than usual, in the same hour".into(),

@@ -252,7 +252,8 @@ impl Baseline {
             let members = identities.iter().filter_map(|other| self.of_source(other, &overdue.subject)).take(64).collect();
             out.push(absence(overdue, members));
         }
-        let mut alone: Vec<Overdue> = identities.into_iter().filter(|overdue| overdue.evidence >= self.config.absence_evidence_min && !self.source_is_silent(&overdue.subject)).collect();
+        let mut alone: Vec<Overdue> =
+            identities.into_iter().filter(|overdue| overdue.evidence >= self.config.absence_evidence_min && !self.source_is_silent(&overdue.subject)).collect();
         if alone.len() >= self.config.incident_members_min as usize {
             let members = alone.iter().skip(1).filter_map(|overdue| identity_of(&overdue.subject)).take(64).collect();
             alone.truncate(1);
@@ -295,7 +296,14 @@ fn absence(overdue: Overdue, members: Vec<IdentityIx>) -> Absence {
 }
 
 /// The identity's profile, made at its first event.
-fn profile_of<'a>(profiles: &'a mut Vec<Option<Box<Profile>>>, who: IdentityIx, uid: &mut u32, estate: &mut Estate, event: &Event, config: &Config) -> Option<&'a mut Profile> {
+fn profile_of<'a>(
+    profiles: &'a mut Vec<Option<Box<Profile>>>,
+    who: IdentityIx,
+    uid: &mut u32,
+    estate: &mut Estate,
+    event: &Event,
+    config: &Config,
+) -> Option<&'a mut Profile> {
     let at = who.0 as usize;
     if profiles.len() <= at {
         profiles.resize_with(at + 1, || None);
@@ -320,7 +328,14 @@ impl Profile {
     }
 
     /// The place of the hour's window among the open ones; opened if need be, and then its hours are judged.
-    fn enter(&mut self, hour: u32, who: IdentityIx, estate: &Estate, closing: &mut BTreeMap<u32, Vec<IdentityIx>>, spare: &mut Vec<Window>) -> (usize, Brought) {
+    fn enter(
+        &mut self,
+        hour: u32,
+        who: IdentityIx,
+        estate: &Estate,
+        closing: &mut BTreeMap<u32, Vec<IdentityIx>>,
+        spare: &mut Vec<Window>,
+    ) -> (usize, Brought) {
         let mut brought = Brought::default();
         if let Some(at) = self.open.iter().rposition(|window| window.hour == hour) {
             return (at, brought);
@@ -387,7 +402,8 @@ impl Profile {
         window.outcomes = window.outcomes.saturating_add(u32::from(event.outcome != Outcome::Unknown));
         let failed = estate::failed(event);
         window.failures = window.failures.saturating_add(u32::from(failed));
-        brought.counts = window.events >= window.check_events || window.destinations >= window.check_destinations || (failed && window.failures >= window.check_failures);
+        brought.counts =
+            window.events >= window.check_events || window.destinations >= window.check_destinations || (failed && window.failures >= window.check_failures);
     }
 }
 
