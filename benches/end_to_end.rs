@@ -6,7 +6,7 @@
 //!
 //! `KEYTRAIL_BENCH_EVENTS` (default 500,000) sets the size, `KEYTRAIL_BENCH_RUNS` (default 3) how often. The figure is the median.
 
-#![expect(clippy::disallowed_methods, clippy::unwrap_used, missing_docs, reason = "a benchmark reads its size from the environment and ends on any failure")]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, missing_docs, reason = "a benchmark reads its size from the environment and ends on any failure")]
 
 use std::path::Path;
 use std::process::{Command, Stdio};

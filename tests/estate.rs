@@ -125,7 +125,7 @@ pub fn cloudtrail_lines(count: usize) -> String {
         // Spread over twenty days.
         let second = index as u64 * 1_728_000 / count.max(1) as u64;
         let user = format!("svc-{}", random % 20);
-        let old_key = second > 864_000 && random % 97 == 0;
+        let old_key = second > 864_000 && random.is_multiple_of(97);
         let key = format!("AKIA{:0>12}{:04}", user.replace('-', "").to_uppercase(), u64::from(second > 864_000 && !old_key));
         let record = match random % 1_009 {
             0 => cloudtrail(second, "admin-ops", "AKIAADMIN00000000001", "iam.amazonaws.com", "CreateAccessKey", json!({ "userName": user })),

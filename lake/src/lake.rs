@@ -109,10 +109,11 @@ impl Lake {
     /// Writes a checkpoint when the version asks for one. It serves readers only, so that a failure is told and not returned.
     pub(crate) async fn checkpoint_when_due(&self, log: &TableLog, version: u64) {
         let every = u64::from(self.options.checkpoint_commits.max(1));
-        if version > 0 && version.is_multiple_of(every) {
-            if let Err(error) = log.checkpoint().await {
-                tracing::warn!(table = %log.name, version, error = %error, "no checkpoint was written");
-            }
+        if version > 0
+            && version.is_multiple_of(every)
+            && let Err(error) = log.checkpoint().await
+        {
+            tracing::warn!(table = %log.name, version, error = %error, "no checkpoint was written");
         }
     }
 }

@@ -14,11 +14,11 @@ pub(crate) fn of_file(table: TableName, metadata: &ParquetMetaData) -> String {
     for column in table.columns().iter().filter(|c| table.pruned_columns().contains(&c.name)) {
         let Some(range) = range_of(column, metadata) else { continue };
         nulls.insert(column.name.to_owned(), range.nulls.into());
-        if let (Some(min), Some(max)) = (range.min, range.max) {
-            if let (Some(min), Some(max)) = (min.to_json(column.ty, false), max.to_json(column.ty, true)) {
-                least.insert(column.name.to_owned(), min);
-                greatest.insert(column.name.to_owned(), max);
-            }
+        if let (Some(min), Some(max)) = (range.min, range.max)
+            && let (Some(min), Some(max)) = (min.to_json(column.ty, false), max.to_json(column.ty, true))
+        {
+            least.insert(column.name.to_owned(), min);
+            greatest.insert(column.name.to_owned(), max);
         }
     }
     json!({"numRecords": metadata.file_metadata().num_rows(), "minValues": least, "maxValues": greatest, "nullCount": nulls}).to_string()

@@ -43,6 +43,7 @@ pub(crate) struct TableLog {
 
 /// What a commit relies on.
 #[derive(Debug)]
+#[allow(clippy::enum_variant_names, reason = "read as: relies on transactions, on files")]
 pub(crate) enum Relies {
     /// appIds stand at these versions (−1: none yet); else the writer is fenced.
     OnTransactions(BTreeMap<String, i64>),
@@ -77,10 +78,10 @@ impl TableLog {
         let exists = || async { log.is_delta_table_location().await.map_err(|e| Error::storage(&path, "look for the table", e)) };
         if !exists().await? {
             // Of two processes that create it at once, one wins, and the other finds it there.
-            if let Err(error) = create(&log, name, &url, checkpoint_commits).await {
-                if !exists().await? {
-                    return Err(Error::storage(&path, "create the table", error));
-                }
+            if let Err(error) = create(&log, name, &url, checkpoint_commits).await
+                && !exists().await?
+            {
+                return Err(Error::storage(&path, "create the table", error));
             }
         }
         let snapshot = Snapshot::try_new(log.as_ref(), None).await.map_err(|e| unreadable(&path, e))?;
@@ -140,10 +141,10 @@ impl TableLog {
         if !head.is_in_log(&self.log, &self.shown).await? {
             head = Head::load(&self.log, &self.shown).await?;
         }
-        if let Relies::OnFiles(version, _) | Relies::OnAllFiles(version) = &relies {
-            if *version > head.version {
-                head = self.refresh().await?;
-            }
+        if let Relies::OnFiles(version, _) | Relies::OnAllFiles(version) = &relies
+            && *version > head.version
+        {
+            head = self.refresh().await?;
         }
         let seen_from = head.version;
         let mut overtaken = false;

@@ -30,7 +30,7 @@ pub fn run(config: &Config) -> anyhow::Result<Code> {
 
 fn log(config: &Config, home: &Home) -> Result<String, String> {
     use keytrail_ingest::log::{Error, EventLog as _, embedded::EmbeddedLog};
-    match EmbeddedLog::open(&home.log(), crate::pipeline::log_options(config)) {
+    match EmbeddedLog::open(home.log(), crate::pipeline::log_options(config)) {
         Ok(log) => {
             let ends: Result<i64, Error> = (0..log.partitions()).map(|partition| log.end(keytrail_schemas::Topic::Events, partition)).sum();
             ends.map(|records| format!("{records} records in {} partitions", log.partitions())).map_err(|error| error.to_string())

@@ -93,16 +93,10 @@ pub fn through(
 }
 
 /// Reads everything into the log.
-pub fn read(
-    telemetry: &Telemetry,
-    pipeline: &Pipeline,
-    mut reader: Reader,
-    stop: &Arc<AtomicBool>,
-    bar: Option<&Bar>,
-) -> anyhow::Result<BTreeMap<String, Count>> {
+pub fn read(telemetry: &Telemetry, pipeline: &Pipeline, reader: Reader, stop: &Arc<AtomicBool>, bar: Option<&Bar>) -> anyhow::Result<BTreeMap<String, Count>> {
     let progress = reader.progress();
     let mut counts: BTreeMap<String, Count> = BTreeMap::new();
-    while let Some(batch) = reader.next() {
+    for batch in reader {
         let span = tracing::debug_span!("ingest", events = batch.events.len(), dead_letters = batch.dead_letters.len()).entered();
         for (format, seen) in &batch.counts.formats {
             let count = counts.entry(format.to_string()).or_insert_with(|| Count { format: format.to_string(), ..Count::default() });

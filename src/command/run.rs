@@ -45,7 +45,6 @@ pub fn run(config: &Config, telemetry: &Telemetry, arguments: &Run) -> anyhow::R
     Ok(Code::Done)
 }
 
-#[expect(clippy::too_many_arguments, reason = "one loop over everything that is running")]
 fn watch(
     config: &Config,
     telemetry: &Telemetry,

@@ -163,7 +163,6 @@ pub fn call(out: &mut String, call: &Call<'_>, nodes: &[(String, String)], place
 }
 
 /// A kubelet asks for a pod's token (`TokenRequest`); gives the new token's `jti`.
-#[expect(clippy::too_many_arguments, reason = "what the request names, and what it gives")]
 pub fn token_request(out: &mut String, time: i64, nodes: &[(String, String)], account: &str, uid: &str, pod: &Pod, lasts: i64, chance: &mut Chance) -> String {
     let (node, address) = nodes.get(pod.node).map_or(("", ""), |n| (n.0.as_str(), n.1.as_str()));
     let (namespace, name) = account.split_once('/').unwrap_or(("default", account));

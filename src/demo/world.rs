@@ -421,7 +421,6 @@ impl World {
     }
 
     /// A caller, whoever it is, gets a session of role `i`; the record is in the trail of the caller's account.
-    #[expect(clippy::too_many_arguments, reason = "who, when, from where, with what and for what")]
     pub fn issue(&mut self, i: usize, time: i64, account: u8, caller: &str, address: &str, agent: &str, session: (&'static str, &str, i64)) -> (Touched, Key) {
         let role = self.role_name(i);
         let actor = &mut self.actors[i];

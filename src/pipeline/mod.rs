@@ -68,7 +68,7 @@ impl Pipeline {
     /// When the folder is in use by another process, log or lake cannot be opened, or they do not belong together.
     pub fn start(config: &Config, telemetry: &Telemetry) -> anyhow::Result<Self> {
         let home = Home::open(config)?;
-        let log = Arc::new(EmbeddedLog::open(&home.log(), log_options(config))?);
+        let log = Arc::new(EmbeddedLog::open(home.log(), log_options(config))?);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -125,15 +125,6 @@ impl Pipeline {
     pub fn progress(&self) -> (i64, i64, i64) {
         let sum = |counters: &[AtomicI64]| counters.iter().map(|counter| counter.load(Ordering::Relaxed)).sum();
         (sum(&self.shared.judged), sum(&self.shared.stored), self.shared.ends().unwrap_or(0))
-    }
-
-    /// A view of the progress that outlives borrows of the pipeline.
-    pub fn watch(&self) -> impl Fn() -> (i64, i64, i64) + Send + 'static {
-        let shared = Arc::clone(&self.shared);
-        move || {
-            let sum = |counters: &[AtomicI64]| counters.iter().map(|counter| counter.load(Ordering::Relaxed)).sum();
-            (sum(&shared.judged), sum(&shared.stored), shared.ends().unwrap_or(0))
-        }
     }
 
     /// Whether a role has failed.

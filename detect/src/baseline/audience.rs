@@ -71,10 +71,10 @@ impl Audiences {
 
     /// `visitor` is no more: its place in small audiences is given up.
     pub fn forget(&mut self, destination: u32, visitor: u32) {
-        if let Some(audience) = self.destinations.get_mut(&destination) {
-            if let Ok(at) = audience.visitors.binary_search(&visitor) {
-                audience.visitors.remove(at);
-            }
+        if let Some(audience) = self.destinations.get_mut(&destination)
+            && let Ok(at) = audience.visitors.binary_search(&visitor)
+        {
+            audience.visitors.remove(at);
         }
     }
 

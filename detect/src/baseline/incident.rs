@@ -63,10 +63,10 @@ impl Incidents {
             self.drop(cause);
         }
         if !self.shared.contains_key(&cause) {
-            if self.shared.len() >= config.incidents_max.max(1) {
-                if let Some((_, oldest)) = self.by_age.first().copied() {
-                    self.drop(oldest);
-                }
+            if self.shared.len() >= config.incidents_max.max(1)
+                && let Some((_, oldest)) = self.by_age.first().copied()
+            {
+                self.drop(oldest);
             }
             self.next += 1;
             self.by_age.insert((hour, cause));

@@ -187,11 +187,11 @@ impl Baseline {
                 if spare.len() < 64 {
                     spare.push(window);
                 }
-                if !profile.watched {
-                    if let Some(period) = profile.rhythm.period() {
-                        profile.watched = true;
-                        silence.expect(Micros(profile.last.0.saturating_add(period.silence_allowed())), Subject::Identity(who));
-                    }
+                if !profile.watched
+                    && let Some(period) = profile.rhythm.period()
+                {
+                    profile.watched = true;
+                    silence.expect(Micros(profile.last.0.saturating_add(period.silence_allowed())), Subject::Identity(who));
                 }
             }
             estate.incidents.expire(closed, config);

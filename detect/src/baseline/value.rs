@@ -76,10 +76,11 @@ impl Values {
     /// The value of `name`, on `day` (days since 1970). Nothing is allocated for a name met before on the same day.
     #[inline]
     pub fn resolve(&mut self, facet: Facet, name: &str, day: u32, config: &Config) -> Resolved {
-        if let Some(alias) = self.aliases.of(facet).and_then(|names| names.0.get(name)) {
-            if alias.day >= day && alias.epoch == self.epoch {
-                return alias.resolved;
-            }
+        if let Some(alias) = self.aliases.of(facet).and_then(|names| names.0.get(name))
+            && alias.day >= day
+            && alias.epoch == self.epoch
+        {
+            return alias.resolved;
         }
         self.resolve_anew(facet, name, day, config)
     }
@@ -152,10 +153,10 @@ impl Values {
                 value.day = value.day.max(day);
             }
         }
-        if resolved.value != resolved.template {
-            if let Some(shape) = self.shapes.get_mut(&resolved.template) {
-                shape.returns = shape.returns.saturating_add(1);
-            }
+        if resolved.value != resolved.template
+            && let Some(shape) = self.shapes.get_mut(&resolved.template)
+        {
+            shape.returns = shape.returns.saturating_add(1);
         }
     }
 
@@ -184,10 +185,10 @@ impl Values {
         let mut ages: Vec<(u32, u32)> = self.values.iter().filter(|(number, _)| **number != kept).map(|(number, value)| (value.day, *number)).collect();
         ages.sort_unstable();
         for &(_, number) in ages.iter().take(ages.len() / 8 + 1) {
-            if let Some(value) = self.values.remove(&number) {
-                if let Some(names) = self.numbers.of_mut(value.facet) {
-                    names.0.remove(&value.name);
-                }
+            if let Some(value) = self.values.remove(&number)
+                && let Some(names) = self.numbers.of_mut(value.facet)
+            {
+                names.0.remove(&value.name);
             }
             self.shapes.remove(&number);
         }

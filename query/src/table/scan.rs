@@ -88,11 +88,11 @@ fn kept<'a>(set: &'a FileSet, predicate: Option<&Arc<dyn PhysicalExpr>>, only: O
             *keep = true;
         }
     }
-    if let Some(predicate) = predicate {
-        if let Some(pruning) = PruningPredicateBuilder::new().with_file_schema(set.name.schema()).build(predicate.clone()) {
-            for (keep, may_match) in keep.iter_mut().zip(pruning.prune(set)?) {
-                *keep &= may_match;
-            }
+    if let Some(predicate) = predicate
+        && let Some(pruning) = PruningPredicateBuilder::new().with_file_schema(set.name.schema()).build(predicate.clone())
+    {
+        for (keep, may_match) in keep.iter_mut().zip(pruning.prune(set)?) {
+            *keep &= may_match;
         }
     }
     Ok(set.files.iter().zip(keep).filter_map(|(file, keep)| keep.then_some(file)).collect())

@@ -46,7 +46,7 @@ fn grouped(count: i64) -> String {
     let digits = count.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 && !out.ends_with('-') {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) && !out.ends_with('-') {
             out.push(',');
         }
         out.push(digit);
