@@ -31,7 +31,7 @@ pub fn bin(gap_micros: i64) -> Option<u8> {
 
 /// The middle of a bin, in seconds.
 fn middle_seconds(bin: u8) -> f64 {
-    (f64::from(bin % 16) + 16.5) * f64::powi(2.0, i32::from(bin / 16) + 1)
+    (f64::from(bin % 16) + 16.5) * f64::from(1_u32 << (bin / 16 + 1))
 }
 
 /// The rhythm of a clocklike identity.
@@ -118,9 +118,13 @@ impl Rhythm {
         // The shortest gap that no more than accidents exceed is the longest ordinary one.
         let mut above = 0.0;
         let mut found = None;
+        // The bound falls with the gap, so that one walk from the longest down counts what lies above it.
+        let (mut long, mut uncounted) = (0_u32, self.gaps.iter().rev().peekable());
         for (b, count) in self.gaps.iter().rev() {
             let seconds = middle_seconds(*b);
-            let long = self.total_above(seconds * LONG_PART);
+            while let Some((_, more)) = uncounted.next_if(|(b, _)| middle_seconds(*b) >= seconds * LONG_PART) {
+                long += u32::from(*more);
+            }
             if above <= ACCIDENT_SHARE * f64::from(long) {
                 found = Some((seconds, long));
             }
@@ -148,10 +152,6 @@ impl Rhythm {
             None
         })?;
         Some(Period { usual_seconds: usual, longest_seconds: longest, gaps: long })
-    }
-
-    fn total_above(&self, seconds: f64) -> u32 {
-        self.gaps.iter().filter(|(b, _)| middle_seconds(*b) >= seconds).map(|(_, count)| u32::from(*count)).sum()
     }
 }
 
