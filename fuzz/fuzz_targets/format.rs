@@ -1,10 +1,10 @@
 //! Feeds a format's parser line by line, as the source does.
 
-use keytrail_ingest::format::{self, Context};
+use keytrail_ingest::format::{Context, auto};
 use keytrail_ingest::redact::Redactor;
 
 pub fn lines(name: &str, bytes: &[u8]) {
-    let format = format::by_name(name).expect("a known format");
+    let format = auto::by_name(name).expect("a known format");
     let context = Context { redactor: Redactor::new(&[7; 32]), cluster: "c".into(), depth_max: 128, file_name: "modbus.log".to_owned() };
     let mut parser = format.parser(&context);
     let mut drafts = Vec::new();
