@@ -28,7 +28,7 @@ pub struct Global {
     /// The lake, where it is not DIR/lake: a folder or an object store URL [or $KEYTRAIL_LAKE]
     #[arg(long, global = true, value_name = "URL")]
     pub lake: Option<String>,
-    /// The event log: `embedded`, in DIR [or $KEYTRAIL_LOG]
+    /// The event log: `embedded`, in DIR, or `kafka://HOST:PORT[,HOST:PORT]` [or $KEYTRAIL_LOG]
     #[arg(long, global = true, value_name = "LOG")]
     pub log: Option<String>,
     /// The configuration file [default: ./keytrail.toml, if there is one]
@@ -65,6 +65,16 @@ pub enum Command {
     Ingest(Ingest),
     /// Run every role in one process: sources are watched, detected, stored; /metrics is served
     Run(Run),
+    /// On Kafka: watch sources and append what is new, and nothing else
+    Collect(Role),
+    /// On Kafka: judge events; one of any number of processes
+    Detect(Role),
+    /// On Kafka: store what the log holds in the lake; one of any number of processes
+    Store(Role),
+    /// On Kafka: send findings to their targets
+    Forward(Role),
+    /// Kafka's topics: create them, or hold them against what is needed
+    Topics(Topics),
     /// What did this identity touch?
     Touched(OfIdentity),
     /// Events of an identity in order, with findings and credential lifecycle woven in
@@ -162,6 +172,49 @@ pub struct Run {
     /// Stop once everything that the sources hold has been stored
     #[arg(long)]
     pub once: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  keytrail detect --log kafka://127.0.0.1:9092 --lake /srv/lake --drain")]
+pub struct Role {
+    /// Stop once all that the log held at the start is done (`collect`: once everything that the sources hold is appended)
+    #[arg(long)]
+    pub drain: bool,
+    /// Begin at the oldest record that the log still holds where nothing was read yet and older ones are gone
+    #[arg(long)]
+    pub from_earliest: bool,
+    /// Address that serves /metrics and /healthz [default: none]
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics_listen: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  keytrail topics apply --log kafka://127.0.0.1:9092\n  keytrail topics check --log kafka://127.0.0.1:9092")]
+pub struct Topics {
+    #[command(subcommand)]
+    pub action: TopicAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TopicAction {
+    /// Create what is missing, and say how the rest differs from what is needed
+    Apply {
+        /// Partitions of each topic. One carries 100,000 events a second and holds an identity's whole peer group: more are worth it from some
+        /// thousand identities each
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=1024))]
+        partitions: i32,
+        /// Copies of each record; below the number of brokers [default: 3, or as many as there are brokers]
+        #[arg(long, value_name = "N")]
+        replication: Option<i32>,
+        /// Days that keytrail.events is kept
+        #[arg(long, default_value_t = 7)]
+        retention_days: u32,
+        /// Give existing topics more partitions: an identity's later events may then stand in another partition, and its baseline begins anew there
+        #[arg(long)]
+        grow: bool,
+    },
+    /// Say how the topics differ from what is needed; ends with 1 where they do
+    Check,
 }
 
 #[derive(Debug, Args)]

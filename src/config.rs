@@ -17,8 +17,7 @@ pub struct Config {
     pub dir: PathBuf,
     /// The lake; empty means `dir`/lake.
     pub lake: String,
-    /// The event log.
-    pub log: String,
+    pub log: Log,
     pub ingest: Ingest,
     pub embedded: Embedded,
     pub store: Store,
@@ -35,6 +34,34 @@ pub struct Config {
     pub forwards: Vec<Forward>,
     #[serde(skip)]
     pub quiet: bool,
+}
+
+/// The event log.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// `embedded`, in the data folder, or `kafka://HOST:PORT[,HOST:PORT]`.
+    pub url: String,
+    /// Kafka: an event whose id was seen at most this many records before, in its partition, is not taken twice.
+    pub window_records: u32,
+    /// Kafka: the longest record; a longer event is dead-lettered.
+    pub message_bytes_max: usize,
+    /// Kafka: how long brokers may be away, in milliseconds, before an append or a read gives up; until then they wait.
+    pub outage_ms_max: u64,
+    /// Any property of librdkafka, under its own name.
+    pub kafka: std::collections::BTreeMap<String, String>,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            url: "embedded".to_owned(),
+            window_records: 262_144,
+            message_bytes_max: 16 << 20,
+            outage_ms_max: 600_000,
+            kafka: std::collections::BTreeMap::new(),
+        }
+    }
 }
 
 /// Reading input.
@@ -115,11 +142,14 @@ pub struct Store {
     pub commit_bytes_max: usize,
     /// Whether `ingest` rewrites closed days that it touched, when it ends.
     pub compact_after_ingest: bool,
+    /// Settings of the lake's S3 store, by the names of its environment variables, such as `aws_region`, `aws_endpoint`, `aws_allow_http`; what
+    /// the environment says comes before.
+    pub s3: std::collections::BTreeMap<String, String>,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Self { commit_interval_ms: 2_000, commit_events_max: 200_000, commit_bytes_max: 256 << 20, compact_after_ingest: true }
+        Self { commit_interval_ms: 2_000, commit_events_max: 50_000, commit_bytes_max: 256 << 20, compact_after_ingest: true, s3: std::collections::BTreeMap::new() }
     }
 }
 
@@ -129,13 +159,15 @@ impl Default for Store {
 pub struct Detector {
     /// Events between two snapshots of a partition's state.
     pub snapshot_events: u64,
+    /// Longest time between two publications of the ledger (credentials, identities) in the lake, where there is something new.
+    pub publish_interval_ms: u64,
     /// A folder of Sigma rules that replaces the built-in ones; empty for the built-in ones.
     pub rules: String,
 }
 
 impl Default for Detector {
     fn default() -> Self {
-        Self { snapshot_events: 500_000, rules: String::new() }
+        Self { snapshot_events: 500_000, publish_interval_ms: 60_000, rules: String::new() }
     }
 }
 
@@ -206,7 +238,7 @@ impl Default for Config {
         Self {
             dir: PathBuf::from("keytrail-data"),
             lake: String::new(),
-            log: "embedded".to_owned(),
+            log: Log::default(),
             ingest: Ingest::default(),
             embedded: Embedded::default(),
             store: Store::default(),
@@ -239,7 +271,7 @@ impl Config {
             config.lake = lake;
         }
         if let Some(log) = env("KEYTRAIL_LOG") {
-            config.log = log;
+            config.log.url = log;
         }
         if let Some(endpoint) = env("OTEL_EXPORTER_OTLP_ENDPOINT") {
             config.telemetry.otlp_endpoint = endpoint;
@@ -247,6 +279,10 @@ impl Config {
         if let Some(level) = env("KEYTRAIL_LOG_LEVEL") {
             config.telemetry.log_level = level;
         }
+        config.store.s3.extend(std::env::vars().filter(|(name, value)| name.starts_with("AWS_") && !value.is_empty()).filter(|(name, _)| {
+            // What else carries the prefix is the AWS command line's.
+            name.to_ascii_lowercase().parse::<object_store::aws::AmazonS3ConfigKey>().is_ok()
+        }));
         if let Some(dir) = &typed.global.dir {
             config.dir.clone_from(dir);
         }
@@ -254,7 +290,7 @@ impl Config {
             config.lake.clone_from(lake);
         }
         if let Some(log) = &typed.global.log {
-            config.log.clone_from(log);
+            config.log.url.clone_from(log);
         }
         config.quiet = typed.global.quiet;
         config.validated()
@@ -269,8 +305,10 @@ impl Config {
     }
 
     fn validated(self) -> anyhow::Result<Self> {
-        let problem = if self.log != "embedded" {
-            Some(format!("log = {:?}: this version has the embedded log only; leave it out or say \"embedded\"", self.log))
+        let problem = if self.log.url != "embedded" && !self.is_kafka() {
+            Some(format!("log.url = {:?}: expected \"embedded\" or kafka://HOST:PORT[,HOST:PORT]", self.log.url))
+        } else if !(1..=100_000_000).contains(&self.log.window_records) {
+            Some(format!("log.window_records = {}: expected 1 to 100000000", self.log.window_records))
         } else if !["keep", "hash", "drop"].contains(&self.ingest.raw.as_str()) {
             Some(format!("ingest.raw = {:?}: expected keep, hash or drop", self.ingest.raw))
         } else if !["every_append", "interval", "never"].contains(&self.embedded.fsync.as_str()) {
@@ -286,6 +324,12 @@ impl Config {
             Some(problem) => Err(Usage(problem).into()),
             None => Ok(self),
         }
+    }
+
+    /// Whether the log is Kafka's.
+    #[must_use]
+    pub fn is_kafka(&self) -> bool {
+        self.log.url.starts_with("kafka://")
     }
 
     /// Where the lake is.
@@ -343,7 +387,7 @@ mod tests {
 
     #[test]
     fn another_log_is_refused_plainly() {
-        let config = Config { log: "kafka://x:1".to_owned(), ..Config::default() };
+        let config = Config { log: super::Log { url: "pulsar://x:1".to_owned(), ..super::Log::default() }, ..Config::default() };
         assert!(config.validated().unwrap_err().to_string().contains("embedded"));
     }
 }

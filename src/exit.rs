@@ -45,6 +45,9 @@ pub fn code_of(error: &anyhow::Error) -> Code {
         if cause.is::<Usage>() {
             return Code::Usage;
         }
+        if matches!(cause.downcast_ref(), Some(keytrail_ingest::log::Error::Settings { .. } | keytrail_ingest::log::Error::Topics { .. })) {
+            return Code::Usage;
+        }
         if cause.is::<OutOfReach>() || cause.is::<keytrail_ingest::log::Error>() {
             return Code::OutOfReach;
         }

@@ -32,6 +32,12 @@ impl Home {
         self.dir.join("log")
     }
 
+    /// Folder of the ids that were appended to Kafka from here.
+    #[must_use]
+    pub fn seen(&self) -> PathBuf {
+        self.dir.join("seen")
+    }
+
     /// Folder of the forwarders' positions.
     #[must_use]
     pub fn outbox(&self) -> PathBuf {

@@ -10,6 +10,8 @@ mod exit;
 mod home;
 mod output;
 mod pipeline;
+mod place;
+mod role;
 mod telemetry;
 
 use clap::Parser;
@@ -37,6 +39,11 @@ fn run(typed: cli::Cli) -> anyhow::Result<exit::Code> {
         C::Demo(arguments) => command::demo::run(&config, &telemetry, &output, &arguments),
         C::Ingest(arguments) => command::ingest::run(&config, &telemetry, &output, &arguments),
         C::Run(arguments) => command::run::run(&config, &telemetry, &arguments),
+        C::Collect(arguments) => role::collect::run(&config, &telemetry, &arguments),
+        C::Detect(arguments) => role::detect::run(&config, &telemetry, &arguments),
+        C::Store(arguments) => role::store::run(&config, &telemetry, &arguments),
+        C::Forward(arguments) => role::forward::run(&config, &telemetry, &arguments),
+        C::Topics(arguments) => command::topics::run(&config, &output, &arguments),
         C::Touched(arguments) => command::question::touched(&config, &output, &arguments),
         C::Timeline(arguments) => command::question::timeline(&config, &output, &arguments),
         C::WhoTouched(arguments) => command::question::who_touched(&config, &output, &arguments),

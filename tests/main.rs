@@ -4,6 +4,8 @@
 //! - `journey`: files in, answers out, on small inputs written here.
 //! - `bad_input`: what is broken ends in a dead letter or a clear error, and the rest is stored.
 //! - `crash`: SIGKILL at random moments; the checker is shown to catch a planted loss and a planted duplicate.
+//! - `kafka`: the roles on a real Apache Kafka, and the faults that they survive.
+//! - `s3`: the lake in a bucket, and a store that is refused.
 //! - `real_logs`: real logs, where the folder that holds them exists.
 //! - `estate`: the binary under test, its folder, and inputs made up from the formats' documentation.
 
@@ -11,5 +13,7 @@ mod bad_input;
 mod crash;
 mod estate;
 mod journey;
+mod kafka;
 mod real_logs;
+mod s3;
 mod tidy;

@@ -36,6 +36,9 @@ pub struct CompactOptions {
     /// A compacted day is taken up again once this many new files came to it, or new ones of a tenth of its size; a table without
     /// days, once this many came.
     pub fresh_files_min: usize,
+    /// A closed day that was never compacted is taken up once it has this many bytes, or as many files: below, reading all of it costs
+    /// less than rewriting it.
+    pub first_bytes_min: u64,
     /// Memory for open inputs, in bytes; it bounds how many are merged at once. More are merged in several passes.
     pub memory_bytes_max: usize,
     /// Rows of a row group: fewer make point lookups read less, more make scans quicker.
@@ -51,6 +54,7 @@ impl Default for CompactOptions {
             all: false,
             tables: vec![TableName::Events, TableName::Findings, TableName::DeadLetters],
             fresh_files_min: 8,
+            first_bytes_min: 16 << 20,
             memory_bytes_max: 512 << 20,
             row_group_rows: 1 << 17,
             file_rows_max: 1 << 23,
@@ -201,8 +205,8 @@ fn plan_day(options: &CompactOptions, day: Option<i64>, mut files: Vec<File>) ->
     // A late event or two do not make a whole day be rewritten; nor is a table without days ever closed.
     let (fresh, sorted): (Vec<_>, Vec<_>) = files.iter().partition(|f| f.run().is_none());
     let bytes_of = |files: &[&File]| files.iter().map(|f| f.bytes).sum::<u64>();
-    let first_time = day.is_some() && sorted.is_empty();
-    let much_came = day.is_some() && !fresh.is_empty() && bytes_of(&fresh).saturating_mul(SIZE_RATIO) >= bytes_of(&sorted);
+    let first_time = day.is_some() && sorted.is_empty() && bytes_of(&fresh) >= options.first_bytes_min;
+    let much_came = day.is_some() && !fresh.is_empty() && !sorted.is_empty() && bytes_of(&fresh).saturating_mul(SIZE_RATIO) >= bytes_of(&sorted);
     if !(options.all || first_time || much_came || fresh.len() >= options.fresh_files_min.max(1)) {
         return None;
     }
@@ -241,7 +245,8 @@ mod tests {
     #[test]
     fn a_day_is_rewritten_once_and_then_when_it_is_worth_it() {
         let options = CompactOptions::default();
-        assert!(plan_day(&options, Some(1), files(&[("fresh-a-0.parquet", 10)])).is_some_and(|p| p.last_pass));
+        assert_eq!(plan_day(&options, Some(1), files(&[("fresh-a-0.parquet", 10)])), None, "little is read whole");
+        assert!(plan_day(&options, Some(1), files(&[("fresh-a-0.parquet", 16 << 20)])).is_some_and(|p| p.last_pass));
         let done = [("sorted-ab-0-0000.parquet", 1000), ("sorted-ab-0-0001.parquet", 1000)];
         assert_eq!(plan_day(&options, Some(1), files(&done)), None);
         let late = [done[0], done[1], ("fresh-b-1.parquet", 10)];

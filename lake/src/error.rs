@@ -50,6 +50,14 @@ pub enum Error {
         /// Why, and what is supported.
         message: String,
     },
+    /// The store lets two writers create the same object: two commits could both be acknowledged, and one be lost.
+    #[error("{path}: this store does not honour conditional puts ({message}): a commit could be overwritten without an error. Use a store that answers `If-None-Match: *` with 412, such as Amazon S3")]
+    UnsafeStore {
+        /// The URL.
+        path: String,
+        /// What was seen.
+        message: String,
+    },
     /// A table stands where keytrail's should, and its columns differ.
     #[error("the table at {path} is not keytrail's {table}: column {column:?} should be {expected} and is {found}: choose another folder with --lake")]
     ForeignTable {
@@ -145,7 +153,7 @@ impl Error {
     #[must_use]
     pub const fn fault(&self) -> Fault {
         match self {
-            Self::ReadOnly { .. } | Self::Location { .. } | Self::ForeignTable { .. } | Self::NewerTable { .. } => Fault::User,
+            Self::ReadOnly { .. } | Self::Location { .. } | Self::UnsafeStore { .. } | Self::ForeignTable { .. } | Self::NewerTable { .. } => Fault::User,
             Self::Fenced { .. } | Self::DiskFull { .. } | Self::Busy { .. } | Self::Storage { .. } => Fault::External,
             Self::Batch { .. } | Self::Encoding { .. } => Fault::Internal,
         }
@@ -159,6 +167,7 @@ impl Error {
             Self::Fenced { .. } | Self::DiskFull { .. } | Self::Storage { .. } => Retry::AfterOffsets,
             Self::ReadOnly { .. }
             | Self::Location { .. }
+            | Self::UnsafeStore { .. }
             | Self::ForeignTable { .. }
             | Self::NewerTable { .. }
             | Self::Batch { .. }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 use url::Url;
 
 use crate::location::{Location, shown};
@@ -118,9 +118,26 @@ impl Lake {
     }
 }
 
-/// Finds out at the start, and not at the first batch, that the lake cannot be written.
+/// How many writers race for one object in the probe of a store.
+const PROBE_WRITERS: usize = 8;
+
+/// Finds out at the start, and not at the first batch, that the lake cannot be written, or that the store would lose commits: of several
+/// writers that create the same object at once, one may succeed, and none after it.
 async fn probe(state: &dyn ObjectStore, shown: &str, instance: u64) -> Result<()> {
     let path = Path::from(format!("probe-{instance:016x}"));
-    state.put(&path, PutPayload::from_static(b"keytrail")).await.map_err(|e| Error::storage(shown, "write to the lake", e))?;
-    state.delete(&path).await.map_err(|e| Error::storage(shown, "write to the lake", e))
+    let create = || async { state.put_opts(&path, PutPayload::from_static(b"keytrail"), PutMode::Create.into()).await };
+    let mut created = 0;
+    let racing = futures::future::join_all((0..PROBE_WRITERS).map(|_| create())).await;
+    for put in racing.into_iter().chain([create().await]) {
+        match put {
+            Ok(_) => created += 1,
+            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {}
+            Err(e) => return Err(Error::storage(shown, "write to the lake", e)),
+        }
+    }
+    state.delete(&path).await.map_err(|e| Error::storage(shown, "write to the lake", e))?;
+    if created == 1 {
+        return Ok(());
+    }
+    Err(Error::UnsafeStore { path: shown.to_owned(), message: format!("{created} of {} writers created the same object", PROBE_WRITERS + 1) })
 }

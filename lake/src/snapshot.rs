@@ -60,6 +60,14 @@ impl Lake {
         Ok(None)
     }
 
+    /// The next offset that the newest snapshot of a partition says, without reading the snapshot.
+    ///
+    /// # Errors
+    /// When the store fails in another way than by a missing file.
+    pub async fn snapshot_offset(&self, partition: i32) -> Result<Option<i64>> {
+        Ok(self.listed(partition).await?.first().and_then(|name| offset_of(name)))
+    }
+
     /// Names of a partition's snapshots, newest first: by the pointer, or by listing where the pointer is damaged.
     async fn listed(&self, partition: i32) -> Result<Vec<String>> {
         if let Some(bytes) = self.read(&pointer_path(partition)).await? {

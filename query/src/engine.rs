@@ -18,6 +18,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{Expr, SessionConfig};
 use futures::TryStreamExt as _;
 use keytrail_schemas::Micros;
+use object_store::ObjectStore;
 use tokio::task::JoinSet;
 use url::Url;
 
@@ -46,9 +47,9 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// Opens every table under `root`.
-    pub(crate) async fn open(root: &Url, options: Options) -> Result<Arc<Self>, Error> {
-        let [events, findings, dead_letters, credentials, identities] = TableName::ALL.map(|name| LiveTable::open(root, name));
+    /// Opens every table under `root`, in the store that the caller brings or the one that the URL names.
+    pub(crate) async fn open(root: &Url, store: Option<Arc<dyn ObjectStore>>, options: Options) -> Result<Arc<Self>, Error> {
+        let [events, findings, dead_letters, credentials, identities] = TableName::ALL.map(|name| LiveTable::open(root, store.as_ref(), name));
         let (events, findings, dead_letters, credentials, identities) = futures::try_join!(events, findings, dead_letters, credentials, identities)?;
         let tables = [events, findings, dead_letters, credentials, identities].map(Arc::new);
         if !tables.iter().any(|table| table.exists()) {

@@ -11,6 +11,7 @@ use datafusion::execution::context::{SQLOptions, SessionContext};
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use keytrail_schemas::{Micros, Text};
+use object_store::ObjectStore;
 use tokio::time::Instant;
 use url::Url;
 
@@ -53,7 +54,18 @@ impl Session {
     /// # Errors
     /// [`Error::NoLake`] where there is none, [`Error::Location`] for what is no place, and what reading its logs gives.
     pub async fn open(location: &str, options: Options) -> Result<Self, Error> {
-        let engine = Engine::open(&root(location)?, options).await?;
+        Self::over(Engine::open(&root(location)?, None, options).await?).await
+    }
+
+    /// Opens the lake at `url` in a store that the caller brings, rooted where the URL's path starts.
+    ///
+    /// # Errors
+    /// As [`Session::open`].
+    pub async fn open_with_store(url: &Url, store: Arc<dyn ObjectStore>, options: Options) -> Result<Self, Error> {
+        Self::over(Engine::open(url, Some(store), options).await?).await
+    }
+
+    async fn over(engine: Arc<Engine>) -> Result<Self, Error> {
         let context = engine.sibling_context().await?;
         for function in question::all() {
             context.register_udtf(function.name(), Arc::new(TableFunction { engine: engine.clone(), function }));

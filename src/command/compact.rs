@@ -8,8 +8,9 @@ use crate::exit::Code;
 pub fn run(config: &Config, arguments: &Compact) -> anyhow::Result<Code> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let report = runtime.block_on(async {
-        let lake = keytrail_lake::Lake::open(&config.lake_url(), keytrail_lake::Options::default()).await?;
-        lake.compact(keytrail_lake::CompactOptions { all: arguments.all, ..keytrail_lake::CompactOptions::default() }).await
+        let lake = crate::place::lake(config).await?;
+        let options = keytrail_lake::CompactOptions { all: arguments.all, first_bytes_min: 0, ..keytrail_lake::CompactOptions::default() };
+        anyhow::Ok(lake.compact(options).await?)
     })?;
     if !config.quiet {
         eprintln!("{report:#?}");

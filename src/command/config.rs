@@ -8,6 +8,8 @@ use crate::exit::Code;
 /// What each section is for, printed above it.
 const SECTIONS: &[(&str, &str)] = &[
     ("ingest", "Reading input. `raw` is keep, hash or drop; sizes are in bytes; what passes a bound goes to dead letters with the reason."),
+    ("log", "The event log: embedded, in the data folder, or kafka://HOST:PORT[,HOST:PORT]."),
+    ("log.kafka", "Any property of librdkafka, under its own name, such as \"security.protocol\" = \"SASL_SSL\"."),
     ("embedded", "The embedded log. `fsync` is every_append, interval or never; `partitions` is fixed when the log is created."),
     ("store", "Writing the lake: a commit comes when one of these is reached."),
     ("detect", "What the detector judges by."),
@@ -16,6 +18,17 @@ const SECTIONS: &[(&str, &str)] = &[
     ("metrics", "Address of /metrics and /healthz under `keytrail run`."),
     ("telemetry", "OTLP over HTTP; empty exports nothing."),
 ];
+
+/// What a key's name says when its value is nobody's to read.
+const SECRET: &[&str] = &["password", "secret", "token", "key.pem", "access_key"];
+
+/// The line, without the value where that is a secret.
+fn masked(line: &str) -> std::borrow::Cow<'_, str> {
+    match line.split_once(" = ") {
+        Some((key, _)) if SECRET.iter().any(|word| key.to_ascii_lowercase().contains(word)) => format!("{key} = \"(not shown)\"").into(),
+        _ => line.into(),
+    }
+}
 
 /// Prints it.
 pub fn run(config: &Config) -> anyhow::Result<Code> {
@@ -28,7 +41,7 @@ pub fn run(config: &Config) -> anyhow::Result<Code> {
         {
             writeln!(out, "# {comment}")?;
         }
-        writeln!(out, "{line}")?;
+        writeln!(out, "{}", masked(line))?;
     }
     if config.sources.is_empty() {
         writeln!(
@@ -37,4 +50,16 @@ pub fn run(config: &Config) -> anyhow::Result<Code> {
         )?;
     }
     Ok(Code::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::masked;
+
+    #[test]
+    fn secrets_are_not_printed() {
+        assert_eq!(masked("\"sasl.password\" = \"hunter2\""), "\"sasl.password\" = \"(not shown)\"");
+        assert_eq!(masked("AWS_SECRET_ACCESS_KEY = \"x\""), "AWS_SECRET_ACCESS_KEY = \"(not shown)\"");
+        assert_eq!(masked("\"security.protocol\" = \"SASL_SSL\""), "\"security.protocol\" = \"SASL_SSL\"");
+    }
 }

@@ -4,7 +4,6 @@
 use std::io::Write as _;
 
 use anyhow::Context as _;
-use keytrail_query::Session;
 use keytrail_schemas::{Finding, Table as _};
 
 use super::ingest::{self, Request};
@@ -18,6 +17,9 @@ use crate::telemetry::Telemetry;
 /// Simulates, ingests, scores.
 pub fn run(config: &Config, telemetry: &Telemetry, output: &Writer, arguments: &Demo) -> anyhow::Result<Code> {
     let raw = config.dir.join("demo-logs");
+    if config.is_kafka() {
+        return Err(Usage("the demo runs on the embedded log: leave --log out".to_owned()).into());
+    }
     if config.dir.join("log").exists() && !raw.exists() {
         return Err(Usage(format!("{} holds other data: name a folder of the demo's own with --dir", config.dir.display())).into());
     }
@@ -50,6 +52,7 @@ pub fn run(config: &Config, telemetry: &Telemetry, output: &Writer, arguments: &
     let request = Request { paths, format: "auto".to_owned(), source: None, cluster: Some(simulation.cluster.to_owned()) };
     let stop = super::run::stop_signal()?;
     let (counts, outcome) = ingest::through(config, telemetry, &request, &stop)?;
+    let outcome = outcome.unwrap_or_default();
 
     let findings = findings(config)?;
     let score = demo::score::score(&simulation.labels, &simulation.decoys, &findings, simulation.start, simulation.end);
@@ -84,8 +87,8 @@ pub fn run(config: &Config, telemetry: &Telemetry, output: &Writer, arguments: &
 fn findings(config: &Config) -> anyhow::Result<Vec<Finding>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_stack_size(8 << 20).enable_all().build()?;
     let batches = runtime.block_on(async {
-        let session = Session::open(&config.lake_url(), config.query.clone()).await?;
-        session.sql("SELECT * FROM findings ORDER BY time, finding_id").await
+        let session = crate::place::session(config, config.query.clone()).await?;
+        anyhow::Ok(session.sql("SELECT * FROM findings ORDER BY time, finding_id").await?)
     })?;
     let mut findings = Vec::new();
     for batch in &batches {

@@ -44,5 +44,5 @@ fn log(config: &Config, home: &Home) -> Result<String, String> {
 fn lake(config: &Config) -> Result<String, String> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(|error| error.to_string())?;
     let url = config.lake_url();
-    runtime.block_on(keytrail_lake::Lake::open(&url, keytrail_lake::Options::default())).map(|_| url.clone()).map_err(|error| error.to_string())
+    runtime.block_on(crate::place::lake(config)).map(|_| url.clone()).map_err(|error| error.to_string())
 }

@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::exit::{Code, Usage};
 use crate::home::Home;
 use crate::output::Writer;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Outcome, Pipeline, Sink};
 use crate::telemetry::Telemetry;
 
 /// What to read.
@@ -50,14 +50,16 @@ pub fn run(config: &Config, telemetry: &Telemetry, output: &Writer, arguments: &
     let rows: Vec<Count> = counts.into_values().collect();
     output.records(&rows)?;
     let sum = |of: fn(&Count) -> u64| rows.iter().map(of).sum::<u64>();
+    let known = match outcome {
+        Some(outcome) => format!("; {} identities, {} credentials known", outcome.identities, outcome.credentials),
+        None => "; acknowledged by the brokers".to_owned(),
+    };
     output.note(&format!(
-        "read {} = stored {} + duplicate {} + dead-lettered {}; {} identities, {} credentials known",
+        "read {} = stored {} + duplicate {} + dead-lettered {}{known}",
         sum(|c| c.read),
         sum(|c| c.stored),
         sum(|c| c.duplicate),
         sum(|c| c.dead_lettered),
-        outcome.identities,
-        outcome.credentials
     ));
     if sum(|c| c.dead_lettered) > 0 {
         output.note("what was dead-lettered, and why: keytrail dead-letters list");
@@ -68,32 +70,40 @@ pub fn run(config: &Config, telemetry: &Telemetry, output: &Writer, arguments: &
     Ok(if arguments.strict && sum(|c| c.dead_lettered) > 0 { Code::DeadLettered } else { Code::Done })
 }
 
-/// Starts the roles, reads everything through them, and ends them.
+/// Reads everything through the roles of this process; on Kafka, into the brokers.
 pub fn through(
     config: &Config,
     telemetry: &Telemetry,
     request: &Request,
     stop: &Arc<AtomicBool>,
-) -> anyhow::Result<(BTreeMap<String, Count>, crate::pipeline::Outcome)> {
+) -> anyhow::Result<(BTreeMap<String, Count>, Option<Outcome>)> {
     let home = Home::open(config)?;
     // What cannot be read at all is said before anything is opened.
     let reader = open(config, &home, request)?;
-    let pipeline = Pipeline::start(config, telemetry)?;
     let bar = (!config.quiet).then(Bar::new);
+    if config.is_kafka() {
+        let brokers = crate::role::Brokers::open(config, &home)?;
+        let read = read(telemetry, &brokers, reader, stop, bar.as_ref());
+        if let Some(bar) = bar {
+            bar.end();
+        }
+        return Ok((read?, None));
+    }
+    let pipeline = Pipeline::start(config, telemetry)?;
     let read = read(telemetry, &pipeline, reader, stop, bar.as_ref());
     if let Some(bar) = &bar {
-        bar.drain(&pipeline);
+        bar.message(&pipeline);
     }
     // Whatever the reading met, what was appended is judged and stored.
     let finished = pipeline.finish();
     if let Some(bar) = bar {
         bar.end();
     }
-    Ok((read?, finished?))
+    Ok((read?, Some(finished?)))
 }
 
 /// Reads everything into the log.
-pub fn read(telemetry: &Telemetry, pipeline: &Pipeline, reader: Reader, stop: &Arc<AtomicBool>, bar: Option<&Bar>) -> anyhow::Result<BTreeMap<String, Count>> {
+pub fn read(telemetry: &Telemetry, sink: &dyn Sink, reader: Reader, stop: &Arc<AtomicBool>, bar: Option<&Bar>) -> anyhow::Result<BTreeMap<String, Count>> {
     let progress = reader.progress();
     let mut counts: BTreeMap<String, Count> = BTreeMap::new();
     for batch in reader {
@@ -102,7 +112,7 @@ pub fn read(telemetry: &Telemetry, pipeline: &Pipeline, reader: Reader, stop: &A
             let count = counts.entry(format.to_string()).or_insert_with(|| Count { format: format.to_string(), ..Count::default() });
             count.records += seen.records;
         }
-        let appended = pipeline.append(batch.events, batch.dead_letters)?;
+        let appended = sink.append(batch.events, batch.dead_letters)?;
         drop(span);
         for (format, done) in appended.formats {
             let count = counts.entry(format.to_string()).or_insert_with(|| Count { format: format.to_string(), ..Count::default() });
@@ -118,7 +128,7 @@ pub fn read(telemetry: &Telemetry, pipeline: &Pipeline, reader: Reader, stop: &A
             telemetry.metrics.dead_lettered.add(done.dead_lettered, &label);
         }
         if let Some(bar) = bar {
-            bar.show(&progress, pipeline);
+            bar.show(&progress, sink);
         }
         if stop.load(Ordering::Acquire) {
             break;
@@ -171,20 +181,14 @@ impl Bar {
         Self { bar }
     }
 
-    fn show(&self, progress: &Progress, pipeline: &Pipeline) {
+    fn show(&self, progress: &Progress, sink: &dyn Sink) {
         self.bar.set_length(progress.bytes_total.load(Ordering::Relaxed));
         self.bar.set_position(progress.bytes_read.load(Ordering::Relaxed));
-        self.message(pipeline);
+        self.message(sink);
     }
 
-    fn message(&self, pipeline: &Pipeline) {
-        let (judged, stored, end) = pipeline.progress();
-        self.bar.set_message(format!("{end} events, {judged} judged, {stored} stored"));
-    }
-
-    /// Shows detector and store catching up once everything is read.
-    fn drain(&self, pipeline: &Pipeline) {
-        self.message(pipeline);
+    fn message(&self, sink: &dyn Sink) {
+        self.bar.set_message(sink.progress());
     }
 
     fn end(self) {

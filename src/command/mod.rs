@@ -11,3 +11,4 @@ pub mod question;
 pub mod rebuild;
 pub mod rules;
 pub mod run;
+pub mod topics;

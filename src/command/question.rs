@@ -28,7 +28,7 @@ impl Asking {
             .enable_all()
             .build()
             .context("starting the query threads")?;
-        let session = runtime.block_on(Session::open(&config.lake_url(), config.query.clone()))?;
+        let session = runtime.block_on(crate::place::session(config, config.query.clone()))?;
         let now = runtime.block_on(session.watermark())?.unwrap_or_default();
         Ok(Self { runtime, session, now })
     }

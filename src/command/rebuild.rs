@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use futures::StreamExt as _;
 use keytrail_detect::Detector;
-use keytrail_lake::Lake;
+use keytrail_ingest::log::EventLog;
+use keytrail_ingest::log::embedded::EmbeddedLog;
+use keytrail_ingest::log::kafka::KafkaLog;
 use keytrail_query::Session;
-use keytrail_schemas::{Event, Finding, LogRecord, Table as _};
+use keytrail_schemas::{Event, Finding, LogRecord, Table as _, Topic};
 
 use crate::cli::Rebuild;
 use crate::config::Config;
@@ -17,17 +19,15 @@ use crate::telemetry::Telemetry;
 
 /// Rebuilds, and says what it found.
 pub fn run(config: &Config, telemetry: &Telemetry, arguments: &Rebuild) -> anyhow::Result<Code> {
-    let home = Home::open(config)?;
-    // The log's lock keeps every other writer of this folder out.
-    let log = keytrail_ingest::log::embedded::EmbeddedLog::open(home.log(), crate::pipeline::log_options(config))?;
+    let log = open(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_stack_size(8 << 20).enable_all().build()?;
     let options = keytrail_query::Options { time_limit_seconds: 24 * 3_600, rows_max: usize::MAX, ..config.query.clone() };
-    let session = runtime.block_on(Session::open(&config.lake_url(), options))?;
-    let lake = runtime.block_on(Lake::open(&config.lake_url(), keytrail_lake::Options::default()))?;
+    let session = runtime.block_on(crate::place::session(config, options))?;
+    let lake = runtime.block_on(crate::place::lake(config))?;
     let rules = super::rules::configured(config)?;
     let (mut findings, mut credentials, mut identities) = (Vec::new(), Vec::new(), Vec::new());
-    for partition in 0..keytrail_ingest::log::EventLog::partitions(&log) {
-        let end = keytrail_ingest::log::EventLog::end(&log, keytrail_schemas::Topic::Events, partition)?;
+    for partition in 0..log.partitions() {
+        let end = log.end(Topic::Events, partition)?;
         let mut detector = Detector::new(partition, config.detect.clone(), Arc::clone(&rules));
         let judged = runtime.block_on(replay(&session, partition, arguments.by_time, &mut detector, &mut findings))?;
         telemetry.metrics.judged.add(judged, &[]);
@@ -53,6 +53,15 @@ pub fn run(config: &Config, telemetry: &Telemetry, arguments: &Rebuild) -> anyho
         eprintln!("rebuilt: {} revisions of findings, {} credentials, {} identities", findings.len(), credentials.len(), identities.len());
     }
     Ok(Code::Done)
+}
+
+/// The log, for its partitions and their ends. The embedded log's lock keeps every other writer of the folder out; on Kafka the detectors
+/// are to be stopped by whoever rebuilds.
+fn open(config: &Config) -> anyhow::Result<Arc<dyn EventLog>> {
+    if config.is_kafka() {
+        return Ok(Arc::new(KafkaLog::open(crate::role::options(config)?)?));
+    }
+    Ok(Arc::new(EmbeddedLog::open(Home::open(config)?.log(), crate::pipeline::log_options(config))?))
 }
 
 async fn replay(session: &Session, partition: i32, by_time: bool, detector: &mut Detector, findings: &mut Vec<Finding>) -> anyhow::Result<u64> {

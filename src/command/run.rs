@@ -14,7 +14,7 @@ use crate::clock;
 use crate::config::{Config, Source};
 use crate::exit::{Code, OutOfReach, Usage};
 use crate::home::Home;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Sink};
 use crate::telemetry::Telemetry;
 
 /// Time between two ticks.
@@ -24,17 +24,16 @@ const STEP: Duration = Duration::from_millis(50);
 
 /// Runs until it is told to stop.
 pub fn run(config: &Config, telemetry: &Telemetry, arguments: &Run) -> anyhow::Result<Code> {
-    if config.sources.is_empty() {
-        return Err(Usage("`keytrail run` needs at least one [[source]] in keytrail.toml; `keytrail config` shows how one is written".to_owned()).into());
+    if config.is_kafka() {
+        return Err(Usage("`keytrail run` holds every role in one process, on the embedded log; on Kafka each is its own: `keytrail collect`, `detect`, `store`, `forward`".to_owned()).into());
     }
+    sources(config)?;
     let home = Home::open(config)?;
     let pipeline = Pipeline::start(config, telemetry)?;
     let stop = stop_signal()?;
     let listen = arguments.metrics_listen.as_deref().unwrap_or(&config.metrics.listen);
     let server = (!listen.is_empty()).then(|| serve(listen, telemetry.registry(), Arc::clone(&stop))).transpose()?;
-    let mut watched: Vec<Watched> = config.sources.iter().map(Watched::new).collect();
-    let mut tick_due = Duration::ZERO;
-    let watched_all = watch(config, telemetry, &home, &pipeline, &stop, &mut watched, &mut tick_due, arguments.once);
+    let watched_all = watch(config, telemetry, &home, &pipeline, &stop, arguments.once);
     stop.store(true, Ordering::Release);
     let finished = pipeline.finish();
     if let Some(server) = server {
@@ -45,32 +44,34 @@ pub fn run(config: &Config, telemetry: &Telemetry, arguments: &Run) -> anyhow::R
     Ok(Code::Done)
 }
 
-fn watch(
-    config: &Config,
-    telemetry: &Telemetry,
-    home: &Home,
-    pipeline: &Pipeline,
-    stop: &Arc<AtomicBool>,
-    watched: &mut [Watched],
-    tick_due: &mut Duration,
-    once: bool,
-) -> anyhow::Result<()> {
+/// Fails where there is nothing to watch.
+pub fn sources(config: &Config) -> anyhow::Result<()> {
+    if config.sources.is_empty() {
+        return Err(Usage("there is nothing to watch: write at least one [[source]] in keytrail.toml; `keytrail config` shows how".to_owned()).into());
+    }
+    Ok(())
+}
+
+/// Looks at the sources again and again and appends what is new, with a tick every 30 seconds; with `once`, looks a single time.
+pub fn watch(config: &Config, telemetry: &Telemetry, home: &Home, sink: &dyn Sink, stop: &Arc<AtomicBool>, once: bool) -> anyhow::Result<()> {
+    let mut watched: Vec<Watched> = config.sources.iter().map(Watched::new).collect();
+    let mut tick_due = Duration::ZERO;
     while !stop.load(Ordering::Acquire) {
         for source in watched.iter_mut().filter(|source| source.due.is_zero()) {
-            source.look(config, telemetry, home, pipeline, stop)?;
+            source.look(config, telemetry, home, sink, stop)?;
         }
         if once {
             return Ok(());
         }
         if tick_due.is_zero() {
-            pipeline.tick(clock::now())?;
-            *tick_due = TICK_INTERVAL;
+            sink.tick(clock::now())?;
+            tick_due = TICK_INTERVAL;
         }
-        if pipeline.has_failed() {
-            return pipeline.tick(clock::now());
+        if sink.has_failed() {
+            return sink.tick(clock::now());
         }
         std::thread::sleep(STEP);
-        *tick_due = tick_due.saturating_sub(STEP);
+        tick_due = tick_due.saturating_sub(STEP);
         for source in watched.iter_mut() {
             source.due = source.due.saturating_sub(STEP);
         }
@@ -90,7 +91,7 @@ impl Watched {
         Self { source: source.clone(), seen: BTreeMap::new(), due: Duration::ZERO }
     }
 
-    fn look(&mut self, config: &Config, telemetry: &Telemetry, home: &Home, pipeline: &Pipeline, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
+    fn look(&mut self, config: &Config, telemetry: &Telemetry, home: &Home, sink: &dyn Sink, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
         self.due = Duration::from_millis(self.source.poll_interval_ms);
         let mut changed = Vec::new();
         for file in keytrail_ingest::source::files(&self.source.paths).unwrap_or_default() {
@@ -109,7 +110,7 @@ impl Watched {
             source: Some(self.source.name.clone()).filter(|name| !name.is_empty()),
             cluster: Some(self.source.cluster.clone()).filter(|name| !name.is_empty()),
         };
-        let counts = ingest::read(telemetry, pipeline, ingest::open(config, home, &request)?, stop, None)?;
+        let counts = ingest::read(telemetry, sink, ingest::open(config, home, &request)?, stop, None)?;
         for (format, count) in counts {
             tracing::info!(
                 source = self.source.name,
@@ -145,7 +146,8 @@ pub fn stop_signal() -> anyhow::Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-fn serve(listen: &str, registry: prometheus::Registry, stop: Arc<AtomicBool>) -> anyhow::Result<std::thread::JoinHandle<()>> {
+/// Serves `/metrics` and `/healthz` until `stop`.
+pub fn serve(listen: &str, registry: prometheus::Registry, stop: Arc<AtomicBool>) -> anyhow::Result<std::thread::JoinHandle<()>> {
     let listener = std::net::TcpListener::bind(listen).map_err(|error| OutOfReach(format!("metrics.listen = {listen}: {error}")))?;
     listener.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -1,36 +1,69 @@
-//! The detect role: restore, replay, judge, append findings, snapshot. A finding at or below the last coordinates that the findings
-//! topic already holds is not appended again.
+//! The detect role of one partition: restore, replay, judge, append findings, snapshot, publish the ledger. A finding at or below the
+//! last coordinates that the findings topic already holds is not appended again.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use keytrail_detect::Detector;
-use keytrail_ingest::log::EventLog as _;
 use keytrail_schemas::Topic;
 use tokio::runtime::Handle;
 
 use super::{PATIENCE, Shared};
 use crate::exit::OutOfReach;
 
-/// Starts the detector of one partition on a thread of its own.
-pub(super) fn spawn(shared: &Arc<Shared>, partition: i32, runtime: &Handle) -> anyhow::Result<JoinHandle<anyhow::Result<Detector>>> {
-    let detector = restore(shared, partition, runtime)?;
-    progress(shared, partition, &detector);
-    let (shared, runtime) = (Arc::clone(shared), runtime.clone());
-    let thread = std::thread::Builder::new().name(format!("keytrail-detect-{partition}"));
+/// A partition's detector, on a thread of its own.
+pub struct Worker {
+    release: Arc<AtomicBool>,
+    thread: JoinHandle<anyhow::Result<Detector>>,
+}
+
+impl Worker {
+    /// Waits until the detector has reached the end of the log, after the sources are done.
+    ///
+    /// # Errors
+    /// What the detector failed with.
+    pub fn join(self) -> anyhow::Result<Detector> {
+        self.thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a detector ended abnormally; this is a defect of keytrail")))
+    }
+
+    /// Lets the partition go where the detector stands, with a snapshot for the next owner.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    pub fn release(self) -> anyhow::Result<Detector> {
+        self.release.store(true, Ordering::Release);
+        self.join()
+    }
+}
+
+/// Starts a detector that reads from `from` or from where its state says, whichever is later.
+///
+/// # Errors
+/// When the thread cannot be started.
+pub fn spawn(shared: &Arc<Shared>, partition: i32, detector: Detector, from: i64, runtime: &Handle) -> anyhow::Result<Worker> {
+    let release = Arc::new(AtomicBool::new(false));
+    let (shared, runtime, released) = (Arc::clone(shared), runtime.clone(), Arc::clone(&release));
+    progress(&shared, partition, detector.next_offset().max(from));
     let role = move || {
-        let judged = judge(&shared, partition, detector, &runtime);
+        let mut role = Role { shared: &shared, partition, runtime, released, since_snapshot: 0, published: (None, Instant::now()) };
+        let judged = role.judge(detector, from);
         if let Err(error) = &judged {
             shared.fail(error);
         }
         judged
     };
-    thread.spawn(role).context("starting a detector's thread")
+    let thread = std::thread::Builder::new().name(format!("keytrail-detect-{partition}")).spawn(role).context("starting a detector's thread")?;
+    Ok(Worker { release, thread })
 }
 
-fn restore(shared: &Shared, partition: i32, runtime: &Handle) -> anyhow::Result<Detector> {
+/// The newest state of a partition's detector, or a fresh one where there is none.
+///
+/// # Errors
+/// When the lake cannot be read, or log and lake do not belong together.
+pub fn restore(shared: &Shared, partition: i32, runtime: &Handle) -> anyhow::Result<Detector> {
     let fresh = || Detector::new(partition, shared.config.detect.clone(), Arc::clone(&shared.rules));
     let Some((next_offset, bytes)) = runtime.block_on(shared.lake.latest_snapshot(partition))? else { return Ok(fresh()) };
     let end = shared.log.end(Topic::Events, partition)?;
@@ -50,63 +83,93 @@ fn restore(shared: &Shared, partition: i32, runtime: &Handle) -> anyhow::Result<
     }
 }
 
-fn judge(shared: &Shared, partition: i32, mut detector: Detector, runtime: &Handle) -> anyhow::Result<Detector> {
-    let mut last = shared.log.last_finding(partition)?;
-    let mut since_snapshot = 0_u64;
-    let mut findings = Vec::new();
-    loop {
-        if shared.failed.load(Ordering::Acquire) {
-            return Ok(detector);
-        }
-        let next = detector.next_offset();
-        let done = shared.sources_done.load(Ordering::Acquire);
-        let Some(chunk) = shared.log.read_events(partition, next)? else {
-            if done {
+struct Role<'a> {
+    shared: &'a Shared,
+    partition: i32,
+    runtime: Handle,
+    released: Arc<AtomicBool>,
+    since_snapshot: u64,
+    /// Below which offset the ledger was published by this process, and when.
+    published: (Option<i64>, Instant),
+}
+
+impl Role<'_> {
+    fn judge(&mut self, mut detector: Detector, from: i64) -> anyhow::Result<Detector> {
+        let (shared, partition) = (self.shared, self.partition);
+        let publish_interval = Duration::from_millis(shared.config.detector.publish_interval_ms);
+        let mut last = shared.log.last_finding(partition)?;
+        let mut findings = Vec::new();
+        loop {
+            if shared.failed.load(Ordering::Acquire) {
+                return Ok(detector);
+            }
+            if self.released.load(Ordering::Acquire) {
                 break;
             }
-            shared.log.wait(Topic::Events, partition, next, PATIENCE);
-            continue;
-        };
-        let span = tracing::debug_span!("detect", partition, first_offset = chunk.first_offset, events = chunk.records.len()).entered();
-        let first = usize::try_from(chunk.first_offset).unwrap_or(0);
-        for (index, record) in chunk.records.iter().enumerate().skip(chunk.skip) {
-            detector.observe(i64::try_from(first + index).unwrap_or(i64::MAX), record, &mut findings);
+            let next = detector.next_offset().max(from);
+            let done = shared.sources_done.load(Ordering::Acquire);
+            let Some(chunk) = shared.log.read_events(partition, next)? else {
+                if done {
+                    break;
+                }
+                if self.since_snapshot > 0 && self.published.1.elapsed() >= publish_interval {
+                    self.keep(&detector, true)?;
+                }
+                shared.log.wait(Topic::Events, partition, next, PATIENCE);
+                continue;
+            };
+            let span = tracing::debug_span!("detect", partition, first_offset = chunk.first_offset, events = chunk.records.len()).entered();
+            let first = usize::try_from(chunk.first_offset).unwrap_or(0);
+            for (index, record) in chunk.records.iter().enumerate().skip(chunk.skip) {
+                detector.observe(i64::try_from(first + index).unwrap_or(i64::MAX), record, &mut findings);
+            }
+            findings.retain(|finding| last.is_none_or(|last| finding.coordinates() > last));
+            if let Some(newest) = findings.last() {
+                last = Some(newest.coordinates());
+                shared.log.append_findings(partition, &findings)?;
+                shared.metrics.findings.add(findings.len() as u64, &[]);
+                findings.clear();
+            }
+            let judged = (chunk.records.len() - chunk.skip) as u64;
+            shared.metrics.judged.add(judged, &[]);
+            drop(span);
+            progress(shared, partition, detector.next_offset());
+            self.since_snapshot += judged;
+            if self.since_snapshot >= shared.config.detector.snapshot_events {
+                let publish = self.published.1.elapsed() >= publish_interval;
+                self.keep(&detector, publish)?;
+            }
         }
-        findings.retain(|finding| last.is_none_or(|last| finding.coordinates() > last));
-        if let Some(newest) = findings.last() {
-            last = Some(newest.coordinates());
-            shared.log.append_findings(partition, &findings)?;
-            shared.metrics.findings.add(findings.len() as u64, &[]);
-            findings.clear();
+        if self.since_snapshot > 0 {
+            self.keep(&detector, true)?;
+        } else if self.published.0 != Some(detector.next_offset()) {
+            // A process that was killed after its snapshot may not have come to it.
+            self.publish(&detector)?;
         }
-        let judged = (chunk.records.len() - chunk.skip) as u64;
-        shared.metrics.judged.add(judged, &[]);
-        drop(span);
-        progress(shared, partition, &detector);
-        since_snapshot += judged;
-        if since_snapshot >= shared.config.detector.snapshot_events {
-            snapshot(shared, partition, &detector, runtime)?;
-            since_snapshot = 0;
-        }
+        Ok(detector)
     }
-    if since_snapshot > 0 {
-        snapshot(shared, partition, &detector, runtime)?;
+
+    /// Keeps a snapshot and, where asked, publishes the partition's credentials and identities in the lake.
+    fn keep(&mut self, detector: &Detector, publish: bool) -> anyhow::Result<()> {
+        let next = detector.next_offset();
+        self.runtime.block_on(self.shared.lake.put_snapshot(self.partition, next, detector.snapshot()))?;
+        if publish {
+            self.publish(detector)?;
+        }
+        self.shared.log.note_position("detect", Topic::Events, self.partition, next)?;
+        self.since_snapshot = 0;
+        Ok(())
     }
-    Ok(detector)
+
+    fn publish(&mut self, detector: &Detector) -> anyhow::Result<()> {
+        self.runtime.block_on(self.shared.lake.replace_ledger(self.partition, &detector.credentials(), &detector.identities()))?;
+        self.published = (Some(detector.next_offset()), Instant::now());
+        Ok(())
+    }
 }
 
-fn snapshot(shared: &Shared, partition: i32, detector: &Detector, runtime: &Handle) -> anyhow::Result<()> {
-    let next = detector.next_offset();
-    runtime.block_on(shared.lake.put_snapshot(partition, next, detector.snapshot()))?;
-    shared.log.note_position("detect", Topic::Events, partition, next)?;
-    Ok(())
-}
-
-fn progress(shared: &Shared, partition: i32, detector: &Detector) {
-    let next = detector.next_offset();
-    if let Some(counter) = usize::try_from(partition).ok().and_then(|index| shared.judged.get(index)) {
-        counter.store(next, Ordering::Relaxed);
-    }
+fn progress(shared: &Shared, partition: i32, next: i64) {
+    shared.judged.set(partition, next);
     if let Ok(end) = shared.log.end(Topic::Events, partition) {
         shared.metrics.lag.detect.store(end - next, Ordering::Relaxed);
     }

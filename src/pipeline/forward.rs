@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use keytrail_forward::{Encoding, Outbox};
-use keytrail_ingest::log::EventLog as _;
+
 use keytrail_schemas::Topic;
 
 use super::Shared;
@@ -24,7 +24,7 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Starts a thread per target and partition.
-pub(super) fn spawn(shared: &Arc<Shared>, home: &Home) -> anyhow::Result<Vec<JoinHandle<()>>> {
+pub fn spawn(shared: &Arc<Shared>, home: &Home) -> anyhow::Result<Vec<JoinHandle<()>>> {
     let mut threads = Vec::new();
     for target in &shared.config.forwards {
         for partition in 0..shared.log.partitions() {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use keytrail_ingest::log::EventLog as _;
+use keytrail_ingest::log::Chunk;
 use keytrail_lake::TableName;
-use keytrail_schemas::{Event, LogRecord, Topic};
+use keytrail_schemas::{DeadLetter, Event, LogRecord, Topic};
 
 use super::{PATIENCE, Shared};
 use crate::exit::OutOfReach;
@@ -15,55 +15,233 @@ use crate::exit::OutOfReach;
 /// Most findings or dead letters in one commit.
 const SMALL_ROWS_MAX: usize = 50_000;
 
-/// Per topic and partition: the next offset to store.
-pub(super) struct Positions {
-    events: BTreeMap<i32, i64>,
-    findings: BTreeMap<i32, i64>,
-    dead_letters: BTreeMap<i32, i64>,
+/// The partitions that this process stores, and how far each is.
+pub struct Store {
+    shared: Arc<Shared>,
+    held: BTreeMap<i32, Next>,
+    /// The oldest record that the log still holds is where a partition begins of which nothing is stored, though records before it are gone.
+    from_earliest: bool,
 }
 
-impl Positions {
-    /// What the lake says it holds.
+/// Per topic, the next offset of a partition.
+#[derive(Debug, Clone, Copy)]
+struct Next {
+    events: i64,
+    findings: i64,
+    dead_letters: i64,
+}
+
+impl Store {
+    pub fn new(shared: Arc<Shared>, from_earliest: bool) -> Self {
+        Self { shared, held: BTreeMap::new(), from_earliest }
+    }
+
+    /// Takes partitions over where the lake says that they stand.
     ///
     /// # Errors
     /// When the lake cannot be read, or is ahead of the log: then they do not belong together.
-    pub(super) async fn load(shared: &Shared) -> anyhow::Result<Self> {
-        let events = load(shared, TableName::Events, Topic::Events).await?;
-        for (partition, next) in &events {
-            if let Some(counter) = usize::try_from(*partition).ok().and_then(|index| shared.stored.get(index)) {
-                counter.store(*next, Ordering::Relaxed);
-            }
+    pub async fn take(&mut self, partitions: &[i32]) -> anyhow::Result<()> {
+        if partitions.is_empty() {
+            return Ok(());
         }
-        Ok(Self {
-            events,
-            findings: load(shared, TableName::Findings, Topic::Findings).await?,
-            dead_letters: load(shared, TableName::DeadLetters, Topic::DeadLetters).await?,
+        let events = self.load(TableName::Events, Topic::Events, partitions).await?;
+        let findings = self.load(TableName::Findings, Topic::Findings, partitions).await?;
+        let dead_letters = self.load(TableName::DeadLetters, Topic::DeadLetters, partitions).await?;
+        let next = |of: &BTreeMap<i32, i64>, partition: &i32| of.get(partition).copied().unwrap_or(0);
+        for partition in partitions {
+            let next = Next { events: next(&events, partition), findings: next(&findings, partition), dead_letters: next(&dead_letters, partition) };
+            self.shared.stored.set(*partition, next.events);
+            self.held.insert(*partition, next);
+        }
+        Ok(())
+    }
+
+    /// Lets a partition go.
+    pub fn release(&mut self, partition: i32) {
+        self.held.remove(&partition);
+        self.shared.stored.release(partition);
+    }
+
+    /// Takes the partitions held over anew: another writer moved one of them.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub async fn reload(&mut self) -> anyhow::Result<()> {
+        let held: Vec<i32> = self.held.keys().copied().collect();
+        self.take(&held).await
+    }
+
+    /// Whether everything below these offsets is stored, of the partitions held; a partition of `targets` that is not held does not count.
+    pub fn reached(&self, targets: &BTreeMap<(Topic, i32), i64>) -> bool {
+        targets.iter().all(|((topic, partition), target)| {
+            self.held.get(partition).is_none_or(|next| {
+                *target
+                    <= match topic {
+                        Topic::Events => next.events,
+                        Topic::Findings => next.findings,
+                        Topic::DeadLetters => next.dead_letters,
+                    }
+            })
         })
     }
+
+    /// Stores what is there, when it is due or a commit is full; says how many records it came past.
+    ///
+    /// # Errors
+    /// When the log cannot be read or the lake not be written.
+    pub async fn cycle(&mut self, due: bool) -> anyhow::Result<usize> {
+        let mut stored = self.events(due).await?;
+        if due {
+            for partition in self.held.keys().copied().collect::<Vec<_>>() {
+                stored += self.findings(partition).await?;
+                stored += self.dead_letters(partition).await?;
+            }
+        }
+        Ok(stored)
+    }
+
+    async fn load(&self, table: TableName, topic: Topic, partitions: &[i32]) -> anyhow::Result<BTreeMap<i32, i64>> {
+        let mut offsets = self.shared.lake.offsets(table, topic).await?;
+        for partition in partitions {
+            let end = self.shared.log.end(topic, *partition)?;
+            let next = match offsets.get(partition) {
+                Some(next) => *next,
+                None if self.from_earliest => self.shared.log.start(topic, *partition)?,
+                None => 0,
+            };
+            offsets.insert(*partition, next);
+            if next > end {
+                return Err(OutOfReach(format!("the lake holds {topic}/{partition} up to offset {next}, and the log ends at {end}: they do not belong together. Put the log back that this lake was written from, or name another --dir")).into());
+            }
+        }
+        Ok(offsets)
+    }
+
+    /// Commits events of all partitions held, in one commit, when it is full or due.
+    async fn events(&mut self, due: bool) -> anyhow::Result<usize> {
+        let (mut waiting, mut from) = (0, Vec::new());
+        for (partition, next) in &self.held {
+            let behind = self.shared.log.end(Topic::Events, *partition)? - next.events;
+            waiting += behind;
+            if behind > 0 {
+                from.push((*partition, next.events));
+            }
+        }
+        self.shared.metrics.lag.store.store(waiting, Ordering::Relaxed);
+        let full = waiting >= i64::try_from(self.shared.config.store.commit_events_max).unwrap_or(i64::MAX);
+        if waiting == 0 || !(due || full) {
+            return Ok(0);
+        }
+        let gathering = Arc::clone(&self.shared);
+        let gathered = tokio::task::spawn_blocking(move || gather(&gathering, &from)).await??;
+        if gathered.passed == 0 {
+            return Ok(0);
+        }
+        if !gathered.unreadable.is_empty() {
+            tracing::warn!(records = gathered.unreadable.len(), "records of the log cannot be read: they go to the dead letters");
+            let (log, letters) = (Arc::clone(&self.shared), gathered.unreadable);
+            tokio::task::spawn_blocking(move || log.log.append(Vec::new(), letters)).await??;
+        }
+        let batch: Vec<&Event> = gathered
+            .chunks
+            .iter()
+            .flat_map(|chunk| chunk.records.iter().skip(chunk.skip))
+            .filter_map(|record| if let LogRecord::Event(event) = record { Some(event) } else { None })
+            .collect();
+        let started = tokio::time::Instant::now();
+        let positions: Vec<_> = gathered.next.iter().map(|(partition, next)| (Topic::Events, *partition, *next)).collect();
+        self.shared.lake.commit_events(&batch, &positions).await?;
+        self.shared.metrics.commit_seconds.record(started.elapsed().as_secs_f64(), &[]);
+        self.committed("events", batch.len());
+        tracing::debug!(events = batch.len(), ?positions, "committed");
+        for (partition, next) in gathered.next {
+            if let Some(held) = self.held.get_mut(&partition) {
+                held.events = next;
+            }
+            self.shared.stored.set(partition, next);
+            self.shared.log.note_position("store", Topic::Events, partition, next)?;
+        }
+        Ok(gathered.passed)
+    }
+
+    async fn findings(&mut self, partition: i32) -> anyhow::Result<usize> {
+        let Some(held) = self.held.get_mut(&partition) else { return Ok(0) };
+        let rows = self.shared.log.read_findings(partition, held.findings, SMALL_ROWS_MAX)?;
+        let Some((newest, _)) = rows.last() else { return Ok(0) };
+        let next = newest + 1;
+        self.shared.lake.commit_findings(&rows, &[(Topic::Findings, partition, next)]).await?;
+        held.findings = next;
+        self.committed("findings", rows.len());
+        self.shared.log.note_position("store", Topic::Findings, partition, next)?;
+        Ok(rows.len())
+    }
+
+    async fn dead_letters(&mut self, partition: i32) -> anyhow::Result<usize> {
+        let Some(held) = self.held.get_mut(&partition) else { return Ok(0) };
+        let rows = self.shared.log.read_dead_letters(partition, held.dead_letters, SMALL_ROWS_MAX)?;
+        let Some((newest, _)) = rows.last() else { return Ok(0) };
+        let next = newest + 1;
+        self.shared.lake.commit_dead_letters(&rows, &[(Topic::DeadLetters, partition, next)]).await?;
+        held.dead_letters = next;
+        self.committed("dead_letters", rows.len());
+        self.shared.log.note_position("store", Topic::DeadLetters, partition, next)?;
+        Ok(rows.len())
+    }
+
+    fn committed(&self, table: &'static str, rows: usize) {
+        self.shared.metrics.committed.add(rows as u64, &[opentelemetry::KeyValue::new("table", table)]);
+    }
 }
 
-async fn load(shared: &Shared, table: TableName, topic: Topic) -> anyhow::Result<BTreeMap<i32, i64>> {
-    let mut offsets = shared.lake.offsets(table, topic).await?;
-    for partition in 0..shared.log.partitions() {
-        let next = *offsets.entry(partition).or_insert(0);
-        let end = shared.log.end(topic, partition)?;
-        if next > end {
-            return Err(OutOfReach(format!("the lake holds {topic}/{partition} up to offset {next}, and the log ends at {end}: they do not belong together. Put the log back that this lake was written from, or name another --dir")).into());
+/// What one commit takes up.
+#[derive(Default)]
+struct Gathered {
+    chunks: Vec<Chunk>,
+    next: BTreeMap<i32, i64>,
+    unreadable: Vec<DeadLetter>,
+    passed: usize,
+}
+
+/// Reads until a commit is full, each partition getting its share of it.
+fn gather(shared: &Shared, from: &[(i32, i64)]) -> anyhow::Result<Gathered> {
+    let mut gathered = Gathered::default();
+    let share = |max: usize| (max / from.len().max(1)).max(1);
+    let (events_max, bytes_max) = (share(shared.config.store.commit_events_max), share(shared.config.store.commit_bytes_max));
+    for &(partition, first) in from {
+        let (mut next, mut events, mut bytes) = (first, 0, 0);
+        while events < events_max && bytes < bytes_max {
+            let Some(mut chunk) = shared.log.read_events(partition, next)? else { break };
+            events += chunk.records.len() - chunk.skip;
+            bytes += chunk.records.iter().map(raw_bytes).sum::<usize>();
+            next = chunk.first_offset + i64::try_from(chunk.records.len()).unwrap_or(0);
+            gathered.unreadable.append(&mut chunk.unreadable);
+            gathered.chunks.push(chunk);
+        }
+        if next > first {
+            gathered.passed += usize::try_from(next - first).unwrap_or(usize::MAX);
+            gathered.next.insert(partition, next);
         }
     }
-    Ok(offsets)
+    Ok(gathered)
 }
 
-/// Runs until the sources and detectors are done and everything is stored, or a role fails.
-pub(super) async fn run(shared: Arc<Shared>, mut positions: Positions) -> anyhow::Result<()> {
-    let stored = drain(&shared, &mut positions).await;
+fn raw_bytes(record: &LogRecord) -> usize {
+    if let LogRecord::Event(event) = record { event.raw.as_ref().map_or(0, String::len) } else { 0 }
+}
+
+/// Stores every partition until the sources and detectors are done and everything is stored, or a role fails.
+///
+/// # Errors
+/// As [`Store::cycle`].
+pub async fn run(shared: Arc<Shared>, mut store: Store) -> anyhow::Result<()> {
+    let stored = drain(&shared, &mut store).await;
     if let Err(error) = &stored {
         shared.fail(error);
     }
     stored
 }
 
-async fn drain(shared: &Arc<Shared>, positions: &mut Positions) -> anyhow::Result<()> {
+async fn drain(shared: &Shared, store: &mut Store) -> anyhow::Result<()> {
     let mut waited = Duration::ZERO;
     loop {
         if shared.failed.load(Ordering::Acquire) {
@@ -72,14 +250,7 @@ async fn drain(shared: &Arc<Shared>, positions: &mut Positions) -> anyhow::Resul
         let ending = shared.sources_done.load(Ordering::Acquire);
         let last = shared.detectors_done.load(Ordering::Acquire);
         let due = ending || waited >= Duration::from_millis(shared.config.store.commit_interval_ms);
-        let mut stored = 0;
-        for partition in 0..shared.log.partitions() {
-            stored += events(shared, positions, partition, due).await?;
-            if due {
-                stored += findings(shared, positions, partition).await?;
-                stored += dead_letters(shared, positions, partition).await?;
-            }
-        }
+        let stored = store.cycle(due).await?;
         if stored > 0 || due {
             waited = Duration::ZERO;
         }
@@ -91,68 +262,4 @@ async fn drain(shared: &Arc<Shared>, positions: &mut Positions) -> anyhow::Resul
             waited += PATIENCE;
         }
     }
-}
-
-/// Commits a batch of events when it is full or due; says how many.
-async fn events(shared: &Arc<Shared>, positions: &mut Positions, partition: i32, due: bool) -> anyhow::Result<usize> {
-    let from = positions.events.get(&partition).copied().unwrap_or(0);
-    let end = shared.log.end(Topic::Events, partition)?;
-    shared.metrics.lag.store.store(end - from, Ordering::Relaxed);
-    let full = end - from >= i64::try_from(shared.config.store.commit_events_max).unwrap_or(i64::MAX);
-    if end == from || !(due || full) {
-        return Ok(0);
-    }
-    let gathering = Arc::clone(shared);
-    let (chunks, next) = tokio::task::spawn_blocking(move || gather(&gathering, partition, from)).await??;
-    let batch: Vec<&Event> = chunks
-        .iter()
-        .flat_map(|chunk| chunk.records.iter().skip(chunk.skip))
-        .filter_map(|record| if let LogRecord::Event(event) = record { Some(event) } else { None })
-        .collect();
-    let started = tokio::time::Instant::now();
-    shared.lake.commit_events(&batch, &[(Topic::Events, partition, next)]).await?;
-    shared.metrics.commit_seconds.record(started.elapsed().as_secs_f64(), &[]);
-    shared.metrics.committed.add(batch.len() as u64, &[opentelemetry::KeyValue::new("table", "events")]);
-    tracing::debug!(partition, events = batch.len(), next, "committed");
-    positions.events.insert(partition, next);
-    if let Some(counter) = usize::try_from(partition).ok().and_then(|index| shared.stored.get(index)) {
-        counter.store(next, Ordering::Relaxed);
-    }
-    shared.log.note_position("store", Topic::Events, partition, next)?;
-    Ok(usize::try_from(next - from).unwrap_or(usize::MAX))
-}
-
-fn gather(shared: &Shared, partition: i32, from: i64) -> anyhow::Result<(Vec<keytrail_ingest::log::Chunk>, i64)> {
-    let (mut chunks, mut next, mut events, mut bytes) = (Vec::new(), from, 0, 0);
-    while events < shared.config.store.commit_events_max && bytes < shared.config.store.commit_bytes_max {
-        let Some(chunk) = shared.log.read_events(partition, next)? else { break };
-        events += chunk.records.len() - chunk.skip;
-        bytes +=
-            chunk.records.iter().map(|record| if let LogRecord::Event(event) = record { event.raw.as_ref().map_or(0, String::len) } else { 0 }).sum::<usize>();
-        next = chunk.first_offset + i64::try_from(chunk.records.len()).unwrap_or(0);
-        chunks.push(chunk);
-    }
-    Ok((chunks, next))
-}
-
-async fn findings(shared: &Arc<Shared>, positions: &mut Positions, partition: i32) -> anyhow::Result<usize> {
-    let from = positions.findings.get(&partition).copied().unwrap_or(0);
-    let rows = shared.log.read_findings(partition, from, SMALL_ROWS_MAX)?;
-    let Some((newest, _)) = rows.last() else { return Ok(0) };
-    let next = newest + 1;
-    shared.lake.commit_findings(&rows, &[(Topic::Findings, partition, next)]).await?;
-    shared.metrics.committed.add(rows.len() as u64, &[opentelemetry::KeyValue::new("table", "findings")]);
-    positions.findings.insert(partition, next);
-    Ok(rows.len())
-}
-
-async fn dead_letters(shared: &Arc<Shared>, positions: &mut Positions, partition: i32) -> anyhow::Result<usize> {
-    let from = positions.dead_letters.get(&partition).copied().unwrap_or(0);
-    let rows = shared.log.read_dead_letters(partition, from, SMALL_ROWS_MAX)?;
-    let Some((newest, _)) = rows.last() else { return Ok(0) };
-    let next = newest + 1;
-    shared.lake.commit_dead_letters(&rows, &[(Topic::DeadLetters, partition, next)]).await?;
-    shared.metrics.committed.add(rows.len() as u64, &[opentelemetry::KeyValue::new("table", "dead_letters")]);
-    positions.dead_letters.insert(partition, next);
-    Ok(rows.len())
 }

@@ -14,6 +14,7 @@ pub(crate) use scan::{FileScan, scan_plan, store_url};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 use futures::StreamExt as _;
 use keytrail_schemas::{CredentialRecord, DeadLetter, Event, Finding, IdentityRecord, Table as _};
@@ -80,7 +81,7 @@ impl TableName {
 #[derive(Debug)]
 pub(crate) struct LiveTable {
     pub(crate) name: TableName,
-    url: Url,
+    log: LogStoreRef,
     store: Arc<dyn ObjectStore>,
     delta: tokio::sync::Mutex<Option<DeltaTable>>,
     files: RwLock<Arc<FileSet>>,
@@ -88,17 +89,27 @@ pub(crate) struct LiveTable {
 
 impl LiveTable {
     /// Opens `name` under `root`; a table that is not there yet has no files.
-    pub(crate) async fn open(root: &Url, name: TableName) -> Result<Self, Error> {
+    pub(crate) async fn open(root: &Url, brought: Option<&Arc<dyn ObjectStore>>, name: TableName) -> Result<Self, Error> {
         let mut url = root.clone();
         url.path_segments_mut()
             .map_err(|()| Error::Location { location: root.to_string(), reason: "it has no path".to_owned() })?
             .pop_if_empty()
             .push(name.folder());
         let lake = |source: DeltaTableError| Error::Lake { table: name.folder(), source: Box::new(source) };
-        let store = DeltaTableBuilder::from_url(url.clone()).and_then(|builder| builder.build_storage()).map_err(lake)?.object_store(None);
-        let table = Self { name, url, store, delta: tokio::sync::Mutex::new(None), files: RwLock::new(Arc::new(FileSet::empty(name))) };
+        let log = match brought {
+            Some(store) => {
+                let path = object_store::path::Path::from_url_path(url.path())
+                    .map_err(|e| Error::Location { location: root.to_string(), reason: e.to_string() })?;
+                let within = Arc::new(object_store::prefix::PrefixStore::new(store.clone(), path));
+                default_logstore(within, store.clone(), &url, &StorageConfig::default())
+            }
+            None => DeltaTableBuilder::from_url(url.clone()).and_then(|builder| builder.build_storage()).map_err(lake)?,
+        };
+        let store = log.object_store(None);
+        let table = Self { name, log, store, delta: tokio::sync::Mutex::new(None), files: RwLock::new(Arc::new(FileSet::empty(name))) };
         if table.has_log().await? {
-            let delta = DeltaTableBuilder::from_url(table.url.clone()).map_err(lake)?.load().await.map_err(lake)?;
+            let mut delta = DeltaTable::new(table.log.clone());
+            delta.load().await.map_err(lake)?;
             table.publish(&delta)?;
             *table.delta.lock().await = Some(delta);
         }
@@ -145,7 +156,8 @@ impl LiveTable {
                 self.publish(delta)
             }
             None => {
-                let opened = DeltaTableBuilder::from_url(self.url.clone()).map_err(lake)?.load().await.map_err(lake)?;
+                let mut opened = DeltaTable::new(self.log.clone());
+                opened.load().await.map_err(lake)?;
                 self.publish(&opened)?;
                 *delta = Some(opened);
                 Ok(())

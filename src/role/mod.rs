@@ -1,0 +1,123 @@
+//! One role of the pipeline as a process of its own, on Kafka. Roles meet in the log and in the lake; any number of detectors and stores
+//! share the partitions through a consumer group, and each takes a partition over where the lake says that it stands.
+
+pub mod collect;
+pub mod detect;
+pub mod forward;
+pub mod store;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use keytrail_ingest::log::kafka::{KafkaLog, Options};
+use keytrail_ingest::log::{Appended, EventLog as _};
+use keytrail_schemas::{DeadLetter, Event, Micros, Topic};
+
+use crate::cli::Role;
+use crate::config::Config;
+use crate::exit::Usage;
+use crate::home::Home;
+use crate::pipeline::{Shared, Sink};
+use crate::telemetry::Telemetry;
+
+/// The brokers as a place where a source puts what it has read.
+pub struct Brokers {
+    log: KafkaLog,
+}
+
+impl Brokers {
+    /// Connects, and opens the folder's index of what was appended from here.
+    ///
+    /// # Errors
+    /// When the brokers are out of reach, the topics are missing, or another process appends from this folder.
+    pub fn open(config: &Config, home: &Home) -> anyhow::Result<Self> {
+        Ok(Self { log: KafkaLog::open(Options { seen_dir: Some(home.seen()), ..options(config)? })? })
+    }
+}
+
+impl Sink for Brokers {
+    fn append(&self, events: Vec<Event>, dead_letters: Vec<DeadLetter>) -> anyhow::Result<Appended> {
+        Ok(self.log.append(events, dead_letters)?)
+    }
+
+    fn tick(&self, time: Micros) -> anyhow::Result<()> {
+        Ok(self.log.append_tick(time)?)
+    }
+
+    fn has_failed(&self) -> bool {
+        false
+    }
+
+    fn progress(&self) -> String {
+        "to Kafka".to_owned()
+    }
+}
+
+/// The options of the log under this configuration.
+///
+/// # Errors
+/// [`Usage`] when the log is not Kafka's, or its address is none.
+pub fn options(config: &Config) -> anyhow::Result<Options> {
+    if !config.is_kafka() {
+        return Err(Usage(format!(
+            "this needs Kafka, and the log is {:?}: give --log kafka://HOST:PORT, or use `keytrail ingest` and `keytrail run`, which hold every role",
+            config.log.url
+        ))
+        .into());
+    }
+    let mut options = Options::parse_url(&config.log.url)?;
+    options.properties.extend(config.log.kafka.iter().map(|(name, value)| (name.clone(), value.clone())));
+    options.outage_ms_max = config.log.outage_ms_max;
+    options.window_records = config.log.window_records;
+    options.message_bytes_max = config.log.message_bytes_max;
+    options.dedupe_ids_max = config.embedded.dedupe_ids_max;
+    options.dedupe_horizon_days = config.embedded.dedupe_horizon_days;
+    Ok(options)
+}
+
+/// What a role of its own needs besides what it does.
+struct Context {
+    shared: Arc<Shared>,
+    log: Arc<KafkaLog>,
+    runtime: tokio::runtime::Runtime,
+    stop: Arc<AtomicBool>,
+    server: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Context {
+    fn open(config: &Config, telemetry: &Telemetry, arguments: &Role) -> anyhow::Result<Self> {
+        let log = Arc::new(KafkaLog::open(options(config)?)?);
+        let runtime = crate::pipeline::runtime()?;
+        let lake = runtime.block_on(crate::place::lake(config))?;
+        let rules = crate::command::rules::configured(config)?;
+        let shared = Arc::new(Shared::new(config, log.clone(), lake, rules, Arc::clone(&telemetry.metrics)));
+        let stop = crate::command::run::stop_signal()?;
+        let listen = arguments.metrics_listen.as_deref().unwrap_or_default();
+        let server = (!listen.is_empty()).then(|| crate::command::run::serve(listen, telemetry.registry(), Arc::clone(&stop))).transpose()?;
+        Ok(Self { shared, log, runtime, stop, server })
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// The end of each partition of `topics`, now.
+    fn ends(&self, topics: &[Topic]) -> anyhow::Result<BTreeMap<(Topic, i32), i64>> {
+        let mut ends = BTreeMap::new();
+        for topic in topics {
+            for partition in 0..self.log.partitions() {
+                ends.insert((*topic, partition), self.log.end(*topic, partition)?);
+            }
+        }
+        Ok(ends)
+    }
+
+    /// Ends what serves metrics.
+    fn close(self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(server) = self.server {
+            let _ = server.join();
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! `keytrail store`: stores the partitions that the consumer group gives it. What another writer has stored meanwhile is not stored again:
+//! the lake fences the one that came late, and that one goes on from where the lake stands.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use keytrail_ingest::log::kafka::{Change, Group};
+use keytrail_lake::TableName;
+use keytrail_schemas::Topic;
+
+use super::Context;
+use crate::cli::Role;
+use crate::config::Config;
+use crate::exit::Code;
+use crate::pipeline::PATIENCE;
+use crate::pipeline::store::Store;
+use crate::telemetry::Telemetry;
+
+/// The consumer group is `keytrail-store`.
+const ROLE: &str = "store";
+/// Time between two attempts after the lake's store failed: the first, and the longest.
+const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
+/// Time between two looks at what others have stored.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Stores until it is told to stop; with `--drain`, until everything is stored that the log held at the start.
+pub fn run(config: &Config, telemetry: &Telemetry, arguments: &Role) -> anyhow::Result<Code> {
+    let context = Context::open(config, telemetry, arguments)?;
+    let stored = store(&context, arguments);
+    context.close();
+    stored.map(|()| Code::Done)
+}
+
+fn store(context: &Context, arguments: &Role) -> anyhow::Result<()> {
+    let targets = arguments.drain.then(|| context.ends(&Topic::ALL)).transpose()?;
+    let group = Group::join(Arc::clone(&context.log), Topic::Events, ROLE, resume(context, arguments.from_earliest))?;
+    let mut store = Store::new(Arc::clone(&context.shared), arguments.from_earliest);
+    let interval = Duration::from_millis(context.shared.config.store.commit_interval_ms);
+    let (mut committed, mut looked, mut pause) = (Instant::now(), Instant::now(), RETRY.0);
+    loop {
+        let mut taken = Vec::new();
+        for change in group.poll(PATIENCE)? {
+            match change {
+                Change::Assigned { partition, .. } => taken.push(partition),
+                Change::Revoked { partition, release, .. } => {
+                    taken.retain(|other| *other != partition);
+                    store.release(partition);
+                    drop(release);
+                }
+            }
+        }
+        context.runtime.block_on(store.take(&taken))?;
+        let stopping = context.stopped();
+        let due = stopping || targets.is_some() || committed.elapsed() >= interval;
+        match context.runtime.block_on(store.cycle(due)) {
+            Ok(_) => pause = RETRY.0,
+            Err(error) => recover(context, &mut store, error, &mut pause)?,
+        }
+        if due {
+            committed = Instant::now();
+        }
+        if stopping {
+            return Ok(());
+        }
+        if let Some(targets) = &targets
+            && store.reached(targets)
+            && looked.elapsed() >= LOOK
+        {
+            looked = Instant::now();
+            if others_reached(context, targets)? {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// After a commit that failed the lake is asked anew: another writer may have been first, or the store may be back after a while.
+fn recover(context: &Context, store: &mut Store, error: anyhow::Error, pause: &mut Duration) -> anyhow::Result<()> {
+    use keytrail_lake::{Error, Retry};
+    let lake = error.downcast_ref::<Error>();
+    if matches!(lake, Some(Error::Fenced { .. } | Error::Busy { .. })) {
+        tracing::info!(%error, "another writer was first: going on from where the lake stands");
+    } else if lake.is_some_and(|lake| lake.retry() != Retry::Never) {
+        tracing::warn!(%error, retry_in_ms = pause.as_millis(), "the lake was not written");
+        std::thread::sleep(*pause);
+        *pause = (*pause * 2).min(RETRY.1);
+    } else {
+        return Err(error);
+    }
+    context.runtime.block_on(store.reload())
+}
+
+fn resume(context: &Context, from_earliest: bool) -> Arc<dyn Fn(i32) -> Result<i64, String> + Send + Sync> {
+    let (shared, runtime) = (Arc::clone(&context.shared), context.runtime.handle().clone());
+    Arc::new(move |partition| {
+        let stored = runtime.block_on(shared.lake.stored(TableName::Events, Topic::Events)).map_err(|error| error.to_string())?;
+        match stored.get(&partition) {
+            Some(next) => Ok(*next),
+            None if from_earliest => shared.log.start(Topic::Events, partition).map_err(|error| error.to_string()),
+            None => Ok(0),
+        }
+    })
+}
+
+/// Whether the lake holds everything below the targets, whoever stored it.
+fn others_reached(context: &Context, targets: &BTreeMap<(Topic, i32), i64>) -> anyhow::Result<bool> {
+    for (table, topic) in [(TableName::Events, Topic::Events), (TableName::Findings, Topic::Findings), (TableName::DeadLetters, Topic::DeadLetters)] {
+        let stored = context.runtime.block_on(context.shared.lake.stored(table, topic))?;
+        for ((_, partition), target) in targets.iter().filter(|((of, _), _)| *of == topic) {
+            if *target > 0 && stored.get(partition).copied().unwrap_or(0) < *target {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}

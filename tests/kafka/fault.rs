@@ -1,0 +1,151 @@
+//! What goes wrong on Kafka, and what must hold after it: events in the lake = events acknowledged to sources, none twice; findings = those of
+//! an undisturbed run over the same log.
+//!
+//! `KEYTRAIL_KAFKA_KILLS` (default 24) SIGKILLs over the roles, `KEYTRAIL_KAFKA_EVENTS` (default 30,000) records, `KEYTRAIL_KAFKA_OUTAGE_S`
+//! (default 8) seconds that the broker is away, `KEYTRAIL_KAFKA_SEED` the seed.
+
+use std::time::Duration;
+
+use super::{Random, Site, check, number};
+use crate::estate::{Home, cloudtrail_lines};
+
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// The ids that a source gives, on an embedded log.
+fn expected(lines: &str) -> Vec<String> {
+    let home = Home::new();
+    let path = home.file("events.log", lines);
+    home.ingest(&["--format", "cloudtrail", path.to_str().unwrap()]);
+    home.rows(&["sql", "select event_id from events"]).iter().map(|row| row["event_id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Writes `key:value` lines into a topic, as any other program may.
+fn produce(site: &Site, topic: &str, lines: &str) {
+    let mut kcat = std::process::Command::new("kcat")
+        .args(["-P", "-b", &site.broker.address, "-t", topic, "-K", ":"])
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .expect("kcat runs: it is in Debian's package of that name");
+    std::io::Write::write_all(&mut kcat.stdin.take().unwrap(), lines.as_bytes()).unwrap();
+    assert!(kcat.wait().unwrap().success());
+}
+
+/// After any fault.
+fn holds(site: &Site, expected: &[String]) {
+    site.drain();
+    let stored = site.event_ids();
+    assert_eq!(check(expected, &stored), Ok(()), "{} events of {}", stored.len(), expected.len());
+    let (found, undisturbed) = (site.findings(), site.findings_undisturbed());
+    assert!(!undisturbed.is_empty(), "the input must give findings");
+    assert_eq!(found.len(), undisturbed.len(), "revisions of findings");
+    assert_eq!(found, undisturbed, "findings");
+}
+
+#[test]
+fn roles_killed_at_random_moments_lose_nothing_and_store_nothing_twice() {
+    let Some(site) = Site::new("roles_killed_at_random_moments_lose_nothing_and_store_nothing_twice", 2) else { return };
+    let (events, kills) = (number("KEYTRAIL_KAFKA_EVENTS", 30_000), number("KEYTRAIL_KAFKA_KILLS", 24));
+    let mut random = Random(number("KEYTRAIL_KAFKA_SEED", 20_260_101) as u64 | 1);
+    let lines = cloudtrail_lines(events);
+    let expected = expected(&lines);
+    let path = site.home.file("events.log", &lines);
+    let ingest = ["ingest", "--format", "cloudtrail", path.to_str().unwrap()];
+    let roles: [&[&str]; 3] = [&ingest, &["detect"], &["store"]];
+    let mut running: Vec<_> = roles.iter().map(|role| site.spawn(role)).collect();
+    for _ in 0..kills {
+        std::thread::sleep(Duration::from_millis(50 + random.below(1_500)));
+        let which = usize::try_from(random.below(3)).unwrap();
+        running[which].kill();
+        running[which] = site.spawn(roles[which]);
+    }
+    running.clear();
+    site.expect(&ingest);
+    holds(&site, &expected);
+    println!("{kills} kills over {} events", expected.len());
+    // The checker sees what it is there for.
+    let stored = site.event_ids();
+    assert!(check(&expected, &stored[1..]).unwrap_err().contains("lost"));
+    assert!(check(&expected, &[&stored[..], &stored[..1]].concat()).unwrap_err().contains("too often"));
+}
+
+#[test]
+fn a_broker_that_is_stopped_killed_and_restarted_loses_nothing() {
+    let Some(mut site) = Site::new("a_broker_that_is_stopped_killed_and_restarted_loses_nothing", 1) else { return };
+    let outage = Duration::from_secs(number("KEYTRAIL_KAFKA_OUTAGE_S", 8) as u64);
+    let lines = cloudtrail_lines(number("KEYTRAIL_KAFKA_EVENTS", 30_000));
+    let expected = expected(&lines);
+    let path = site.home.file("events.log", &lines);
+    let mut ingest = site.spawn(&["ingest", "--format", "cloudtrail", path.to_str().unwrap()]);
+    let mut roles = [site.spawn(&["detect"]), site.spawn(&["store"])];
+    std::thread::sleep(Duration::from_millis(700));
+    site.broker.freeze();
+    std::thread::sleep(outage);
+    site.broker.thaw();
+    std::thread::sleep(Duration::from_millis(500));
+    site.broker.kill();
+    std::thread::sleep(Duration::from_secs(1));
+    site.broker.up();
+    assert!(ingest.wait(PATIENCE), "ingest goes on where the broker is back");
+    site.broker.stop();
+    site.broker.up();
+    assert!(roles.iter_mut().all(|role| !role.has_ended()), "detector and store wait for the broker");
+    drop(roles);
+    holds(&site, &expected);
+}
+
+#[test]
+fn two_that_both_believe_to_own_a_partition_store_and_find_nothing_twice() {
+    let Some(site) = Site::new("two_that_both_believe_to_own_a_partition_store_and_find_nothing_twice", 2) else { return };
+    let lines = cloudtrail_lines(number("KEYTRAIL_KAFKA_EVENTS", 30_000));
+    let expected = expected(&lines);
+    let path = site.home.file("events.log", &lines);
+    let mut ingest = site.spawn(&["ingest", "--format", "cloudtrail", path.to_str().unwrap()]);
+    let first = [site.spawn(&["detect"]), site.spawn(&["store"])];
+    std::thread::sleep(Duration::from_secs(2));
+    // Frozen beyond their session: the group gives their partitions to others, and then they wake and go on.
+    first.iter().for_each(|role| role.signal("STOP"));
+    let second = [site.spawn_elsewhere("b", &["detect"]), site.spawn_elsewhere("b", &["store"])];
+    std::thread::sleep(Duration::from_secs(9));
+    first.iter().for_each(|role| role.signal("CONT"));
+    assert!(ingest.wait(PATIENCE));
+    std::thread::sleep(Duration::from_secs(3));
+    // A rebalance while they commit.
+    let third = [site.spawn_elsewhere("c", &["detect"]), site.spawn_elsewhere("c", &["store"])];
+    std::thread::sleep(Duration::from_secs(3));
+    drop((first, second, third));
+    holds(&site, &expected);
+}
+
+#[test]
+fn a_topic_that_grows_a_poisoned_record_and_one_that_is_too_long() {
+    let Some(site) = Site::new("a_topic_that_grows_a_poisoned_record_and_one_that_is_too_long", 1) else { return };
+    let lines = cloudtrail_lines(20_000);
+    let expected = expected(&lines);
+    let half = lines[..lines.len() / 2].rfind('\n').unwrap() + 1;
+    let ingest = |name: &str, text: &str| {
+        let path = site.home.file(name, text);
+        site.expect(&["ingest", "--format", "cloudtrail", path.to_str().unwrap()])
+    };
+    let mut roles = [site.spawn(&["detect"]), site.spawn(&["store"])];
+    ingest("first.log", &lines[..half]);
+    produce(&site, "keytrail.events", "someone:\u{fffd} this is no record of keytrail\n");
+    site.expect(&["topics", "apply", "--partitions", "3", "--grow"]);
+    ingest("second.log", &lines[half..]);
+    std::thread::sleep(Duration::from_secs(8));
+    assert!(roles.iter_mut().all(|role| !role.has_ended()), "a poisoned record and a topic that grows end no role");
+    drop(roles);
+    site.drain();
+    // The poisoned record was put among the dead letters by the store; a second drain stores it.
+    site.drain();
+    assert_eq!(check(&expected, &site.event_ids()), Ok(()));
+    let letters = site.rows(&["dead-letters", "list"]);
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    assert!(letters[0]["message"].as_str().unwrap().contains("keytrail.events"), "{}", letters[0]);
+
+    // Longer than the brokers take.
+    site.home.file("keytrail.toml", "[log]\nmessage_bytes_max = 20000\n");
+    let long = format!("{}\n", crate::estate::cloudtrail(1_900_000, "svc-long", "AKIALONG", "s3.amazonaws.com", "GetObject", serde_json::json!({ "bucketName": "b", "key": "k".repeat(100_000) })));
+    let ended = ingest("long.log", &long);
+    let totals = crate::estate::Totals::of(&crate::estate::rows(&ended));
+    assert_eq!((totals.stored, totals.dead_lettered), (0, 1), "a record that is too long is dead-lettered, not lost");
+}
