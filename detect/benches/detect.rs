@@ -146,7 +146,7 @@ fn detector(c: &mut Criterion<CpuTime>) {
         .into_iter()
         .filter_map(|record| match record {
             LogRecord::Event(event) => Some(event),
-            LogRecord::Tick { .. } => None,
+            LogRecord::Tick { .. } | LogRecord::Gap => None,
         })
         .collect();
     let mut ledger = Ledger::new(LedgerConfig::default());

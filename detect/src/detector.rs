@@ -182,6 +182,7 @@ impl Detector {
         match record {
             LogRecord::Tick { time } => self.state.clock.tick(*time),
             LogRecord::Event(event) => self.state.clock.take(event.time, &self.config),
+            LogRecord::Gap => {}
         }
         if self.state.clock.watermark != before {
             self.advance(out);

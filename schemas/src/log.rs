@@ -45,6 +45,10 @@ pub enum LogRecord {
         /// The collector's clock.
         time: Micros,
     },
+    /// An offset that holds nothing to be judged or stored: a hole, a record delivered twice, or one that cannot be understood. A log's reader makes
+    /// it, so that a run of records has no holes; it is never written.
+    #[serde(skip)]
+    Gap,
 }
 
 /// A record of the log that this version cannot read.

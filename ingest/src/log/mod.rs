@@ -1,6 +1,7 @@
-//! The event log: append-only topics with partitions and offsets. The embedded log implements it on one machine; Kafka is the next.
+//! The event log: append-only topics with partitions and offsets. The embedded log implements it on one machine, Kafka at scale.
 
 pub mod embedded;
+pub mod kafka;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,9 @@ pub struct Chunk {
     pub records: Arc<Vec<LogRecord>>,
     /// How many of them lie before the offset that was asked for.
     pub skip: usize,
+    /// Dead letters for the records that cannot be understood, each a [`LogRecord::Gap`] here: the store role appends them. Their ids are
+    /// deterministic, so that a run that is read again adds nothing.
+    pub unreadable: Vec<DeadLetter>,
 }
 
 /// What an append did: in all, and for each format.
@@ -153,6 +157,28 @@ pub enum Error {
         /// The record's offset.
         offset: i64,
         /// What is wrong with it.
+        message: String,
+    },
+    /// The brokers cannot be reached, or refuse. (external; a retry helps when they are back, or the settings are mended)
+    #[error("Kafka at {brokers}: {message}")]
+    Unreachable {
+        /// The brokers, as configured.
+        brokers: String,
+        /// What was tried, what came back, and what to do.
+        message: String,
+    },
+    /// The topics are not as keytrail needs them. (user; a retry does not help)
+    #[error("Kafka at {brokers}: {message}")]
+    Topics {
+        /// The brokers, as configured.
+        brokers: String,
+        /// What is wrong with them, and what to do.
+        message: String,
+    },
+    /// A setting of the log is wrong. (user; a retry does not help)
+    #[error("settings of the Kafka log: {message}")]
+    Settings {
+        /// Which, and why.
         message: String,
     },
 }

@@ -6,9 +6,9 @@
 //! [`Fsync`].
 
 mod block;
-mod dedupe;
+pub(super) mod dedupe;
 mod options;
-mod store;
+pub(super) mod store;
 mod sync;
 mod tail;
 
@@ -244,6 +244,7 @@ impl EmbeddedLog {
                     block.push_event(event)
                 }
                 LogRecord::Tick { time } => block.push_encoded(&LogRecord::encode_tick(*time)),
+                LogRecord::Gap => return Err(store::storage(&self.store.path, "a gap is made by readers and cannot be appended")),
             };
             if !fits {
                 if block.count() == 0 {
@@ -418,7 +419,12 @@ impl EventLog for EmbeddedLog {
         if from >= end {
             return Ok(None);
         }
-        let chunk = |run: Run| Chunk { first_offset: run.first_offset, skip: usize::try_from(from - run.first_offset).unwrap_or(0), records: run.records };
+        let chunk = |run: Run| Chunk {
+            first_offset: run.first_offset,
+            skip: usize::try_from(from - run.first_offset).unwrap_or(0),
+            records: run.records,
+            unreadable: Vec::new(),
+        };
         if let Some(run) = self.tail(partition).and_then(|tail| tail.find_ordered(from)) {
             return Ok(Some(chunk(run)));
         }
@@ -584,7 +590,8 @@ fn partition_of(key: &str, partitions: usize) -> usize {
     usize::try_from((mixed ^ (mixed >> 33)) % partitions as u64).unwrap_or(0)
 }
 
-fn dead_letter_id(letter: &DeadLetter) -> Id {
+/// The 16 bytes of a dead letter's id; of an id that is not 32 hex digits, their hash.
+pub(super) fn dead_letter_id(letter: &DeadLetter) -> Id {
     let mut id = [0; 16];
     if hex::decode_to_slice(letter.dead_letter_id.as_bytes(), &mut id).is_err() {
         blake3::Hasher::new().update(letter.dead_letter_id.as_bytes()).finalize_xof().fill(&mut id);
@@ -592,14 +599,16 @@ fn dead_letter_id(letter: &DeadLetter) -> Id {
     id
 }
 
-fn encode_ids(ingested_at: Micros, ids: &[Id]) -> Vec<u8> {
+/// A part of the index of ids as a value of the store.
+pub(super) fn encode_ids(ingested_at: Micros, ids: &[Id]) -> Vec<u8> {
     let mut out = Vec::with_capacity(8 + 16 * ids.len());
     out.extend_from_slice(&ingested_at.0.to_le_bytes());
     out.extend_from_slice(ids.as_flattened());
     out
 }
 
-fn decode_ids(value: &[u8]) -> Option<(Micros, &[Id])> {
+/// When the newest was ingested, and the ids; `None` when the value is damaged.
+pub(super) fn decode_ids(value: &[u8]) -> Option<(Micros, &[Id])> {
     let (ingested_at, ids) = value.split_first_chunk::<8>()?;
     let (ids, rest) = ids.as_chunks::<16>();
     rest.is_empty().then_some((Micros(i64::from_le_bytes(*ingested_at)), ids))

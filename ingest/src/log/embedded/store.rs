@@ -133,7 +133,8 @@ pub fn part_of(key: &[u8]) -> Option<(u64, u32)> {
     Some((u64::from_be_bytes(*segment), u32::from_be_bytes(*part.first_chunk::<4>()?)))
 }
 
-fn lock(dir: &Path) -> Result<File, Error> {
+/// Takes the folder for this process, until what is returned is dropped.
+pub fn lock(dir: &Path) -> Result<File, Error> {
     let file = File::options().create(true).truncate(false).read(true).write(true).open(dir.join("lock")).map_err(|error| io(dir, &error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),

@@ -1,0 +1,328 @@
+//! The three topics: made, looked at, and explained. What is there already is reported and left as it is, but for more partitions where they are
+//! asked for.
+
+use std::time::Duration;
+
+use keytrail_schemas::Topic;
+use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::RDKafkaErrorCode;
+
+use super::super::Error;
+use super::client::{Context, block_on, is_transient, plain};
+use super::options::Options;
+
+/// What the topics are to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spec {
+    /// Partitions of each topic. Identities are spread over them, and each partition is judged alone.
+    pub partitions: i32,
+    /// On how many brokers each record lies; `None`: on three, or on all where there are fewer.
+    pub replication_factor: Option<i32>,
+    /// How long events are held, in milliseconds; -1 for ever. The lake is their archive.
+    pub events_retention_ms: i64,
+    /// How long findings and dead letters are held, in milliseconds; -1 for ever.
+    pub rows_retention_ms: i64,
+    /// The most bytes of one message.
+    pub message_bytes_max: usize,
+    /// Whether partitions may be added to topics that have fewer. The events of an identity may lie in another partition from then on, whose
+    /// detector knows nothing of it.
+    pub grow: bool,
+}
+
+impl Default for Spec {
+    fn default() -> Self {
+        const DAY_MS: i64 = 86_400_000;
+        Self { partitions: 1, replication_factor: None, events_retention_ms: 30 * DAY_MS, rows_retention_ms: -1, message_bytes_max: 16 << 20, grow: false }
+    }
+}
+
+/// How a topic stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Its name.
+    pub topic: String,
+    /// Whether it is there.
+    pub exists: bool,
+    /// Whether it was made just now.
+    pub created: bool,
+    /// Its partitions.
+    pub partitions: i32,
+    /// On how many brokers each record lies.
+    pub replication: i32,
+    /// Where it is not as asked for, and what was done about it, for a person.
+    pub differences: Vec<String>,
+}
+
+/// Makes the topics that are missing, adds partitions where [`Spec::grow`] says so, and reports how they stand.
+///
+/// # Errors
+/// [`Error::Unreachable`] when no broker answers or one refuses; [`Error::Topics`] when a topic cannot be made as asked for.
+pub fn apply(options: &Options, spec: &Spec) -> Result<Vec<Report>, Error> {
+    let admin = Admin::open(options)?;
+    let before = admin.look()?;
+    let replication = spec.replication_factor.unwrap_or(before.brokers.clamp(1, 3));
+    let missing: Vec<Topic> = Topic::ALL.into_iter().filter(|topic| before.of(*topic).is_none()).collect();
+    admin.create(&missing, spec, replication)?;
+    let mut grown = Vec::new();
+    if spec.grow {
+        grown = before.topics.iter().filter(|(_, shape)| shape.partitions < spec.partitions).map(|(topic, shape)| (*topic, shape.partitions)).collect();
+        admin.grow(&grown, spec.partitions)?;
+    }
+    let mut reports = admin.report_when_visible(spec, &missing)?;
+    for (topic, partitions) in grown {
+        if let Some(report) = reports.iter_mut().find(|report| report.topic == topic.as_str()) {
+            report.differences.push(format!(
+                "it had {partitions} partitions and has {} now: the events of an identity may lie in another partition from here on. Its detector learns \
+                 them anew; `keytrail rebuild` judges the whole lake with the new partitions",
+                spec.partitions
+            ));
+        }
+    }
+    Ok(reports)
+}
+
+/// Reports how the topics stand beside `spec`, and changes nothing.
+///
+/// # Errors
+/// [`Error::Unreachable`] when no broker answers or one refuses.
+pub fn check(options: &Options, spec: &Spec) -> Result<Vec<Report>, Error> {
+    Admin::open(options)?.report(spec)
+}
+
+/// How many partitions the three topics have.
+///
+/// # Errors
+/// [`Error::Topics`] when one is missing, or they differ; [`Error::Unreachable`] when no broker answers.
+pub(super) fn partitions<C: ConsumerContext>(client: &BaseConsumer<C>, options: &Options, patience: Duration) -> Result<i32, Error> {
+    let shapes = look(client, options, patience)?;
+    let wrong = |message: String| Error::Topics { brokers: options.brokers.clone(), message };
+    let missing: Vec<&str> = Topic::ALL.into_iter().filter(|topic| shapes.of(*topic).is_none()).map(Topic::as_str).collect();
+    if !missing.is_empty() {
+        return Err(wrong(format!("there is no topic {}: run `keytrail topics apply`", missing.join(", "))));
+    }
+    let counts: Vec<i32> = shapes.topics.iter().map(|(_, shape)| shape.partitions).collect();
+    match counts.first() {
+        Some(first) if counts.iter().all(|count| count == first) => Ok(*first),
+        _ => Err(wrong(format!(
+            "the topics have different numbers of partitions ({}), and a finding lies in the partition of its cause: run `keytrail topics apply --grow`",
+            shapes.topics.iter().map(|(topic, shape)| format!("{topic} {}", shape.partitions)).collect::<Vec<_>>().join(", ")
+        ))),
+    }
+}
+
+/// The most bytes of a record that the topics which appends write to take; `None` where they do not say.
+pub(super) fn message_bytes_max(options: &Options, patience: Duration) -> Result<Option<usize>, Error> {
+    let admin = Admin::open(options)?;
+    let topics = [Topic::Events, Topic::DeadLetters];
+    let configs = admin.describe(&topics, patience)?;
+    Ok(configs.iter().filter_map(|config| value_of(config, "max.message.bytes")?.parse().ok()).min())
+}
+
+#[derive(Debug)]
+struct Shapes {
+    brokers: i32,
+    topics: Vec<(Topic, Shape)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    partitions: i32,
+    replication: i32,
+}
+
+impl Shapes {
+    fn of(&self, topic: Topic) -> Option<Shape> {
+        self.topics.iter().find(|(known, _)| *known == topic).map(|(_, shape)| *shape)
+    }
+}
+
+fn look<C: ConsumerContext>(client: &BaseConsumer<C>, options: &Options, patience: Duration) -> Result<Shapes, Error> {
+    let mut shapes = Shapes { brokers: 0, topics: Vec::new() };
+    for topic in Topic::ALL {
+        let found = client.fetch_metadata(Some(topic.as_str()), patience).map_err(|error| unreachable(options, &error, patience))?;
+        shapes.brokers = i32::try_from(found.brokers().len()).unwrap_or(i32::MAX);
+        let Some(known) = found.topics().iter().find(|known| known.name() == topic.as_str()) else { continue };
+        if known.error().is_none() && !known.partitions().is_empty() {
+            let count = |length: usize| i32::try_from(length).unwrap_or(i32::MAX);
+            let replication = known.partitions().iter().map(|partition| count(partition.replicas().len())).min().unwrap_or(0);
+            shapes.topics.push((topic, Shape { partitions: count(known.partitions().len()), replication }));
+        }
+    }
+    Ok(shapes)
+}
+
+fn unreachable(options: &Options, error: &rdkafka::error::KafkaError, patience: Duration) -> Error {
+    if is_transient(error) {
+        return Error::Unreachable {
+            brokers: options.brokers.clone(),
+            message: format!(
+                "no broker answered within {} s ({error}): start them, or check the address, the network, and the security.* properties",
+                patience.as_secs_f32()
+            ),
+        };
+    }
+    plain(&options.brokers, "asking for the topics", error)
+}
+
+fn value_of<'a>(config: &'a ConfigResource, name: &str) -> Option<&'a str> {
+    config.get(name)?.value.as_deref()
+}
+
+/// What a topic's settings are to be.
+fn wanted(topic: Topic, spec: &Spec, replication: i32) -> Vec<(&'static str, String)> {
+    let retention_ms = if topic == Topic::Events { spec.events_retention_ms } else { spec.rows_retention_ms };
+    let mut wanted = vec![
+        ("cleanup.policy", "delete".to_owned()),
+        ("retention.ms", retention_ms.to_string()),
+        ("compression.type", "producer".to_owned()),
+        ("max.message.bytes", spec.message_bytes_max.to_string()),
+    ];
+    if replication >= 3 {
+        wanted.push(("min.insync.replicas", "2".to_owned()));
+    }
+    wanted
+}
+
+/// How long a new topic may take to be known to the broker that is asked.
+const VISIBLE: Duration = Duration::from_secs(10);
+
+struct Admin<'a> {
+    client: AdminClient<Context>,
+    observer: BaseConsumer<Context>,
+    options: &'a Options,
+    patience: Duration,
+}
+
+impl<'a> Admin<'a> {
+    fn open(options: &'a Options) -> Result<Self, Error> {
+        options.check()?;
+        let fail = |error| plain(&options.brokers, "making a client", &error);
+        let patience = Duration::from_millis(options.connect_timeout_ms);
+        let client = options.client().create_with_context(Context::default()).map_err(fail)?;
+        let observer = options.client().create_with_context(Context::default()).map_err(fail)?;
+        Ok(Self { client, observer, options, patience })
+    }
+
+    fn look(&self) -> Result<Shapes, Error> {
+        look(&self.observer, self.options, self.patience)
+    }
+
+    fn request(&self) -> AdminOptions {
+        let patience = Duration::from_millis(self.options.request_timeout_ms);
+        AdminOptions::new().request_timeout(Some(patience)).operation_timeout(Some(patience))
+    }
+
+    fn refused(&self, topic: &str, code: RDKafkaErrorCode) -> Error {
+        let advice = match code {
+            RDKafkaErrorCode::InvalidReplicationFactor => ": there are fewer brokers than copies asked for",
+            RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed => ": this user may not make topics",
+            RDKafkaErrorCode::PolicyViolation => ": the cluster's policy forbids it",
+            _ => "",
+        };
+        Error::Topics { brokers: self.options.brokers.clone(), message: format!("{topic}: {code}{advice}") }
+    }
+
+    fn create(&self, topics: &[Topic], spec: &Spec, replication: i32) -> Result<(), Error> {
+        if topics.is_empty() {
+            return Ok(());
+        }
+        let settings: Vec<_> = topics.iter().map(|topic| (*topic, wanted(*topic, spec, replication))).collect();
+        let new: Vec<NewTopic<'_>> = settings
+            .iter()
+            .map(|(topic, settings)| {
+                let new = NewTopic::new(topic.as_str(), spec.partitions, TopicReplication::Fixed(replication));
+                settings.iter().fold(new, |new, (key, value)| new.set(key, value))
+            })
+            .collect();
+        let made = block_on(self.client.create_topics(&new, &self.request())).map_err(|error| plain(&self.options.brokers, "making topics", &error))?;
+        for outcome in made {
+            match outcome {
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((topic, code)) => return Err(self.refused(&topic, code)),
+            }
+        }
+        Ok(())
+    }
+
+    fn grow(&self, topics: &[(Topic, i32)], partitions: i32) -> Result<(), Error> {
+        if topics.is_empty() {
+            return Ok(());
+        }
+        let new: Vec<NewPartitions<'_>> =
+            topics.iter().map(|(topic, _)| NewPartitions::new(topic.as_str(), usize::try_from(partitions).unwrap_or(1))).collect();
+        let made = block_on(self.client.create_partitions(&new, &self.request())).map_err(|error| plain(&self.options.brokers, "adding partitions", &error))?;
+        made.into_iter().try_for_each(|outcome| outcome.map(drop).map_err(|(topic, code)| self.refused(&topic, code)))
+    }
+
+    fn describe(&self, topics: &[Topic], patience: Duration) -> Result<Vec<ConfigResource>, Error> {
+        let names: Vec<ResourceSpecifier<'_>> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic.as_str())).collect();
+        let request = AdminOptions::new().request_timeout(Some(patience));
+        let found = block_on(self.client.describe_configs(&names, &request))
+            .map_err(|error| plain(&self.options.brokers, "asking for the topics' settings", &error))?;
+        Ok(found.into_iter().filter_map(Result::ok).collect())
+    }
+
+    fn report(&self, spec: &Spec) -> Result<Vec<Report>, Error> {
+        let shapes = self.look()?;
+        let mut reports = Vec::new();
+        for topic in Topic::ALL {
+            let mut report = Report { topic: topic.as_str().to_owned(), exists: false, created: false, partitions: 0, replication: 0, differences: Vec::new() };
+            if let Some(shape) = shapes.of(topic) {
+                (report.exists, report.partitions, report.replication) = (true, shape.partitions, shape.replication);
+                let configs = self.describe(&[topic], Duration::from_millis(self.options.request_timeout_ms))?;
+                report.differences = differences(topic, shape, spec, configs.first());
+            } else {
+                report.differences.push("it does not exist: run `keytrail topics apply`".to_owned());
+            }
+            reports.push(report);
+        }
+        Ok(reports)
+    }
+
+    /// A report in which new topics and partitions show: brokers learn of them a moment later.
+    fn report_when_visible(&self, spec: &Spec, created: &[Topic]) -> Result<Vec<Report>, Error> {
+        let started = std::time::Instant::now();
+        loop {
+            let shapes = self.look()?;
+            let visible = Topic::ALL.into_iter().all(|topic| shapes.of(topic).is_some_and(|shape| !spec.grow || shape.partitions >= spec.partitions));
+            if visible || started.elapsed() > VISIBLE {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let mut reports = self.report(spec)?;
+        for report in &mut reports {
+            report.created = created.iter().any(|topic| topic.as_str() == report.topic);
+        }
+        Ok(reports)
+    }
+}
+
+fn differences(topic: Topic, shape: Shape, spec: &Spec, config: Option<&ConfigResource>) -> Vec<String> {
+    let mut out = Vec::new();
+    if shape.partitions < spec.partitions {
+        out.push(format!(
+            "it has {} partitions, and {} were asked for: add them with --grow; the events of an identity may then lie in another partition",
+            shape.partitions, spec.partitions
+        ));
+    } else if shape.partitions > spec.partitions {
+        out.push(format!("it has {} partitions, and {} were asked for: partitions cannot be taken away", shape.partitions, spec.partitions));
+    }
+    if let Some(replication) = spec.replication_factor
+        && shape.replication != replication
+    {
+        out.push(format!("its records lie on {} brokers, and {replication} were asked for: kafka-reassign-partitions moves them", shape.replication));
+    }
+    let Some(config) = config else {
+        out.push("its settings cannot be read: this user may not".to_owned());
+        return out;
+    };
+    for (key, value) in wanted(topic, spec, shape.replication) {
+        let there = value_of(config, key).unwrap_or("unset");
+        if there != value {
+            out.push(format!("{key} is {there}, and {value} was asked for: kafka-configs --alter --topic {topic} --add-config {key}={value}"));
+        }
+    }
+    out
+}
