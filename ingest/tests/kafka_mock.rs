@@ -206,7 +206,15 @@ fn findings_of_two_detectors_are_read_once() {
     put(&cluster, Topic::Findings, 1, b"{}");
     put(&cluster, Topic::Findings, 1, b"no JSON");
     assert_eq!(one.append_findings(1, &[finding(5, 0), finding(9, 2)]).unwrap(), 9);
-    let coordinates = |log: &KafkaLog, from| log.read_findings(1, from, 100).unwrap().iter().map(|(at, f)| (*at, f.coordinates())).collect::<Vec<_>>();
+    let coordinates = |log: &KafkaLog, from| {
+        let (mut seen, mut next) = (Vec::new(), from);
+        loop {
+            let rows = log.read_findings(1, next, 100).unwrap();
+            let Some((newest, _)) = rows.last() else { return seen };
+            next = newest + 1;
+            seen.extend(rows.iter().map(|(at, finding)| (*at, finding.coordinates())));
+        }
+    };
     let all = [(0, (3, 0)), (1, (3, 1)), (4, (5, 0)), (8, (9, 2))];
     assert_eq!(coordinates(&one, 0), all);
     assert_eq!(coordinates(&two, 5), all[3..]);

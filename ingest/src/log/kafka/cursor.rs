@@ -76,11 +76,6 @@ impl Cursor {
         self.position
     }
 
-    /// The next offset that the log will give, asked of the broker.
-    pub fn end(&self) -> Result<i64, Error> {
-        watermarks(self.consumer.client(), &self.options, self.topic, self.partition).map(|(_, end)| end)
-    }
-
     /// Hands out the next record if it is there already.
     ///
     /// # Errors
