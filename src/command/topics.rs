@@ -18,6 +18,7 @@ struct Row {
     partitions: i32,
     replication: i32,
     differences: Vec<String>,
+    notes: Vec<String>,
 }
 
 /// Applies or checks, and prints a row per topic; ends with 1 where a topic is not as it should be.
@@ -38,7 +39,7 @@ pub fn run(config: &Config, output: &Writer, arguments: &Topics) -> anyhow::Resu
             }
             apply(&options, &spec)?
         }
-        TopicAction::Check => check(&options, &Spec { message_bytes_max: config.log.message_bytes_max, ..Spec::default() })?,
+        TopicAction::Check => check(&options)?,
     };
     let sound = reports.iter().all(|report| report.exists && report.differences.is_empty());
     let rows: Vec<Row> = reports.into_iter().map(row).collect();
@@ -52,5 +53,5 @@ fn row(report: Report) -> Row {
         (false, true) => "there",
         (false, false) => "missing",
     };
-    Row { topic: report.topic, state, partitions: report.partitions, replication: report.replication, differences: report.differences }
+    Row { topic: report.topic, state, partitions: report.partitions, replication: report.replication, differences: report.differences, notes: report.notes }
 }

@@ -50,8 +50,10 @@ pub struct Report {
     pub partitions: i32,
     /// On how many brokers each record lies.
     pub replication: i32,
-    /// Where it is not as asked for, and what was done about it, for a person.
+    /// Where it is not as asked for, or as needed, and what to do about it, for a person.
     pub differences: Vec<String>,
+    /// What was done to it, and what follows.
+    pub notes: Vec<String>,
 }
 
 /// Makes the topics that are missing, adds partitions where [`Spec::grow`] says so, and reports how they stand.
@@ -72,9 +74,9 @@ pub fn apply(options: &Options, spec: &Spec) -> Result<Vec<Report>, Error> {
     let mut reports = admin.report_when_visible(spec, &missing)?;
     for (topic, partitions) in grown {
         if let Some(report) = reports.iter_mut().find(|report| report.topic == topic.as_str()) {
-            report.differences.push(format!(
-                "it had {partitions} partitions and has {} now: the events of an identity may lie in another partition from here on. Its detector learns \
-                 them anew; `keytrail rebuild` judges the whole lake with the new partitions",
+            report.notes.push(format!(
+                "it had {partitions} partitions and has {} now: the events of an identity may lie in another partition from here on, whose detector learns \
+                 the identity anew",
                 spec.partitions
             ));
         }
@@ -82,12 +84,15 @@ pub fn apply(options: &Options, spec: &Spec) -> Result<Vec<Report>, Error> {
     Ok(reports)
 }
 
-/// Reports how the topics stand beside `spec`, and changes nothing.
+/// Reports how the topics stand beside what keytrail needs, whatever they were made with, and changes nothing.
 ///
 /// # Errors
 /// [`Error::Unreachable`] when no broker answers or one refuses.
-pub fn check(options: &Options, spec: &Spec) -> Result<Vec<Report>, Error> {
-    Admin::open(options)?.report(spec)
+pub fn check(options: &Options) -> Result<Vec<Report>, Error> {
+    let admin = Admin::open(options)?;
+    let shapes = admin.look()?;
+    let partitions = shapes.of(Topic::Events).map_or(0, |shape| shape.partitions);
+    admin.report(&shapes, |topic, shape, config| needs(topic, shape, config, options, partitions, shapes.brokers))
 }
 
 /// How many partitions the three topics have.
@@ -263,15 +268,14 @@ impl<'a> Admin<'a> {
         Ok(found.into_iter().filter_map(Result::ok).collect())
     }
 
-    fn report(&self, spec: &Spec) -> Result<Vec<Report>, Error> {
-        let shapes = self.look()?;
+    fn report(&self, shapes: &Shapes, differences: impl Fn(Topic, Shape, Option<&ConfigResource>) -> Vec<String>) -> Result<Vec<Report>, Error> {
         let mut reports = Vec::new();
         for topic in Topic::ALL {
-            let mut report = Report { topic: topic.as_str().to_owned(), exists: false, created: false, partitions: 0, replication: 0, differences: Vec::new() };
+            let mut report = Report { topic: topic.as_str().to_owned(), exists: false, created: false, partitions: 0, replication: 0, differences: Vec::new(), notes: Vec::new() };
             if let Some(shape) = shapes.of(topic) {
                 (report.exists, report.partitions, report.replication) = (true, shape.partitions, shape.replication);
                 let configs = self.describe(&[topic], Duration::from_millis(self.options.request_timeout_ms))?;
-                report.differences = differences(topic, shape, spec, configs.first());
+                report.differences = differences(topic, shape, configs.first());
             } else {
                 report.differences.push("it does not exist: run `keytrail topics apply`".to_owned());
             }
@@ -283,20 +287,52 @@ impl<'a> Admin<'a> {
     /// A report in which new topics and partitions show: brokers learn of them a moment later.
     fn report_when_visible(&self, spec: &Spec, created: &[Topic]) -> Result<Vec<Report>, Error> {
         let started = std::time::Instant::now();
+        let mut shapes;
         loop {
-            let shapes = self.look()?;
+            shapes = self.look()?;
             let visible = Topic::ALL.into_iter().all(|topic| shapes.of(topic).is_some_and(|shape| !spec.grow || shape.partitions >= spec.partitions));
             if visible || started.elapsed() > VISIBLE {
                 break;
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        let mut reports = self.report(spec)?;
+        let mut reports = self.report(&shapes, |topic, shape, config| differences(topic, shape, spec, config))?;
         for report in &mut reports {
             report.created = created.iter().any(|topic| topic.as_str() == report.topic);
         }
         Ok(reports)
     }
+}
+
+/// Least time that events are to be held: a role that was away for a weekend finds them still.
+const RETENTION_MS_MIN: i64 = 3 * 86_400_000;
+
+fn needs(topic: Topic, shape: Shape, config: Option<&ConfigResource>, options: &Options, partitions: i32, brokers: i32) -> Vec<String> {
+    let mut out = Vec::new();
+    if shape.partitions != partitions {
+        out.push(format!("it has {} partitions, and {} has {partitions}: run `keytrail topics apply --grow`", shape.partitions, Topic::Events));
+    }
+    if shape.replication < brokers.min(2) {
+        out.push(format!("its records lie on {} of {brokers} brokers: what that one loses is lost; kafka-reassign-partitions spreads them", shape.replication));
+    }
+    let Some(config) = config else {
+        out.push("its settings cannot be read: this user may not".to_owned());
+        return out;
+    };
+    let number = |key: &str| value_of(config, key).and_then(|value| value.parse::<i64>().ok());
+    if value_of(config, "cleanup.policy") != Some("delete") {
+        out.push(format!("cleanup.policy is not delete: records would vanish from its middle; kafka-configs --alter --topic {topic} --add-config cleanup.policy=delete"));
+    }
+    if number("retention.ms").is_some_and(|held| (0..RETENTION_MS_MIN).contains(&held)) {
+        out.push(format!("it holds records for less than {} days: a role that is away for longer loses some", RETENTION_MS_MIN / 86_400_000));
+    }
+    if number("max.message.bytes").is_some_and(|max| max < i64::try_from(options.message_bytes_max).unwrap_or(i64::MAX)) {
+        out.push(format!("max.message.bytes is below {}: longer events are dead-lettered; set it, or lower log.message_bytes_max", options.message_bytes_max));
+    }
+    if shape.replication >= 3 && number("min.insync.replicas").is_some_and(|replicas| replicas < 2) {
+        out.push("min.insync.replicas is below 2: a record is acknowledged that only one broker has".to_owned());
+    }
+    out
 }
 
 fn differences(topic: Topic, shape: Shape, spec: &Spec, config: Option<&ConfigResource>) -> Vec<String> {
