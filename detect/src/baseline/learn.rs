@@ -84,7 +84,7 @@ fn learn_values(estate: &mut Estate, profile: &mut Profile, window: &Window, con
     for news in &window.news {
         for value in [news.value, news.template] {
             estate.values.learn(value, profile.side);
-            if let Some(seen) = profile.seen.of_mut(news.facet) {
+            if let Some(seen) = profile.seen_mut(news.facet) {
                 // A template was not met itself: it must not be counted as a destination of its own.
                 let hour = if value == news.value { window.hour } else { window.hour.saturating_sub(1) };
                 if value == news.value || !seen.knows(value) {
