@@ -87,7 +87,7 @@ impl Iterator for Mixed {
         let Reverse((at, who, left)) = self.due.pop()?;
         let draw = mix(self.n ^ 0x5EED_0000_0000);
         let hours = u64::try_from((at - START.0) / Micros::HOUR).unwrap();
-        let left = if left == 0 { 4 + mix(who ^ 0xB0) % 24 + if mix(who ^ hours << 24) % 400 == 0 { 300 } else { 0 } } else { left };
+        let left = if left == 0 { 4 + mix(who ^ 0xB0) % 24 + if mix(who ^ (hours << 24)).is_multiple_of(400) { 300 } else { 0 } } else { left };
         let minutes = [5, 15, 15, 60, 60, 240, 1_440][usize::try_from(mix(who ^ 0xA0) % 7).unwrap()];
         let next = if left > 1 {
             at + i64::try_from(200_000 + draw % 3_000_000).unwrap()
@@ -131,7 +131,7 @@ fn act(n: u64, who: u64, hours: u64, draw: u64, time: Micros) -> Event {
                 identity: format!("aws:111122223333:role/{team}-team/job-{who}").into(),
                 identity_provider: "aws".into(),
                 identity_account: "111122223333".into(),
-                credential: Some(format!("ASIA{:016X}", mix(who ^ (hours / 6) << 20)).into()),
+                credential: Some(format!("ASIA{:016X}", mix(who ^ ((hours / 6) << 20))).into()),
                 credential_kind: CredentialKind::Session,
                 credential_issued_at: Some(Micros(START.0 + i64::try_from(hours / 6 * 6).unwrap() * Micros::HOUR)),
                 user_agent: Some(format!("Boto3/1.34.{version} md/Botocore#1.34.{version} ua/2.0 os/linux#5.10.224 lang/python#3.12.3").into()),
@@ -152,10 +152,10 @@ fn act(n: u64, who: u64, hours: u64, draw: u64, time: Micros) -> Event {
             identity_kind: IdentityKind::Workload,
             identity_provider: "k8s".into(),
             identity_account: "works".into(),
-            credential: Some(format!("k8s:{:08x}-{:04x}-4{:03x}-8000-{:012x}", mix(who ^ hours) >> 32, team, part, mix(who ^ hours << 8) >> 16).into()),
+            credential: Some(format!("k8s:{:08x}-{:04x}-4{:03x}-8000-{:012x}", mix(who ^ hours) >> 32, team, part, mix(who ^ (hours << 8)) >> 16).into()),
             credential_kind: CredentialKind::Jwt,
             user_agent: Some(format!("kubelet/v1.29.{version} (linux/amd64) kubernetes/{:07x}", mix(version) >> 36).into()),
-            destination: Some(format!("k8s:works/team-{team}/pods/worker-{:010x}-{:05x}", mix(who ^ hours / 12) >> 24, draw >> 44).into()),
+            destination: Some(format!("k8s:works/team-{team}/pods/worker-{:010x}-{:05x}", mix(who ^ (hours / 12)) >> 24, draw >> 44).into()),
             destination_kind: Some("pod".into()),
             destination_service: Some("pods".into()),
             protocol: Some("https".into()),
@@ -169,7 +169,7 @@ fn act(n: u64, who: u64, hours: u64, draw: u64, time: Micros) -> Event {
             identity: format!("vault:works:approle/team-{team}-{who}").into(),
             identity_provider: "vault".into(),
             identity_account: "works".into(),
-            credential: Some(format!("vault:accessor/{:016x}", mix(who ^ (hours / 24) << 20)).into()),
+            credential: Some(format!("vault:accessor/{:016x}", mix(who ^ ((hours / 24) << 20))).into()),
             credential_kind: CredentialKind::ApiToken,
             destination: Some(format!("vault:secret/data/team-{team}/config-{part}").into()),
             destination_kind: Some("secret".into()),
@@ -185,7 +185,7 @@ fn act(n: u64, who: u64, hours: u64, draw: u64, time: Micros) -> Event {
             identity: format!("x509:2b19abdb10359e9a/CN=svc-{who}.works.example").into(),
             identity_kind: IdentityKind::Device,
             identity_provider: "x509".into(),
-            credential: Some(format!("x509:{:032x}", mix(who ^ hours / 700)).into()),
+            credential: Some(format!("x509:{:032x}", mix(who ^ (hours / 700))).into()),
             credential_kind: CredentialKind::X509,
             credential_expires_at: Some(Micros(START.0 + 400 * Micros::DAY)),
             destination: Some(format!("tls:10.{team}.200.{part}:8443").into()),
