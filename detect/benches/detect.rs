@@ -1,11 +1,11 @@
-//! Events per second through the whole detector in its steady state, and its parts.
+//! Events per second through the whole detector, on a steady estate and on a mixed one, and through its parts on the steady one.
 //!
-//! The estate: 2,000 machine identities that act twenty times an hour each, with access keys (one in ten over age), hourly sessions
-//! and certificates; a handful of destinations, actions and clients each; no surprises. `cargo bench -p keytrail-detect --profile dev`
-//! measures what users run. Times are CPU time of the thread (`/proc/thread-self/schedstat`; wall time elsewhere), so that a busy
-//! machine does not count.
+//! The estates are in [`estate`]. `cargo bench -p keytrail-detect --profile dev` measures what users run. Times are CPU time of the
+//! thread (`/proc/thread-self/schedstat`; wall time elsewhere), so that a busy machine does not count.
 
 #![expect(clippy::unwrap_used, missing_docs, reason = "a benchmark stops where something is wrong")]
+
+mod estate;
 
 use std::{
     hint::black_box,
@@ -14,7 +14,7 @@ use std::{
 };
 
 use criterion::{
-    BatchSize, Criterion, Throughput, criterion_group, criterion_main,
+    BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main,
     measurement::{Measurement, ValueFormatter, WallTime},
 };
 use keytrail_detect::{
@@ -23,62 +23,13 @@ use keytrail_detect::{
     ledger::{Ledger, Limits},
     rule::{Evaluator, Groups, observation::Observation},
 };
-use keytrail_schemas::{Activity, CredentialKind, Event, EventId, IdentityKind, LogRecord, Micros, Outcome};
+use keytrail_schemas::{Event, LogRecord};
 
-const START: Micros = Micros(1_767_571_200_000_000);
-const IDENTITIES: u64 = 2_000;
-const PER_HOUR: u64 = 20;
 const WARM: u64 = 800_000;
 const MEASURED: u64 = 200_000;
-
-/// SplitMix64: the estate is the same in every run.
-fn mix(n: u64) -> u64 {
-    let mut z = n.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
-}
-
-fn event(n: u64) -> Event {
-    let step_us = Micros::HOUR.unsigned_abs() / (IDENTITIES * PER_HOUR);
-    let time = Micros(START.0 + i64::try_from(n * step_us).unwrap());
-    let who = mix(n) % IDENTITIES;
-    let draw = mix(n ^ 0xABCD);
-    let hour = n * step_us / Micros::HOUR.unsigned_abs();
-    let (credential, kind, issued) = match who % 5 {
-        0 | 1 => (format!("AKIA{:016X}", mix(who)), CredentialKind::AccessKey, START.0 - i64::try_from(mix(who) % 100).unwrap() * Micros::DAY),
-        2 | 3 => (format!("ASIA{:016X}", mix(who ^ hour << 20)), CredentialKind::Session, START.0 + i64::try_from(hour).unwrap() * Micros::HOUR),
-        _ => (format!("x509:{:032x}", mix(who)), CredentialKind::X509, START.0 - 20 * Micros::DAY),
-    };
-    let service = ["s3", "dynamodb", "sqs", "kms"][usize::try_from(who % 4).unwrap()];
-    Event {
-        event_id: EventId::of_provider("bench", "", "", u32::try_from(n).unwrap()),
-        time,
-        ingested_at: time,
-        activity: Activity::Use,
-        outcome: if draw.is_multiple_of(50) { Outcome::Failure } else { Outcome::Success },
-        identity: format!("aws:123456789012:role/team-{}/service-{who}", who % 40).into(),
-        identity_kind: IdentityKind::Service,
-        identity_provider: "aws".into(),
-        identity_account: "123456789012".into(),
-        credential: Some(credential.into()),
-        credential_kind: kind,
-        credential_issued_at: Some(Micros(issued)),
-        source_ip: Some(format!("10.{}.{}.{}", who % 40, who / 200, 1 + draw % 2).into()),
-        user_agent: Some("aws-sdk-java/2.20.1 Linux/5.10 OpenJDK_64-Bit_Server_VM/17.0".into()),
-        destination: Some(format!("aws:{service}/team-{}-data-{}", who % 40, (draw >> 8) % 5).into()),
-        destination_kind: Some("bucket".into()),
-        destination_service: Some(service.into()),
-        environment: Some("prod".into()),
-        protocol: Some("https".into()),
-        auth_method: Some("sigv4".into()),
-        action: Some(format!("{service}:Get{}", (draw >> 16) % 4).into()),
-        source: "trail".into(),
-        format: "cloudtrail".into(),
-        log_offset: i64::try_from(n).unwrap(),
-        ..Event::default()
-    }
-}
+/// The mixed estate is warm once it has been through a few days.
+const MIXED_WARM: usize = 1_000_000;
+const MIXED_MEASURED: usize = 300_000;
 
 /// CPU time of the thread.
 struct CpuTime;
@@ -117,17 +68,44 @@ impl Measurement for CpuTime {
     }
 }
 
+fn mixed(group: &mut BenchmarkGroup<'_, CpuTime>, rules: &Arc<Rules>) {
+    let mut warm = Detector::new(0, Config::default(), rules.clone());
+    let mut out = Vec::new();
+    let mut log = estate::Mixed::new();
+    for (event, offset) in log.by_ref().take(MIXED_WARM).zip(0..) {
+        warm.observe(offset, &LogRecord::Event(event), &mut out);
+    }
+    let (snapshot, next) = (warm.snapshot(), warm.next_offset());
+    eprintln!("mixed, warm: {} findings from {MIXED_WARM} events, {} open, snapshot {} KiB", out.len(), warm.findings_open(), snapshot.len() / 1024);
+    drop(warm);
+    let events: Vec<LogRecord> = log.take(MIXED_MEASURED).map(LogRecord::Event).collect();
+    group.throughput(Throughput::Elements(u64::try_from(MIXED_MEASURED).unwrap()));
+    group.bench_function("whole, mixed", |b| {
+        b.iter_batched_ref(
+            || (Detector::restore(&snapshot, Config::default(), rules.clone()).unwrap(), Vec::with_capacity(4096)),
+            |(detector, out)| {
+                for (record, offset) in events.iter().zip(next..) {
+                    detector.observe(offset, black_box(record), out);
+                }
+                out.len()
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    group.throughput(Throughput::Elements(MEASURED));
+}
+
 fn detector(c: &mut Criterion<CpuTime>) {
     let rules = Arc::new(Rules::embedded().unwrap());
     let mut warm = Detector::new(0, Config::default(), rules.clone());
     let mut out = Vec::new();
     for n in 0..WARM {
-        warm.observe(i64::try_from(n).unwrap(), &LogRecord::Event(event(n)), &mut out);
+        warm.observe(i64::try_from(n).unwrap(), &LogRecord::Event(estate::steady(n)), &mut out);
     }
     let snapshot = warm.snapshot();
     eprintln!("warm: {} findings from {WARM} events, {} open, snapshot {} KiB", out.len(), warm.findings_open(), snapshot.len() / 1024);
     drop(warm);
-    let events: Vec<LogRecord> = (WARM..WARM + MEASURED).map(|n| LogRecord::Event(event(n))).collect();
+    let events: Vec<LogRecord> = (WARM..WARM + MEASURED).map(|n| LogRecord::Event(estate::steady(n))).collect();
     let mut group = c.benchmark_group("detect");
     group.sample_size(10).throughput(Throughput::Elements(MEASURED));
     group.bench_function("whole", |b| {
@@ -142,6 +120,7 @@ fn detector(c: &mut Criterion<CpuTime>) {
             BatchSize::PerIteration,
         );
     });
+    mixed(&mut group, &rules);
     let events: Vec<Event> = events
         .into_iter()
         .filter_map(|record| match record {
@@ -166,7 +145,7 @@ fn detector(c: &mut Criterion<CpuTime>) {
     let mut learned = Baseline::new(baseline::Config::default());
     let context = |event: &Event| baseline::Context { watermark: event.time, ..baseline::Context::default() };
     for n in 0..WARM {
-        let event = event(n);
+        let event = estate::steady(n);
         let who = ledger.identify(&event, &mut Vec::new());
         learned.advance(event.time, &mut Vec::new());
         learned.observe(who, &event, &context(&event));

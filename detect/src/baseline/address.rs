@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::Config;
 use super::facet::Facet;
-use super::value::{Values, clip};
+use super::value::{Values, clip, drop_oldest};
 
 /// The numbers of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,11 +57,7 @@ impl Addresses {
         let (wide, narrow) = if ip.is_ipv4() { (16, 24) } else { (48, 64) };
         let address = Address { host: number(Facet::Host, 128), narrow: number(Facet::Narrow, narrow), wide: number(Facet::Wide, wide) };
         if self.known.len() >= config.aliases_max.max(4) && !self.known.contains_key(text) {
-            let mut ages: Vec<(u32, Text)> = self.known.iter().map(|(name, (_, day))| (*day, name.clone())).collect();
-            ages.sort_unstable();
-            for (_, name) in ages.iter().take(ages.len() / 4) {
-                self.known.remove(name);
-            }
+            drop_oldest(&mut self.known, 4, |(_, day)| *day);
         }
         self.known.insert(Text::from(text), (address, day));
         Some(address)

@@ -71,14 +71,13 @@ fn state(profile: &Profile, window: &Window, aspect: Aspect, config: &Config) ->
 
 fn words(estate: &Estate, profile: &Profile, window: &Window, aspect: Aspect, evidence: &Evidence) -> (String, String) {
     let group = estate.groups.of(profile.group);
-    let hour_of_day = window.hour % 24;
     match aspect {
         Aspect::Volume => {
-            let expected = group.map(|group| profile.volume.expected(hour_of_day, &group.volume));
+            let expected = group.map(|group| profile.volume.expected(window.hour, &group.volume));
             (format!("{} events in the hour", window.events), expected.map_or_else(String::new, range))
         }
         Aspect::Spread => {
-            let expected = group.map(|group| profile.spread.expected(hour_of_day, &group.spread));
+            let expected = group.map(|group| profile.spread.expected(window.hour, &group.spread));
             (format!("{} destinations in the hour", window.destinations), expected.map_or_else(String::new, range))
         }
         Aspect::FailureShare => {

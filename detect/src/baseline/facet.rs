@@ -124,11 +124,11 @@ impl Facet {
 /// One `T` per facet of the first `N`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
-pub struct PerFacet<T>(Vec<T>);
+pub struct PerFacet<T>([T; Facet::COUNT]);
 
 impl<T: Default> Default for PerFacet<T> {
     fn default() -> Self {
-        Self((0..Facet::COUNT).map(|_| T::default()).collect())
+        Self(std::array::from_fn(|_| T::default()))
     }
 }
 

@@ -171,15 +171,14 @@ fn meet_time(estate: &Estate, profile: &Profile, window: &mut Window, brought: B
 fn count(estate: &Estate, profile: &Profile, window: &mut Window, failure: Option<u32>, raised: &mut Raised) {
     let Some(group) = estate.groups.of(profile.group) else { return };
     let shore = estate.shore(profile.side);
-    let hour_of_day = window.hour % 24;
     if window.events >= window.check_events {
         window.check_events = next_mark(window.events);
-        let nominal = profile.volume.expected(hour_of_day, &group.volume).evidence(window.events);
+        let nominal = profile.volume.expected(window.hour, &group.volume).evidence(window.events);
         raised.push((Aspect::Volume, excess(shore.volume.p_value(nominal)), Some(Cause::Burst(window.hour))));
     }
     if window.destinations >= window.check_destinations {
         window.check_destinations = next_mark(window.destinations);
-        let nominal = profile.spread.expected(hour_of_day, &group.spread).evidence(window.destinations);
+        let nominal = profile.spread.expected(window.hour, &group.spread).evidence(window.destinations);
         raised.push((Aspect::Spread, excess(shore.spread.p_value(nominal)), Some(Cause::Sweep(window.hour))));
     }
     if window.failures >= window.check_failures {
@@ -225,9 +224,8 @@ pub fn calibrated(estate: &Estate, profile: &Profile, total: f64) -> f64 {
 /// The marks of a window that opens: counts below them are not worth the arithmetic.
 pub fn set_marks(estate: &Estate, profile: &Profile, window: &mut Window) {
     let Some(group) = estate.groups.of(profile.group) else { return };
-    let hour_of_day = window.hour % 24;
-    window.check_events = profile.volume.expected(hour_of_day, &group.volume).check_from();
-    window.check_destinations = profile.spread.expected(hour_of_day, &group.spread).check_from();
+    window.check_events = profile.volume.expected(window.hour, &group.volume).check_from();
+    window.check_destinations = profile.spread.expected(window.hour, &group.spread).check_from();
 }
 
 /// How many may share a cause before they share its evidence. A hundredth of all burst in any hour by chance.

@@ -22,14 +22,13 @@ pub fn learn(estate: &mut Estate, profile: &mut Profile, window: &mut Window, cr
 
 /// The window's last score joins the history that calibrates the next ones.
 fn learn_scores(estate: &mut Estate, profile: &Profile, window: &mut Window, crowd: u32) {
-    let hour_of_day = window.hour % 24;
     let (mut volume, mut spread, mut failures) = (0.0, 0.0, 0.0);
     if let Some(group) = estate.groups.of(profile.group) {
-        let expected = profile.volume.expected(hour_of_day, &group.volume);
+        let expected = profile.volume.expected(window.hour, &group.volume);
         if window.events >= expected.check_from() {
             volume = expected.evidence(window.events);
         }
-        let expected = profile.spread.expected(hour_of_day, &group.spread);
+        let expected = profile.spread.expected(window.hour, &group.spread);
         if window.destinations >= expected.check_from() {
             spread = expected.evidence(window.destinations);
         }
@@ -84,7 +83,7 @@ fn learn_values(estate: &mut Estate, profile: &mut Profile, window: &Window, con
     for news in &window.news {
         for value in [news.value, news.template] {
             estate.values.learn(value, profile.side);
-            if let Some(seen) = profile.seen.of_mut(news.facet) {
+            if let Some(seen) = profile.seen_mut(news.facet) {
                 // A template was not met itself: it must not be counted as a destination of its own.
                 let hour = if value == news.value { window.hour } else { window.hour.saturating_sub(1) };
                 if value == news.value || !seen.knows(value) {
@@ -103,9 +102,8 @@ fn learn_values(estate: &mut Estate, profile: &mut Profile, window: &Window, con
 
 fn learn_counts(estate: &mut Estate, profile: &mut Profile, window: &Window) {
     let Some(group) = estate.groups.of_mut(profile.group) else { return };
-    let hour_of_day = window.hour % 24;
-    profile.volume.learn(hour_of_day, window.events, true, &mut group.volume);
-    profile.spread.learn(hour_of_day, window.destinations, false, &mut group.spread);
+    profile.volume.learn(window.hour, window.events, true, &mut group.volume);
+    profile.spread.learn(window.hour, window.destinations, false, &mut group.spread);
     profile.failures.learn(window.failures, window.outcomes, &mut group.failures);
 }
 

@@ -425,8 +425,10 @@ fn features(profile: &Profile, at: usize, values: &[Resolved; Facet::SEEN], new:
         idle_days,
         ..Features::default()
     };
-    for (score, evidence) in features.scores.iter_mut().zip(&window.evidence) {
-        score.evidence = evidence.shared;
+    if window.total > 0.0 {
+        for (score, evidence) in features.scores.iter_mut().zip(&window.evidence) {
+            score.evidence = evidence.shared;
+        }
     }
     // From the finest facet to the coarsest, so that the coarsest of a network stands.
     for (facet, resolved) in Facet::ALL.into_iter().zip(values).rev() {

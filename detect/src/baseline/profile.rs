@@ -19,47 +19,68 @@ use super::window::Window;
 /// Windows after which the peer group is settled.
 pub const SETTLED_WINDOWS: u32 = 8;
 
-/// One identity's history, bounded.
+/// One identity's history, bounded. Laid out so that what each event looks at lies together, before what is looked at once an hour.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[repr(C)]
 pub struct Profile {
-    /// Number that is never given out again, unlike an identity's.
-    pub uid: u32,
-    /// Machine or person.
-    pub side: Side,
-    /// Peer group.
-    pub group: u32,
+    /// Windows not yet closed, nearly always one.
+    pub open: Vec<Window>,
+    /// Time of the latest event.
+    pub last: Micros,
     /// What decides the group, until it is settled.
     pub key: Option<Box<Key>>,
     /// Windows learned.
     pub windows: u32,
-    /// Time of the first event.
-    pub first: Micros,
-    /// Time of the latest event.
-    pub last: Micros,
-    /// Values met, per facet of the first ten.
-    pub seen: PerFacet<Seen>,
-    /// How often windows met something new, per facet.
-    pub own: PerFacet<Own>,
-    /// Hours of the week.
-    pub hours: Hours,
-    /// Gaps between bursts.
-    pub rhythm: Rhythm,
+    /// Machine or person.
+    pub side: Side,
+    /// Whether the identity stands in the queue of those that are expected.
+    pub watched: bool,
+    /// The source that it was last heard through, by its number.
+    pub source: u32,
     /// How far the latest burst was off the learned schedule.
     pub off_schedule_minutes: Option<f32>,
     /// Networks come to lately.
     pub arrivals: Arrivals,
+    #[serde(skip)]
+    recent: Recent,
+    /// Gaps between bursts.
+    pub rhythm: Rhythm,
+    /// Values met, per facet of the first ten.
+    pub seen: PerFacet<Seen>,
+    /// Number that is never given out again, unlike an identity's.
+    pub uid: u32,
+    /// Peer group.
+    pub group: u32,
+    /// Time of the first event.
+    pub first: Micros,
+    /// How often windows met something new, per facet.
+    pub own: PerFacet<Own>,
+    /// Hours of the week.
+    pub hours: Hours,
     /// Events per window.
     pub volume: Counts,
     /// Destinations per window.
     pub spread: Counts,
     /// Failures among events.
     pub failures: Share,
-    /// Whether the identity stands in the queue of those that are expected.
-    pub watched: bool,
-    /// The source that it was last heard through, by its number.
-    pub source: u32,
-    /// Windows not yet closed, nearly always one.
-    pub open: Vec<Window>,
+}
+
+/// Values that were stamped with one hour, a few per facet: what is found here need not be looked up. No outcome depends on it.
+#[derive(Debug, Clone, Default)]
+struct Recent {
+    hour: u32,
+    values: [[u32; RECENT]; Facet::SEEN],
+}
+
+/// A power of two.
+const RECENT: usize = 4;
+
+impl Recent {
+    /// The place of `value`, in the hour that is remembered.
+    const fn of(values: &mut [u32; RECENT], value: u32) -> &mut u32 {
+        #[expect(clippy::indexing_slicing, reason = "a remainder is within bounds")]
+        &mut values[value as usize % RECENT]
+    }
 }
 
 impl Profile {
@@ -86,6 +107,7 @@ impl Profile {
             watched: false,
             source: 0,
             open: Vec::new(),
+            recent: Recent::default(),
         }
     }
 
@@ -93,19 +115,35 @@ impl Profile {
     #[inline]
     pub fn touch(&mut self, at: usize, values: &[Resolved; Facet::SEEN], hour: u32) -> u16 {
         let Some(window) = self.open.get_mut(at) else { return 0 };
+        if self.recent.hour != hour {
+            self.recent = Recent { hour, ..Recent::default() };
+        }
         let mut new = 0;
-        for ((facet, seen), resolved) in self.seen.iter_mut().zip(values) {
+        for (((facet, seen), resolved), recent) in self.seen.iter_mut().zip(values).zip(&mut self.recent.values) {
             if resolved.value == 0 {
                 continue;
             }
             window.assessed |= facet.bit();
+            let recent = Recent::of(recent, resolved.value);
+            if *recent == resolved.value {
+                continue;
+            }
             match seen.touch(resolved.value, hour) {
-                Touch::Again => {}
-                Touch::FirstThisHour => window.destinations += u32::from(facet as u8 == Facet::Destination as u8),
+                Touch::Again => *recent = resolved.value,
+                Touch::FirstThisHour => {
+                    *recent = resolved.value;
+                    window.destinations += u32::from(facet as u8 == Facet::Destination as u8);
+                }
                 Touch::New => new |= facet.bit(),
             }
         }
         new
+    }
+
+    /// The values to learn from: whoever changes them may push others out.
+    pub fn seen_mut(&mut self, facet: Facet) -> Option<&mut Seen> {
+        self.recent = Recent::default();
+        self.seen.of_mut(facet)
     }
 
     /// Learns the gap before a burst. The facet's bit when the gap is a new one.

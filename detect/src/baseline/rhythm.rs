@@ -29,9 +29,32 @@ pub fn bin(gap_micros: i64) -> Option<u8> {
     Some(u8::try_from(i64::from(octave - 5) * 16 + sub).unwrap_or(u8::MAX))
 }
 
+/// The middle of each bin, in seconds: whole numbers.
+const MIDDLES: [u32; 256] = {
+    let mut middles = [0; 256];
+    let mut bin = 0;
+    while bin < middles.len() {
+        middles[bin] = (2 * (bin as u32 % 16) + 33) << (bin / 16);
+        bin += 1;
+    }
+    middles
+};
+
 /// The middle of a bin, in seconds.
+#[inline]
 fn middle_seconds(bin: u8) -> f64 {
-    (f64::from(bin % 16) + 16.5) * f64::from(1_u32 << (bin / 16 + 1))
+    f64::from(middle(bin))
+}
+
+#[inline]
+#[expect(clippy::indexing_slicing, reason = "there are 256 bins")]
+const fn middle(bin: u8) -> u32 {
+    MIDDLES[bin as usize]
+}
+
+/// Seconds in all, of gaps by bin.
+fn span(gaps: &[(u8, u16)]) -> u64 {
+    gaps.iter().map(|(b, count)| u64::from(middle(*b)) * u64::from(*count)).sum()
 }
 
 /// The rhythm of a clocklike identity.
@@ -129,17 +152,21 @@ impl Rhythm {
                 found = Some((seconds, long));
             }
             above += f64::from(*count);
+            if above > ACCIDENT_SHARE * f64::from(self.total) {
+                // Too many already, even if all that is left were long.
+                break;
+            }
         }
         let (longest, long) = found.filter(|(_, long)| *long >= LONG_GAPS_MIN)?;
         let bound = longest * LONG_PART;
-        let (mut time, mut long_time) = (0.0, 0.0);
-        for (b, count) in &self.gaps {
-            let seconds = middle_seconds(*b);
-            time += seconds * f64::from(*count);
-            if (bound..=longest).contains(&seconds) {
-                long_time += seconds * f64::from(*count);
-            }
-        }
+        let from = self.gaps.partition_point(|(b, _)| middle_seconds(*b) < bound);
+        let to = self.gaps.partition_point(|(b, _)| middle_seconds(*b) <= longest);
+        let (short, rest) = self.gaps.split_at_checked(from).unwrap_or_default();
+        let (long_gaps, longer) = rest.split_at_checked(to.saturating_sub(from)).unwrap_or_default();
+        let long_time = span(long_gaps);
+        let time = span(short) + long_time + span(longer);
+        #[expect(clippy::cast_precision_loss, reason = "a few thousand gaps of a few weeks are below 2^53 seconds")]
+        let (time, long_time) = (time as f64, long_time as f64);
         if long_time < LONG_TIME_SHARE * time {
             return None;
         }

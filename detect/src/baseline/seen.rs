@@ -53,12 +53,21 @@ impl Seen {
             }
             Err(at) => at,
         };
-        self.0.insert(at, Entry { value, hour });
-        if self.0.len() > cap.max(1) {
-            let oldest = self.0.iter().enumerate().filter(|(_, entry)| entry.value != value).min_by_key(|(_, entry)| (entry.hour, entry.value)).map(|(i, _)| i);
-            if let Some(oldest) = oldest {
-                self.0.remove(oldest);
-            }
+        if self.0.len() < cap.max(1) {
+            self.0.insert(at, Entry { value, hour });
+            return;
+        }
+        // They are in the order of their values: of several, the first is the smallest.
+        let oldest = self.0.iter().map(|entry| entry.hour).min().and_then(|hour| self.0.iter().position(|entry| entry.hour == hour));
+        let Some(oldest) = oldest else { return };
+        // Those between the place that is given up and the one that is taken move by one.
+        let to = if oldest < at { at - 1 } else { at };
+        let between = if oldest < at { self.0.get_mut(oldest..at) } else { self.0.get_mut(at..=oldest) };
+        if let Some(between) = between {
+            if oldest < at { between.rotate_left(1) } else { between.rotate_right(1) }
+        }
+        if let Some(place) = self.0.get_mut(to) {
+            *place = Entry { value, hour };
         }
     }
 

@@ -61,6 +61,8 @@ pub struct Silence {
     names: Vec<Text>,
     /// Overdue, in the order in which they became so, waiting for company.
     overdue: Vec<Overdue>,
+    /// When the first of them was due.
+    overdue_since: Option<Micros>,
     /// How often a regular one is overdue, per gap, by log2 of gaps.
     tally: Tally,
 }
@@ -133,6 +135,7 @@ impl Silence {
 
     /// Keeps an overdue one until company has had its time.
     pub fn report(&mut self, overdue: Overdue) {
+        self.overdue_since = Some(self.overdue_since.map_or(overdue.due, |since| since.min(overdue.due)));
         self.overdue.push(overdue);
     }
 
@@ -146,7 +149,7 @@ impl Silence {
                 let (usual, longest) =
                     source.rhythm.period().map_or((60.0, source.rhythm.longest_seconds().max(60.0)), |p| (p.usual_seconds, p.longest_seconds));
                 let evidence = self.missed(gaps).max(f64::from(gaps).log10());
-                self.overdue.push(Overdue {
+                self.report(Overdue {
                     subject: Subject::Source(name.clone()),
                     last,
                     due: Micros(last.0 + allowed),
@@ -183,12 +186,13 @@ impl Silence {
 
     /// Those overdue for long enough to be reported, oldest first: all that became due within the time allowed for company.
     pub fn ripe(&mut self, now: Micros, config: &Config) -> Vec<Overdue> {
-        let Some(first) = self.overdue.iter().map(|overdue| overdue.due).min() else { return Vec::new() };
+        let Some(first) = self.overdue_since else { return Vec::new() };
         let until = Micros(first.0 + i64::from(config.absence_coalesce_minutes) * Micros::MINUTE);
         if now <= until {
             return Vec::new();
         }
         let (mut ripe, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.overdue).into_iter().partition(|overdue| overdue.due <= until);
+        self.overdue_since = later.iter().map(|overdue| overdue.due).min();
         self.overdue = later;
         ripe.sort_by(|a, b| (a.due, &a.subject).cmp(&(b.due, &b.subject)));
         ripe
@@ -198,7 +202,7 @@ impl Silence {
     #[must_use]
     pub fn next_due(&self, config: &Config) -> Option<Micros> {
         let queued = self.queue.first().map(|(due, _)| *due);
-        let waiting = self.overdue.iter().map(|overdue| Micros(overdue.due.0 + i64::from(config.absence_coalesce_minutes) * Micros::MINUTE)).min();
+        let waiting = self.overdue_since.map(|since| Micros(since.0 + i64::from(config.absence_coalesce_minutes) * Micros::MINUTE));
         queued.into_iter().chain(waiting).min()
     }
 }

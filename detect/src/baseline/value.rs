@@ -183,8 +183,8 @@ impl Values {
     #[cold]
     fn forget_oldest(&mut self, kept: u32) {
         let mut ages: Vec<(u32, u32)> = self.values.iter().filter(|(number, _)| **number != kept).map(|(number, value)| (value.day, *number)).collect();
-        ages.sort_unstable();
-        for &(_, number) in ages.iter().take(ages.len() / 8 + 1) {
+        let part = ages.len() / 8 + 1;
+        for &(_, number) in least(&mut ages, part) {
             if let Some(value) = self.values.remove(&number)
                 && let Some(names) = self.numbers.of_mut(value.facet)
             {
@@ -201,12 +201,21 @@ impl Values {
 
 /// Drops the part of `names` that was met longest ago, by (day, name).
 #[cold]
-fn drop_oldest<T>(names: &mut FxHashMap<Text, T>, part: usize, day: impl Fn(&T) -> u32) {
-    let mut ages: Vec<(u32, Text)> = names.iter().map(|(name, value)| (day(value), name.clone())).collect();
-    ages.sort_unstable();
-    for (_, name) in ages.iter().take(ages.len() / part) {
-        names.remove(name);
+pub fn drop_oldest<T>(names: &mut FxHashMap<Text, T>, part: usize, day: impl Fn(&T) -> u32) {
+    let mut ages: Vec<(u32, &Text)> = names.iter().map(|(name, value)| (day(value), name)).collect();
+    let part = ages.len() / part;
+    let oldest: Vec<Text> = least(&mut ages, part).iter().map(|(_, name)| (*name).clone()).collect();
+    for name in oldest {
+        names.remove(&name);
     }
+}
+
+/// The `part` least of `items`, in no order.
+fn least<T: Ord>(items: &mut [T], part: usize) -> &[T] {
+    if part < items.len() {
+        items.select_nth_unstable(part);
+    }
+    items.get(..part.min(items.len())).unwrap_or_default()
 }
 
 /// Whether random parts are left out.

@@ -31,8 +31,9 @@ pub struct Evidence {
     pub cause: Option<Cause>,
 }
 
-/// An open window.
+/// An open window. Laid out so that what each event looks at lies together.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[repr(C)]
 pub struct Window {
     /// Hours since 1970.
     pub hour: u32,
@@ -52,8 +53,6 @@ pub struct Window {
     pub met_everyone: u16,
     /// New values, in the order in which they were met.
     pub news: Vec<News>,
-    /// Evidence per aspect.
-    pub evidence: [Evidence; Aspect::COUNT],
     /// Counts at which volume, failures and destinations are judged next.
     pub check_events: u32,
     /// See `check_events`.
@@ -70,6 +69,8 @@ pub struct Window {
     pub p_value: f64,
     /// One of the day's findings was spent on it.
     pub spent: bool,
+    /// Evidence per aspect.
+    pub evidence: [Evidence; Aspect::COUNT],
 }
 
 impl Window {

@@ -36,11 +36,14 @@ pub type Number = fn(&Observation<'_>) -> Option<f64>;
 /// A fact that is true, false, or not known.
 pub type Flag = fn(&Observation<'_>) -> Option<bool>;
 
+/// One of a closed list of words: its number there.
+pub type Word = fn(&Observation<'_>) -> usize;
+
 /// How the values of a text field are remembered.
 #[derive(Clone, Copy)]
 pub enum Texts {
     /// One of a closed list of words: its number there.
-    Word(&'static [&'static str], fn(&Observation<'_>) -> usize),
+    Word(&'static [&'static str], Word),
     /// Few distinct values: what rules say of each is remembered.
     Few(for<'a> fn(&Observation<'a>) -> Option<&'a str>),
     /// Many distinct values.

@@ -11,9 +11,9 @@ use keytrail_schemas::Text;
 use rsigma_eval::{CompiledDetection, CompiledDetectionItem, CompiledMatcher, CompiledRule, EventValue};
 use rsigma_parser::{ConditionExpr, Quantifier};
 use rustc_hash::FxHashMap;
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
-use super::observation::{FLAGS, Field, NUMBERS, Observation, TEXTS, Texts, field};
+use super::observation::{FLAGS, Field, Flag, NUMBERS, Number, Observation, TEXTS, Texts, Word, field};
 
 /// Conjunctions that one rule may have; beyond, it is always evaluated in full.
 const CONJUNCTIONS_MAX: usize = 64;
@@ -24,9 +24,10 @@ const VALUES_MAX: usize = 4096;
 #[derive(Default)]
 pub struct Prefilter {
     atoms: Vec<Atom>,
-    numbers: Vec<(usize, usize, Comparison)>,
-    flags: Vec<(usize, usize, Option<bool>)>,
-    words: Vec<(usize, Vec<Mask>)>,
+    numbers: Vec<(Number, Vec<(usize, Comparison)>)>,
+    /// What each fact sets when it is false, and when it is true.
+    flags: Vec<(Flag, [Mask; 2])>,
+    words: Vec<(Word, Vec<Mask>)>,
     few: Vec<(usize, Vec<usize>)>,
     plans: Vec<Plan>,
     /// Conjunctions by the bit that triggers them, and those that nothing triggers.
@@ -40,11 +41,18 @@ pub struct Prefilter {
 pub struct Memory {
     bits: Mask,
     candidates: Vec<usize>,
-    few: Vec<FxHashMap<Text, Mask>>,
+    few: Vec<Known>,
     absent: Vec<Mask>,
 }
 
 type Mask = Vec<u64>;
+
+/// What rules say of the values of one field; the latest is at hand.
+#[derive(Default)]
+struct Known {
+    masks: FxHashMap<Text, Mask>,
+    latest: Option<(Text, Mask)>,
+}
 
 #[derive(Clone)]
 enum Atom {
@@ -65,8 +73,7 @@ enum Comparison {
 }
 
 impl Comparison {
-    fn holds(self, value: Option<f64>) -> bool {
-        let Some(value) = value else { return false };
+    fn holds(self, value: f64) -> bool {
         match self {
             Self::Eq(n) => (value - n).abs() < f64::EPSILON,
             Self::Gt(n) => value > n,
@@ -74,6 +81,29 @@ impl Comparison {
             Self::Lt(n) => value < n,
             Self::Lte(n) => value <= n,
             Self::Known => true,
+        }
+    }
+}
+
+impl Known {
+    /// Makes `text` the latest value.
+    fn meet(&mut self, text: &str, mask: impl FnOnce() -> Mask) {
+        let mask = match self.masks.get(text) {
+            Some(mask) => mask,
+            None => {
+                if self.masks.len() >= VALUES_MAX {
+                    self.masks.clear();
+                }
+                self.masks.entry(Text::from(text)).or_insert_with(mask)
+            }
+        };
+        match &mut self.latest {
+            Some((latest, latest_mask)) => {
+                latest.clear();
+                latest.push_str(text);
+                latest_mask.clone_from(mask);
+            }
+            None => self.latest = Some((Text::from(text), mask.clone())),
         }
     }
 }
@@ -116,21 +146,21 @@ impl Prefilter {
             prefilter.plans.push(plan);
         }
         let width = prefilter.atoms.len().div_ceil(64);
+        // By field, so that each is asked for once.
+        let (mut numbers, mut flags, mut words) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         for (bit, atom) in prefilter.atoms.iter().enumerate() {
             match atom {
-                Atom::Number(at, comparison) => prefilter.numbers.push((*at, bit, *comparison)),
-                Atom::Flag(at, expected) => prefilter.flags.push((*at, bit, *expected)),
+                Atom::Number(at, comparison) => numbers.entry(*at).or_insert_with(Vec::new).push((bit, *comparison)),
+                Atom::Flag(at, expected) => {
+                    for (value, mask) in [false, true].into_iter().zip(flags.entry(*at).or_insert_with(|| [vec![0; width], vec![0; width]])) {
+                        if expected.is_none_or(|expected| expected == value) {
+                            set(mask, bit);
+                        }
+                    }
+                }
                 Atom::Text(at, item) => match TEXTS.get(*at).map(|(_, texts)| *texts) {
                     Some(Texts::Word(list, _)) => {
-                        let masks = match prefilter.words.iter_mut().find(|(known, _)| known == at) {
-                            Some((_, masks)) => masks,
-                            None => {
-                                prefilter.words.push((*at, vec![vec![0; width]; list.len()]));
-                                let Some((_, masks)) = prefilter.words.last_mut() else { continue };
-                                masks
-                            }
-                        };
-                        for (word, mask) in list.iter().zip(masks) {
+                        for (word, mask) in list.iter().zip(words.entry(*at).or_insert_with(|| vec![vec![0; width]; list.len()])) {
                             if says(item, Some(word)) {
                                 set(mask, bit);
                             }
@@ -143,6 +173,15 @@ impl Prefilter {
                 },
             }
         }
+        prefilter.numbers = numbers.into_iter().filter_map(|(at, comparisons)| Some((NUMBERS.get(at)?.1, comparisons))).collect();
+        prefilter.flags = flags.into_iter().filter_map(|(at, masks)| Some((FLAGS.get(at)?.1, masks))).collect();
+        prefilter.words = words
+            .into_iter()
+            .filter_map(|(at, masks)| match TEXTS.get(at)?.1 {
+                Texts::Word(_, word) => Some((word, masks)),
+                Texts::Few(_) | Texts::Many(_) => None,
+            })
+            .collect();
         prefilter.trigger(width);
         prefilter
     }
@@ -182,7 +221,7 @@ impl Prefilter {
         Memory {
             candidates: Vec::new(),
             bits: vec![0; self.atoms.len().div_ceil(64)],
-            few: vec![FxHashMap::default(); self.few.len()],
+            few: self.few.iter().map(|_| Known::default()).collect(),
             absent: self.few.iter().map(|(_, bits)| self.mask_of(bits, None)).collect(),
         }
     }
@@ -190,42 +229,35 @@ impl Prefilter {
     /// Computes the bits of an observation.
     pub fn look(&self, o: &Observation<'_>, memory: &mut Memory) {
         memory.bits.fill(0);
-        for (at, masks) in &self.words {
-            if let Some((_, Texts::Word(_, word))) = TEXTS.get(*at)
-                && let Some(mask) = masks.get(word(o))
-            {
+        for (word, masks) in &self.words {
+            if let Some(mask) = masks.get(word(o)) {
                 union(&mut memory.bits, mask);
             }
         }
         for (((at, bits), known), absent) in self.few.iter().zip(&mut memory.few).zip(&memory.absent) {
             match o.text(*at) {
                 None => union(&mut memory.bits, absent),
-                Some(text) => match known.get(text) {
-                    Some(mask) => union(&mut memory.bits, mask),
-                    None => {
-                        let mask = self.mask_of(bits, Some(text));
-                        union(&mut memory.bits, &mask);
-                        if known.len() >= VALUES_MAX {
-                            known.clear();
-                        }
-                        known.insert(Text::from(text), mask);
+                Some(text) => {
+                    if known.latest.as_ref().is_none_or(|(latest, _)| latest != text) {
+                        known.meet(text, || self.mask_of(bits, Some(text)));
                     }
-                },
+                    if let Some((_, mask)) = &known.latest {
+                        union(&mut memory.bits, mask);
+                    }
+                }
             }
         }
-        for (at, bit, comparison) in &self.numbers {
-            if let Some((_, number)) = NUMBERS.get(*at)
-                && comparison.holds(number(o))
-            {
-                set(&mut memory.bits, *bit);
+        for (number, comparisons) in &self.numbers {
+            let Some(value) = number(o) else { continue };
+            for (bit, comparison) in comparisons {
+                if comparison.holds(value) {
+                    set(&mut memory.bits, *bit);
+                }
             }
         }
-        for (at, bit, expected) in &self.flags {
-            if let Some((_, flag)) = FLAGS.get(*at)
-                && let Some(value) = flag(o)
-                && expected.is_none_or(|expected| expected == value)
-            {
-                set(&mut memory.bits, *bit);
+        for (flag, [no, yes]) in &self.flags {
+            if let Some(value) = flag(o) {
+                union(&mut memory.bits, if value { yes } else { no });
             }
         }
     }
