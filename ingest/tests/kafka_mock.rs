@@ -23,7 +23,7 @@ fn cluster(partitions: i32) -> Cluster {
 }
 
 fn options(cluster: &Cluster) -> Options {
-    Options { brokers: cluster.bootstrap_servers(), connect_timeout_ms: 3_000, outage_ms_max: 20_000, window_records: 100, ..Options::default() }
+    Options { brokers: cluster.bootstrap_servers(), connect_timeout_ms: 1_500, outage_ms_max: 20_000, window_records: 100, ..Options::default() }
 }
 
 fn open(cluster: &Cluster, dir: &Path) -> KafkaLog {

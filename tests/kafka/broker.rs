@@ -4,6 +4,7 @@
 //! With neither, a test says that it is skipped, and with `KEYTRAIL_CI=1` it fails instead. Includes nothing but std and tempfile.
 
 #![allow(dead_code, reason = "each test binary that includes this uses a part of it")]
+#![allow(clippy::expect_used, reason = "a test stops where its broker cannot be started")]
 
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};

@@ -319,11 +319,14 @@ fn merge(outcome: &mut Outcome, other: Outcome) {
     }
 }
 
+/// How long the topics are asked for their largest record; a broker that does not know the question does not answer.
+const ASK_MS_MAX: u64 = 3_000;
+
 impl KafkaLog {
     /// The most bytes that a record's key and value may have: what the options say, and what the topics take.
     fn bytes_max(&self) -> usize {
         let asked = *self.topic_bytes_max.get_or_init(|| {
-            super::topics::message_bytes_max(&self.options, Duration::from_millis(self.options.connect_timeout_ms)).unwrap_or_else(|error| {
+            super::topics::message_bytes_max(&self.options, Duration::from_millis(self.options.connect_timeout_ms.min(ASK_MS_MAX))).unwrap_or_else(|error| {
                 tracing::debug!(%error, "the topics do not say how large a record may be; what they refuse is sent again alone");
                 None
             })

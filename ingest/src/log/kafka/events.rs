@@ -28,8 +28,11 @@ pub struct Reader {
     next: i64,
     held: Option<(i64, Decoded)>,
     last: Option<Chunk>,
+    /// What the log is known to have reached.
+    end: i64,
 }
 
+#[expect(clippy::large_enum_variant, reason = "nearly every record is a record; a box would cost each one an allocation")]
 enum Decoded {
     Record(LogRecord, usize),
     Unreadable(Box<DeadLetter>),
@@ -64,7 +67,7 @@ impl Reader {
                 Some(_) | None => {}
             }
         }
-        Ok(Self { cursor, partition, window, next: from, held, last: None })
+        Ok(Self { cursor, partition, window, next: from, held, last: None, end: from })
     }
 
     /// Whether [`read`](Self::read) can answer for `from` from here.
@@ -90,13 +93,15 @@ impl Reader {
             self.held = self.cursor.next_ready(|raw| (raw.offset, decode(partition, &raw)))?;
         }
         if self.held.is_none() {
-            let end = end()?;
-            if end <= self.next {
+            if self.end <= self.next {
+                self.end = end()?;
+            }
+            if self.end <= self.next {
                 return Ok(None);
             }
-            self.held = self.cursor.next(end, |raw| (raw.offset, decode(partition, &raw)))?;
+            self.held = self.cursor.next(self.end, |raw| (raw.offset, decode(partition, &raw)))?;
             if self.held.is_none() {
-                run.fill(end.min(run.first + RUN_RECORDS as i64));
+                run.fill(self.end.min(run.first + RUN_RECORDS as i64));
             }
         }
         while let Some((offset, decoded)) = self.held.take() {

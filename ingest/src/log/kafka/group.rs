@@ -16,7 +16,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use keytrail_schemas::Topic;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, RebalanceProtocol};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::Offset;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, TopicPartitionList};
@@ -169,12 +169,19 @@ fn serve(consumer: &BaseConsumer<Member>, leaving: &AtomicBool) {
     while !leaving.load(Ordering::Acquire) {
         match consumer.poll(Duration::from_millis(100)) {
             None | Some(Ok(_)) => {}
+            Some(Err(error)) if is_refusal(&error) => consumer.context().report(&error),
             Some(Err(error)) if is_transient(&error) || matches!(error, KafkaError::PartitionEOF(_)) => tracing::debug!(%error, "group member"),
             Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => consumer.context().report(&error),
             Some(Err(error)) => tracing::warn!(%error, "group member"),
         }
     }
     consumer.unsubscribe();
+}
+
+/// Whether this user may not be a member: waiting does not help.
+fn is_refusal(error: &KafkaError) -> bool {
+    let refusals = [RDKafkaErrorCode::GroupAuthorizationFailed, RDKafkaErrorCode::TopicAuthorizationFailed, RDKafkaErrorCode::Authentication];
+    error.rdkafka_error_code().is_some_and(|code| refusals.contains(&code))
 }
 
 impl Member {

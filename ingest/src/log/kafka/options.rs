@@ -201,6 +201,8 @@ impl Options {
         default("receive.message.max.bytes", (ahead + (1 << 20)).to_string());
         default("fetch.wait.max.ms", "100".into());
         default("fetch.error.backoff.ms", "100".into());
+        // Its own default of a second is what a fast reader would wait each time the queue was full.
+        default("fetch.queue.backoff.ms", "2".into());
         default("check.crcs", "true".into());
         config
             .set("group.id", group)
