@@ -17,6 +17,9 @@ pub const BODY_BYTES_MAX: usize = 1 << 30;
 pub struct Builder {
     lengths: Vec<u32>,
     records: Vec<u8>,
+    // Kept from block to block: fresh memory of this size costs more than what is done in it.
+    body: Vec<u8>,
+    packed: Vec<u8>,
 }
 
 impl Builder {
@@ -55,30 +58,34 @@ impl Builder {
     }
 
     /// The finished block; the builder is empty afterwards and keeps its buffers.
-    pub fn finish(&mut self) -> Vec<u8> {
-        let mut body = Vec::with_capacity(4 * self.lengths.len() + self.records.len());
+    pub fn finish(&mut self) -> &[u8] {
+        let (body, out) = (&mut self.body, &mut self.packed);
+        body.clear();
         for length in &self.lengths {
             body.extend_from_slice(&length.to_le_bytes());
         }
         body.append(&mut self.records);
-        let mut out = vec![0; HEADER_BYTES + lz4_flex::block::get_maximum_output_size(body.len())];
-        let packed = match out.get_mut(HEADER_BYTES..).map(|room| lz4_flex::block::compress_into(&body, room)) {
+        let room = HEADER_BYTES + lz4_flex::block::get_maximum_output_size(body.len());
+        if out.len() < room {
+            out.resize(room, 0);
+        }
+        let packed = match out.get_mut(HEADER_BYTES..).map(|room| lz4_flex::block::compress_into(body, room)) {
             Some(Ok(length)) => length,
             // Room for the largest output was made above.
             Some(Err(_)) | None => 0,
         };
-        out.truncate(HEADER_BYTES + packed);
+        let end = HEADER_BYTES + packed;
         let mut header = Vec::with_capacity(HEADER_BYTES);
         header.push(VERSION);
         header.extend_from_slice(&u32::try_from(self.lengths.len()).unwrap_or(u32::MAX).to_le_bytes());
         header.extend_from_slice(&u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes());
-        let checksum = checksum(&header, out.get(HEADER_BYTES..).unwrap_or_default());
+        let checksum = checksum(&header, out.get(HEADER_BYTES..end).unwrap_or_default());
         header.extend_from_slice(&checksum);
         if let Some(room) = out.get_mut(..HEADER_BYTES) {
             room.copy_from_slice(&header);
         }
         self.lengths.clear();
-        out
+        out.get(..end).unwrap_or_default()
     }
 }
 
@@ -153,7 +160,7 @@ mod tests {
         }
         assert!(builder.push_encoded(&LogRecord::encode_tick(Micros(7))));
         records.push(LogRecord::Tick { time: Micros(7) });
-        (records, builder.finish())
+        (records, builder.finish().to_vec())
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub struct EmbeddedLog {
     tails: Vec<Mutex<Runs>>,
     cache: Mutex<BTreeMap<i32, Runs>>,
     last_findings: Mutex<BTreeMap<i32, (i64, i32)>>,
+    /// The buffers in which blocks are made.
+    packing: Mutex<block::Builder>,
     store: Store,
 }
 
@@ -92,6 +94,7 @@ impl EmbeddedLog {
             tails: (0..store.partitions).map(|_| Mutex::new(Runs::new(options.tail_bytes_max / usize::try_from(store.partitions).unwrap_or(1)))).collect(),
             cache: Mutex::default(),
             last_findings: Mutex::new(last_findings),
+            packing: Mutex::default(),
             options,
             store,
         })
@@ -228,7 +231,7 @@ impl EmbeddedLog {
     /// Encodes a partition's new records into blocks of the batch and sets their coordinates; what goes to the tail is returned.
     fn write_records(&self, batch: &mut OwnedWriteBatch, partition: i32, first_offset: i64, mut records: Vec<LogRecord>) -> Result<Vec<Run>, Error> {
         let mut runs = Vec::new();
-        let mut block = block::Builder::default();
+        let mut block = hold(&self.packing);
         let mut block_start = 0;
         let mut number = 0;
         let mut offset = first_offset;
