@@ -149,7 +149,13 @@ pub struct Store {
 
 impl Default for Store {
     fn default() -> Self {
-        Self { commit_interval_ms: 2_000, commit_events_max: 50_000, commit_bytes_max: 256 << 20, compact_after_ingest: true, s3: std::collections::BTreeMap::new() }
+        Self {
+            commit_interval_ms: 2_000,
+            commit_events_max: 50_000,
+            commit_bytes_max: 256 << 20,
+            compact_after_ingest: true,
+            s3: std::collections::BTreeMap::new(),
+        }
     }
 }
 

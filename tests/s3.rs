@@ -59,9 +59,12 @@ fn bucket(port: u16) {
 
 fn command(home: &Home, server: &Server, arguments: &[&str]) -> Command {
     let mut command = home.command(&[&["--lake", "s3://lake/keytrail"], arguments].concat());
-    command
-        .env("AWS_ENDPOINT", format!("http://127.0.0.1:{}", server.port))
-        .envs([("AWS_ALLOW_HTTP", "true"), ("AWS_REGION", "us-east-1"), ("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")]);
+    command.env("AWS_ENDPOINT", format!("http://127.0.0.1:{}", server.port)).envs([
+        ("AWS_ALLOW_HTTP", "true"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+    ]);
     command
 }
 

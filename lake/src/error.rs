@@ -51,7 +51,9 @@ pub enum Error {
         message: String,
     },
     /// The store lets two writers create the same object: two commits could both be acknowledged, and one be lost.
-    #[error("{path}: this store does not honour conditional puts ({message}): a commit could be overwritten without an error. Use a store that answers `If-None-Match: *` with 412, such as Amazon S3")]
+    #[error(
+        "{path}: this store does not honour conditional puts ({message}): a commit could be overwritten without an error. Use a store that answers `If-None-Match: *` with 412, such as Amazon S3"
+    )]
     UnsafeStore {
         /// The URL.
         path: String,

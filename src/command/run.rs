@@ -25,7 +25,11 @@ const STEP: Duration = Duration::from_millis(50);
 /// Runs until it is told to stop.
 pub fn run(config: &Config, telemetry: &Telemetry, arguments: &Run) -> anyhow::Result<Code> {
     if config.is_kafka() {
-        return Err(Usage("`keytrail run` holds every role in one process, on the embedded log; on Kafka each is its own: `keytrail collect`, `detect`, `store`, `forward`".to_owned()).into());
+        return Err(Usage(
+            "`keytrail run` holds every role in one process, on the embedded log; on Kafka each is its own: `keytrail collect`, `detect`, `store`, `forward`"
+                .to_owned(),
+        )
+        .into());
     }
     sources(config)?;
     let home = Home::open(config)?;

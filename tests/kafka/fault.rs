@@ -144,7 +144,17 @@ fn a_topic_that_grows_a_poisoned_record_and_one_that_is_too_long() {
 
     // Longer than the brokers take.
     site.home.file("keytrail.toml", "[log]\nmessage_bytes_max = 20000\n");
-    let long = format!("{}\n", crate::estate::cloudtrail(1_900_000, "svc-long", "AKIALONG", "s3.amazonaws.com", "GetObject", serde_json::json!({ "bucketName": "b", "key": "k".repeat(100_000) })));
+    let long = format!(
+        "{}\n",
+        crate::estate::cloudtrail(
+            1_900_000,
+            "svc-long",
+            "AKIALONG",
+            "s3.amazonaws.com",
+            "GetObject",
+            serde_json::json!({ "bucketName": "b", "key": "k".repeat(100_000) })
+        )
+    );
     let ended = ingest("long.log", &long);
     let totals = crate::estate::Totals::of(&crate::estate::rows(&ended));
     assert_eq!((totals.stored, totals.dead_lettered), (0, 1), "a record that is too long is dead-lettered, not lost");

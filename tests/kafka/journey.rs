@@ -74,6 +74,7 @@ fn topics_are_checked_and_other_tools_read_findings_and_dead_letters() {
     assert!(letters.len() <= 1 && letters.iter().all(|letter| payload(letter)["message"].is_string()));
     assert_eq!(site.rows(&["dead-letters", "list"]).len(), 1);
     // Each identity's events are in one partition.
-    let spread = site.rows(&["sql", "select identity, count(distinct log_partition) as partitions from events group by 1 having count(distinct log_partition) > 1"]);
+    let spread =
+        site.rows(&["sql", "select identity, count(distinct log_partition) as partitions from events group by 1 having count(distinct log_partition) > 1"]);
     assert!(spread.is_empty(), "{spread:?}");
 }

@@ -98,8 +98,8 @@ impl LiveTable {
         let lake = |source: DeltaTableError| Error::Lake { table: name.folder(), source: Box::new(source) };
         let log = match brought {
             Some(store) => {
-                let path = object_store::path::Path::from_url_path(url.path())
-                    .map_err(|e| Error::Location { location: root.to_string(), reason: e.to_string() })?;
+                let path =
+                    object_store::path::Path::from_url_path(url.path()).map_err(|e| Error::Location { location: root.to_string(), reason: e.to_string() })?;
                 let within = Arc::new(object_store::prefix::PrefixStore::new(store.clone(), path));
                 default_logstore(within, store.clone(), &url, &StorageConfig::default())
             }

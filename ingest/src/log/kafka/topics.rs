@@ -271,7 +271,15 @@ impl<'a> Admin<'a> {
     fn report(&self, shapes: &Shapes, differences: impl Fn(Topic, Shape, Option<&ConfigResource>) -> Vec<String>) -> Result<Vec<Report>, Error> {
         let mut reports = Vec::new();
         for topic in Topic::ALL {
-            let mut report = Report { topic: topic.as_str().to_owned(), exists: false, created: false, partitions: 0, replication: 0, differences: Vec::new(), notes: Vec::new() };
+            let mut report = Report {
+                topic: topic.as_str().to_owned(),
+                exists: false,
+                created: false,
+                partitions: 0,
+                replication: 0,
+                differences: Vec::new(),
+                notes: Vec::new(),
+            };
             if let Some(shape) = shapes.of(topic) {
                 (report.exists, report.partitions, report.replication) = (true, shape.partitions, shape.replication);
                 let configs = self.describe(&[topic], Duration::from_millis(self.options.request_timeout_ms))?;
@@ -321,7 +329,9 @@ fn needs(topic: Topic, shape: Shape, config: Option<&ConfigResource>, options: &
     };
     let number = |key: &str| value_of(config, key).and_then(|value| value.parse::<i64>().ok());
     if value_of(config, "cleanup.policy") != Some("delete") {
-        out.push(format!("cleanup.policy is not delete: records would vanish from its middle; kafka-configs --alter --topic {topic} --add-config cleanup.policy=delete"));
+        out.push(format!(
+            "cleanup.policy is not delete: records would vanish from its middle; kafka-configs --alter --topic {topic} --add-config cleanup.policy=delete"
+        ));
     }
     if number("retention.ms").is_some_and(|held| (0..RETENTION_MS_MIN).contains(&held)) {
         out.push(format!("it holds records for less than {} days: a role that is away for longer loses some", RETENTION_MS_MIN / 86_400_000));
