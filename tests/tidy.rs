@@ -68,20 +68,142 @@ fn the_root_holds_what_a_stranger_looks_for() {
     }
 }
 
-#[test]
-fn docker_compose_is_yaml_with_pinned_images_and_no_default_secrets() {
+const COMPOSE: [&str; 2] = ["docker-compose.yml", "deploy/one-machine/docker-compose.yml"];
+
+fn text(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn yaml(path: &str) -> serde_json::Value {
+    yaml_serde::from_str(&text(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// What stands under `deploy/` with this extension, seen from the root.
+fn deployed(extension: &str) -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let text = std::fs::read_to_string(root.join("docker-compose.yml")).unwrap();
-    let compose: serde_json::Value = yaml_serde::from_str(&text).expect("docker-compose.yml is YAML");
-    let services = compose["services"].as_object().expect("services");
-    assert!(services.contains_key("keytrail"));
-    for (name, service) in services {
-        if let Some(image) = service["image"].as_str() {
-            assert!(image.contains(':') && !image.ends_with(":latest"), "{name}: {image} is not pinned");
+    let (mut folders, mut found) = (vec![root.join("deploy")], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() {
+                folders.push(entry);
+            } else if entry.extension().is_some_and(|ext| ext == extension) {
+                found.push(entry.strip_prefix(root).unwrap().to_str().unwrap().to_owned());
+            }
         }
     }
-    for word in ["password:", "PASSWORD=", "secret:"] {
-        assert!(!text.contains(word), "docker-compose.yml carries {word}");
+    found
+}
+
+#[test]
+fn docker_compose_is_yaml_with_pinned_images_and_no_default_secrets() {
+    for path in COMPOSE {
+        let compose = yaml(path);
+        for (name, service) in compose["services"].as_object().expect("services") {
+            let image = service["image"].as_str().unwrap_or_else(|| panic!("{path}: {name} has no image"));
+            assert!(image.contains(':') && !image.ends_with(":latest"), "{path}: {name}: {image} is not pinned");
+        }
+        for line in text(path).lines().map(str::trim).filter(|line| !line.starts_with('#')) {
+            let Some((name, value)) = line.split_once(": ") else { continue };
+            if ["PASSWORD", "SECRET", "ACCESS_KEY", "TOKEN"].iter().any(|word| name.to_ascii_uppercase().contains(word)) {
+                assert!(value.starts_with("${") && value.contains(":?"), "{path}: {name} has a default");
+            }
+        }
+    }
+    let services = yaml("docker-compose.yml");
+    for role in ["topics", "collect", "detect", "store", "forward"] {
+        assert!(!services["services"][role]["build"].is_null(), "docker-compose.yml has no {role}");
+    }
+}
+
+/// The commands of `src/cli.rs`, as they are typed.
+fn commands(cli: &str) -> Vec<String> {
+    let variants = cli.split("pub enum Command {").nth(1).and_then(|rest| rest.split("\n}").next()).expect("the commands stand in `pub enum Command`");
+    let variants = variants.lines().map(str::trim).filter(|line| line.starts_with(|first: char| first.is_ascii_uppercase()));
+    variants.map(|line| typed(line.split(['(', ',']).next().unwrap_or_default())).collect()
+}
+
+/// `WhoTouched` is typed `who-touched`.
+fn typed(variant: &str) -> String {
+    let mut name = String::new();
+    for letter in variant.chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('-');
+        }
+        name.push(letter.to_ascii_lowercase());
+    }
+    name
+}
+
+#[test]
+fn what_is_deployed_calls_commands_and_options_that_there_are() {
+    let cli = text("src/cli.rs");
+    let commands = commands(&cli);
+    assert!(commands.iter().any(|command| command == "who-touched"), "{commands:?}");
+    let known = |place: &str, arguments: &[&str]| {
+        let first = arguments.first().copied().unwrap_or_default();
+        assert!(commands.iter().any(|command| command == first), "{place}: keytrail has no command {first:?}");
+        for option in arguments.iter().filter_map(|argument| argument.strip_prefix("--")) {
+            assert!(cli.contains(&format!(" {}:", option.replace('-', "_"))), "{place}: keytrail has no option --{option}");
+        }
+    };
+    for path in COMPOSE {
+        let compose = yaml(path);
+        let built: Vec<_> = compose["services"].as_object().expect("services").iter().filter(|(_, service)| !service["build"].is_null()).collect();
+        assert!(!built.is_empty(), "{path}: nothing is built");
+        for (name, service) in built {
+            let command: Vec<_> = service["command"].as_array().expect("a command").iter().map(|word| word.as_str().expect("a word")).collect();
+            known(&format!("{path}: {name}"), &command);
+        }
+    }
+    let units = deployed("service");
+    assert!(!units.is_empty());
+    for path in units {
+        let unit = text(&path);
+        let line = unit.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/keytrail ")).unwrap_or_else(|| panic!("{path} starts nothing"));
+        known(&path, &line.split_whitespace().collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn what_is_deployed_can_be_read() {
+    let mut read = 0;
+    for path in deployed("yml").iter().map(String::as_str).chain(["deploy/helm/keytrail/Chart.yaml", "deploy/helm/keytrail/values.yaml"]) {
+        assert!(yaml(path).is_object(), "{path}");
+        read += 1;
+    }
+    assert!(read >= 8, "only {read} files were read");
+    let home = crate::estate::Home::new();
+    let values = yaml("deploy/helm/keytrail/values.yaml");
+    let of_chart = values["config"].as_str().expect("values.yaml has `config`");
+    let mut configurations = vec![home.file("values.toml", of_chart)];
+    configurations.extend(deployed("toml").iter().map(|path| Path::new(env!("CARGO_MANIFEST_DIR")).join(path)));
+    for path in configurations {
+        let output = home.run(&["config", "--config", path.to_str().unwrap()]);
+        assert!(output.status.success(), "{}: {}", path.display(), String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn the_dashboard_shows_the_metrics_that_there_are() {
+    let telemetry = text("src/telemetry.rs");
+    let known: Vec<String> = telemetry.split('"').filter(|name| name.starts_with("keytrail.")).map(|name| name.replace('.', "_")).collect();
+    assert!(known.len() >= 8, "{known:?}");
+    // What the exporter for Prometheus puts behind a name: for a counter, and for seconds in a histogram.
+    let suffixes = ["", "_total", "_seconds_bucket", "_seconds_sum", "_seconds_count"];
+    let dashboards = deployed("json");
+    assert!(!dashboards.is_empty());
+    for path in dashboards {
+        let dashboard = text(&path);
+        let parsed: serde_json::Value = serde_json::from_str(&dashboard).unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert!(!parsed["panels"].as_array().expect("panels").is_empty(), "{path}");
+        let words = dashboard.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+        for word in words.filter(|word| word.starts_with("keytrail_")) {
+            let there = known.iter().any(|name| word.strip_prefix(name.as_str()).is_some_and(|rest| suffixes.contains(&rest)));
+            assert!(there, "{path}: keytrail has no metric {word}");
+        }
+        for name in &known {
+            assert!(dashboard.contains(name.as_str()), "{path} does not show {name}");
+        }
     }
 }
 
