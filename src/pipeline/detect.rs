@@ -171,6 +171,6 @@ impl Role<'_> {
 fn progress(shared: &Shared, partition: i32, next: i64) {
     shared.judged.set(partition, next);
     if let Ok(end) = shared.log.end(Topic::Events, partition) {
-        shared.metrics.lag.detect.store(end - next, Ordering::Relaxed);
+        shared.metrics.lag.set("detect", partition, end - next);
     }
 }

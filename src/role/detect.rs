@@ -60,6 +60,7 @@ fn judge(context: &Context, arguments: &Role, workers: &mut BTreeMap<i32, detect
                         worker.release()?;
                     }
                     context.shared.judged.release(partition);
+                    context.shared.metrics.lag.release("detect", partition);
                     tracing::info!(partition, "let go");
                     drop(release);
                 }

@@ -3,7 +3,9 @@
 
 mod broker;
 mod fault;
+mod faulty;
 mod journey;
+mod security;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
