@@ -101,7 +101,20 @@ fn main() {
     let raw = java(
         &lib,
         "org.apache.kafka.tools.ProducerPerformance",
-        &["--topic", "raw", "--num-records", &number, "--payload-file", payload, "--throughput", "-1", "--producer-props", &bootstrap, "acks=all", "compression.type=lz4"],
+        &[
+            "--topic",
+            "raw",
+            "--num-records",
+            &number,
+            "--payload-file",
+            payload,
+            "--throughput",
+            "-1",
+            "--producer-props",
+            &bootstrap,
+            "acks=all",
+            "compression.type=lz4",
+        ],
     );
     let produce = produced(&raw);
     println!("{:<24}{:10}   {produce:10.0} records/s", "ProducerPerformance", "");

@@ -198,11 +198,8 @@ fn an_object_store_that_fails_and_is_slow_costs_time_and_nothing_else() {
     configured(server.port);
     site.expect(&[&lake[..], &["detect", "--drain"]].concat());
     site.expect(&[&lake[..], &["store", "--drain"]].concat());
-    let stored: Vec<String> = site
-        .rows(&[&lake[..], &["sql", "select event_id from events"]].concat())
-        .iter()
-        .map(|row| row["event_id"].as_str().unwrap().to_owned())
-        .collect();
+    let stored: Vec<String> =
+        site.rows(&[&lake[..], &["sql", "select event_id from events"]].concat()).iter().map(|row| row["event_id"].as_str().unwrap().to_owned()).collect();
     assert_eq!(check(&expected, &stored), Ok(()), "{} events of {}", stored.len(), expected.len());
     let found = site.rows(&[&lake[..], &["sql", super::FINDINGS]].concat());
     let undisturbed = Home::new();
