@@ -3,6 +3,9 @@
 //!
 //!     KEYTRAIL_KAFKA_LIB=DIR cargo bench --bench kafka
 //!
+//! With `KEYTRAIL_SPARK_PYTHON` naming a Python that has pyspark and `KEYTRAIL_SPARK_JARS` the folder of the jars that `spark_kafka_to_delta.py` names, Spark structured
+//! streaming does Kafka → Delta too, without any detection.
+//!
 //! `KEYTRAIL_KAFKA_LIB` names the folder of Kafka's jars; `KEYTRAIL_BENCH_EVENTS` (default 500,000) sets the size. Processor seconds are those of the
 //! whole process, its start included; the broker's own come on top, for everyone alike. Linux only (`/proc`).
 
@@ -34,21 +37,25 @@ impl Cost {
     }
 }
 
+/// Processor seconds of a process and of its children, those that run and those that ended.
+fn processor(id: u32) -> f64 {
+    // Fields 14 to 17, counted after the program's name, which may hold blanks: own time and that of children waited for.
+    let Some(fields) = std::fs::read_to_string(format!("/proc/{id}/stat")).ok().and_then(|text| text.rsplit_once(')').map(|(_, rest)| rest.to_owned())) else { return 0.0 };
+    let own: f64 = fields.split_ascii_whitespace().skip(11).take(4).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / TICKS;
+    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+    own + children.split_ascii_whitespace().filter_map(|child| child.parse().ok()).map(processor).sum::<f64>()
+}
+
 /// Runs to the end, and says what it took.
 fn run(command: &mut Command) -> Cost {
     let started = Instant::now();
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
-    let stat = format!("/proc/{}/stat", child.id());
-    let mut processor = 0.0;
+    let mut most = 0.0;
     loop {
-        // Fields 14 and 15, counted after the program's name, which may hold blanks.
-        if let Some(fields) = std::fs::read_to_string(&stat).ok().and_then(|text| text.rsplit_once(')').map(|(_, rest)| rest.to_owned())) {
-            let ticks: f64 = fields.split_ascii_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
-            processor = f64::max(processor, ticks / TICKS);
-        }
+        most = f64::max(most, processor(child.id()));
         if let Some(status) = child.try_wait().unwrap() {
             assert!(status.success(), "{command:?} ended with {status}");
-            return Cost { wall: started.elapsed().as_secs_f64(), processor };
+            return Cost { wall: started.elapsed().as_secs_f64(), processor: most };
         }
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -128,5 +135,20 @@ fn main() {
     let consume = consumed(&raw);
     println!("{:<24}{:10}   {consume:10.0} records/s", "ConsumerPerformance", "");
     keytrail(&["detect", "--drain"]).tell("keytrail detect", count, Some(("ConsumerPerformance", consume)));
-    keytrail(&["store", "--drain"]).tell("keytrail store", count, Some(("ConsumerPerformance", consume)));
+    let store = keytrail(&["store", "--drain"]);
+    store.tell("keytrail store", count, Some(("ConsumerPerformance", consume)));
+    match (std::env::var("KEYTRAIL_SPARK_PYTHON"), std::env::var("KEYTRAIL_SPARK_JARS")) {
+        (Ok(python), Ok(jars)) => {
+            let table = home.path().join("spark");
+            let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/spark_kafka_to_delta.py");
+            let mut command = Command::new(&python);
+            let folder = Path::new(&python).parent().unwrap().display().to_string();
+            let path = std::env::var("PATH").unwrap_or_default();
+            command.args([script, &broker.address, "raw", &jars]).arg(&table).env("SPARK_LOCAL_IP", "127.0.0.1").env("PATH", format!("{folder}:{path}"));
+            let spark = run(&mut command);
+            spark.tell("Spark, Kafka to Delta", count, None);
+            println!("keytrail store takes {:.2} of Spark's processor time", store.processor / spark.processor);
+        }
+        _ => println!("skipped: Spark (KEYTRAIL_SPARK_PYTHON and KEYTRAIL_SPARK_JARS are not set)"),
+    }
 }
