@@ -1,10 +1,11 @@
 //! OpenTelemetry: spans per batch from source to lake, and the counters that prove that nothing was lost. Spans and metrics go out
 //! over OTLP when an endpoint is configured; metrics are also rendered for Prometheus. Never on the path of a single event.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
+use keytrail_ingest::log::kafka::{KafkaLog, Statistics};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, MeterProvider as _};
 use opentelemetry::trace::TracerProvider as _;
@@ -47,11 +48,24 @@ pub struct Metrics {
     pub lag: Arc<Lag>,
 }
 
-/// How far each consumer is behind the end of the log, in records.
+/// How far each consumer is behind the end of each partition that it holds, in records.
 #[derive(Debug, Default)]
-pub struct Lag {
-    pub detect: AtomicI64,
-    pub store: AtomicI64,
+pub struct Lag(Mutex<BTreeMap<(&'static str, i32), i64>>);
+
+impl Lag {
+    /// `consumer` has so many records of `partition` before it.
+    pub fn set(&self, consumer: &'static str, partition: i32, records: i64) {
+        self.held().insert((consumer, partition), records);
+    }
+
+    /// `consumer` no longer holds `partition`.
+    pub fn release(&self, consumer: &'static str, partition: i32) {
+        self.held().remove(&(consumer, partition));
+    }
+
+    fn held(&self) -> std::sync::MutexGuard<'_, BTreeMap<(&'static str, i32), i64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Telemetry {
@@ -95,6 +109,35 @@ impl Telemetry {
         Ok(Self { tracer, meter, registry, metrics })
     }
 
+    /// Exports what the Kafka client counts, from its latest report.
+    pub fn watch(&self, log: &Arc<KafkaLog>) {
+        let meter = self.meter.meter("keytrail");
+        let counter = |name: &'static str, description: &'static str, of: fn(&Statistics) -> u64| {
+            let log = Arc::clone(log);
+            meter.u64_observable_counter(name).with_description(description).with_callback(move |counter| counter.observe(of(&log.statistics()), &[])).build();
+        };
+        counter("keytrail.kafka.sent", "Bytes sent to brokers", |statistics| statistics.sent_bytes);
+        counter("keytrail.kafka.received", "Bytes received from brokers", |statistics| statistics.received_bytes);
+        counter("keytrail.kafka.unreadable", "Findings and dead letters that could not be read and were left out", |statistics| statistics.unreadable_rows);
+        let queued = Arc::clone(log);
+        meter
+            .u64_observable_gauge("keytrail.kafka.queue")
+            .with_description("Records waiting to be sent or acknowledged")
+            .with_callback(move |gauge| gauge.observe(queued.statistics().produce_queue_records, &[]))
+            .build();
+        let asked = Arc::clone(log);
+        meter
+            .i64_observable_gauge("keytrail.kafka.request")
+            .with_unit("us")
+            .with_description("99th percentile of the time that a request to a broker takes")
+            .with_callback(move |gauge| {
+                for (broker, (_, p99)) in asked.statistics().request_us {
+                    gauge.observe(p99, &[KeyValue::new("broker", broker)]);
+                }
+            })
+            .build();
+    }
+
     /// All metrics in Prometheus' text format.
     ///
     /// # Errors
@@ -130,8 +173,9 @@ impl Metrics {
             .i64_observable_gauge("keytrail.lag.records")
             .with_description("Records between a consumer and the end of keytrail.events")
             .with_callback(move |gauge| {
-                gauge.observe(observed.detect.load(Ordering::Relaxed), &[KeyValue::new("consumer", "detect")]);
-                gauge.observe(observed.store.load(Ordering::Relaxed), &[KeyValue::new("consumer", "store")]);
+                for ((consumer, partition), records) in observed.held().iter() {
+                    gauge.observe(*records, &[KeyValue::new("consumer", *consumer), KeyValue::new("partition", i64::from(*partition))]);
+                }
             })
             .build();
         let counter = |name: &'static str, description: &'static str| meter.u64_counter(name).with_description(description).build();

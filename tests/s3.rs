@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use crate::estate::{Home, Totals, cloudtrail_lines, rows, stderr};
 
-struct Server {
+/// An S3 server, ended when the test does.
+pub struct Server {
     process: Child,
-    port: u16,
+    pub port: u16,
     _folder: tempfile::TempDir,
 }
 
@@ -44,6 +45,18 @@ fn start(command: impl FnOnce(u16, &std::path::Path) -> Command) -> Server {
     Server { process, port, _folder: folder }
 }
 
+/// A server that honours conditional puts, with the bucket `lake`.
+pub fn sound(test: &str) -> Option<Server> {
+    let moto = program(test, "KEYTRAIL_MOTO")?;
+    let server = start(|port, _| {
+        let mut command = Command::new(moto);
+        command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+        command
+    });
+    bucket(server.port);
+    Some(server)
+}
+
 /// Creates the bucket `lake`, as any S3 client does.
 fn bucket(port: u16) {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
@@ -70,13 +83,7 @@ fn command(home: &Home, server: &Server, arguments: &[&str]) -> Command {
 
 #[test]
 fn a_lake_in_a_bucket_answers_as_one_in_a_folder() {
-    let Some(moto) = program("a_lake_in_a_bucket_answers_as_one_in_a_folder", "KEYTRAIL_MOTO") else { return };
-    let server = start(|port, _| {
-        let mut command = Command::new(moto);
-        command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
-        command
-    });
-    bucket(server.port);
+    let Some(server) = sound("a_lake_in_a_bucket_answers_as_one_in_a_folder") else { return };
     let home = Home::new();
     let path = home.file("events.log", cloudtrail_lines(5_000));
     let run = |arguments: &[&str]| {

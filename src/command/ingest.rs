@@ -82,7 +82,7 @@ pub fn through(
     let reader = open(config, &home, request)?;
     let bar = (!config.quiet).then(Bar::new);
     if config.is_kafka() {
-        let brokers = crate::role::Brokers::open(config, &home)?;
+        let brokers = crate::role::Brokers::open(config, telemetry, &home)?;
         let read = read(telemetry, &brokers, reader, stop, bar.as_ref());
         if let Some(bar) = bar {
             bar.end();

@@ -2,7 +2,7 @@
 //! last coordinates that the findings topic already holds is not appended again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -14,9 +14,14 @@ use tokio::runtime::Handle;
 use super::{PATIENCE, Shared};
 use crate::exit::OutOfReach;
 
+/// What a worker is told.
+const GO_ON: u8 = 0;
+const LET_GO: u8 = 1;
+const ABANDON: u8 = 2;
+
 /// A partition's detector, on a thread of its own.
 pub struct Worker {
-    release: Arc<AtomicBool>,
+    told: Arc<AtomicU8>,
     thread: JoinHandle<anyhow::Result<Detector>>,
 }
 
@@ -34,7 +39,16 @@ impl Worker {
     /// # Errors
     /// As [`join`](Self::join).
     pub fn release(self) -> anyhow::Result<Detector> {
-        self.release.store(true, Ordering::Release);
+        self.told.store(LET_GO, Ordering::Release);
+        self.join()
+    }
+
+    /// Stops where the detector stands and keeps nothing: another process has the partition already, and what it keeps is newer.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    pub fn abandon(self) -> anyhow::Result<Detector> {
+        self.told.store(ABANDON, Ordering::Release);
         self.join()
     }
 }
@@ -44,11 +58,11 @@ impl Worker {
 /// # Errors
 /// When the thread cannot be started.
 pub fn spawn(shared: &Arc<Shared>, partition: i32, detector: Detector, from: i64, runtime: &Handle) -> anyhow::Result<Worker> {
-    let release = Arc::new(AtomicBool::new(false));
-    let (shared, runtime, released) = (Arc::clone(shared), runtime.clone(), Arc::clone(&release));
+    let told = Arc::new(AtomicU8::new(GO_ON));
+    let (shared, runtime, heard) = (Arc::clone(shared), runtime.clone(), Arc::clone(&told));
     progress(&shared, partition, detector.next_offset().max(from));
     let role = move || {
-        let mut role = Role { shared: &shared, partition, runtime, released, since_snapshot: 0, published: (None, Instant::now()) };
+        let mut role = Role { shared: &shared, partition, runtime, told: heard, since_snapshot: 0, published: (None, Instant::now()) };
         let judged = role.judge(detector, from);
         if let Err(error) = &judged {
             shared.fail(error);
@@ -56,7 +70,7 @@ pub fn spawn(shared: &Arc<Shared>, partition: i32, detector: Detector, from: i64
         judged
     };
     let thread = std::thread::Builder::new().name(format!("keytrail-detect-{partition}")).spawn(role).context("starting a detector's thread")?;
-    Ok(Worker { release, thread })
+    Ok(Worker { told, thread })
 }
 
 /// The newest state of a partition's detector, or a fresh one where there is none.
@@ -87,7 +101,7 @@ struct Role<'a> {
     shared: &'a Shared,
     partition: i32,
     runtime: Handle,
-    released: Arc<AtomicBool>,
+    told: Arc<AtomicU8>,
     since_snapshot: u64,
     /// Below which offset the ledger was published by this process, and when.
     published: (Option<i64>, Instant),
@@ -103,8 +117,10 @@ impl Role<'_> {
             if shared.failed.load(Ordering::Acquire) {
                 return Ok(detector);
             }
-            if self.released.load(Ordering::Acquire) {
-                break;
+            match self.told.load(Ordering::Acquire) {
+                ABANDON => return Ok(detector),
+                LET_GO => break,
+                _ => {}
             }
             let next = detector.next_offset().max(from);
             let done = shared.sources_done.load(Ordering::Acquire);
@@ -171,6 +187,6 @@ impl Role<'_> {
 fn progress(shared: &Shared, partition: i32, next: i64) {
     shared.judged.set(partition, next);
     if let Ok(end) = shared.log.end(Topic::Events, partition) {
-        shared.metrics.lag.detect.store(end - next, Ordering::Relaxed);
+        shared.metrics.lag.set("detect", partition, end - next);
     }
 }

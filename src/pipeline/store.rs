@@ -60,6 +60,7 @@ impl Store {
     pub fn release(&mut self, partition: i32) {
         self.held.remove(&partition);
         self.shared.stored.release(partition);
+        self.shared.metrics.lag.release("store", partition);
     }
 
     /// Takes the partitions held over anew: another writer moved one of them.
@@ -123,11 +124,11 @@ impl Store {
         for (partition, next) in &self.held {
             let behind = self.shared.log.end(Topic::Events, *partition)? - next.events;
             waiting += behind;
+            self.shared.metrics.lag.set("store", *partition, behind);
             if behind > 0 {
                 from.push((*partition, next.events));
             }
         }
-        self.shared.metrics.lag.store.store(waiting, Ordering::Relaxed);
         let full = waiting >= i64::try_from(self.shared.config.store.commit_events_max).unwrap_or(i64::MAX);
         if waiting == 0 || !(due || full) {
             return Ok(0);

@@ -12,7 +12,7 @@ use crate::telemetry::Telemetry;
 pub fn run(config: &Config, telemetry: &Telemetry, arguments: &Role) -> anyhow::Result<Code> {
     sources(config)?;
     let home = Home::open(config)?;
-    let brokers = Brokers::open(config, &home)?;
+    let brokers = Brokers::open(config, telemetry, &home)?;
     let stop = stop_signal()?;
     let server = match arguments.metrics_listen.as_deref() {
         Some(listen) if !listen.is_empty() => Some(serve(listen, telemetry.registry(), stop.clone())?),

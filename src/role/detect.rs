@@ -55,11 +55,16 @@ fn judge(context: &Context, arguments: &Role, workers: &mut BTreeMap<i32, detect
                     tracing::info!(partition, offset, "judging");
                     workers.insert(partition, detect::spawn(&context.shared, partition, detector, offset, context.runtime.handle())?);
                 }
-                Change::Revoked { partition, release, .. } => {
+                Change::Revoked { partition, lost, release } => {
                     if let Some(worker) = workers.remove(&partition) {
-                        worker.release()?;
+                        if lost {
+                            worker.abandon()?
+                        } else {
+                            worker.release()?
+                        };
                     }
                     context.shared.judged.release(partition);
+                    context.shared.metrics.lag.release("detect", partition);
                     tracing::info!(partition, "let go");
                     drop(release);
                 }

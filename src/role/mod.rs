@@ -21,9 +21,12 @@ use crate::home::Home;
 use crate::pipeline::{Shared, Sink};
 use crate::telemetry::Telemetry;
 
+/// How often the Kafka client reports what it counts.
+const STATISTICS_INTERVAL_MS: u64 = 5_000;
+
 /// The brokers as a place where a source puts what it has read.
 pub struct Brokers {
-    log: KafkaLog,
+    log: Arc<KafkaLog>,
 }
 
 impl Brokers {
@@ -31,8 +34,10 @@ impl Brokers {
     ///
     /// # Errors
     /// When the brokers are out of reach, the topics are missing, or another process appends from this folder.
-    pub fn open(config: &Config, home: &Home) -> anyhow::Result<Self> {
-        Ok(Self { log: KafkaLog::open(Options { seen_dir: Some(home.seen()), ..options(config)? })? })
+    pub fn open(config: &Config, telemetry: &Telemetry, home: &Home) -> anyhow::Result<Self> {
+        let log = Arc::new(KafkaLog::open(Options { seen_dir: Some(home.seen()), ..options(config)? })?);
+        telemetry.watch(&log);
+        Ok(Self { log })
     }
 }
 
@@ -68,6 +73,7 @@ pub fn options(config: &Config) -> anyhow::Result<Options> {
     }
     let mut options = Options::parse_url(&config.log.url)?;
     options.properties.extend(config.log.kafka.iter().map(|(name, value)| (name.clone(), value.clone())));
+    options.statistics_interval_ms = STATISTICS_INTERVAL_MS;
     options.outage_ms_max = config.log.outage_ms_max;
     options.window_records = config.log.window_records;
     options.message_bytes_max = config.log.message_bytes_max;
@@ -88,6 +94,7 @@ struct Context {
 impl Context {
     fn open(config: &Config, telemetry: &Telemetry, arguments: &Role) -> anyhow::Result<Self> {
         let log = Arc::new(KafkaLog::open(options(config)?)?);
+        telemetry.watch(&log);
         let runtime = crate::pipeline::runtime()?;
         let lake = runtime.block_on(crate::place::lake(config))?;
         let rules = crate::command::rules::configured(config)?;

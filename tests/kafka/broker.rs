@@ -56,6 +56,8 @@ pub fn own_from_environment(test: &str) -> Option<Broker> {
 pub struct Broker {
     /// `host:port`.
     pub address: String,
+    /// `host:port` of the listener that asks for TLS and a password, where there is one.
+    pub secured: Option<String>,
     lib: PathBuf,
     home: tempfile::TempDir,
     child: Option<Child>,
@@ -64,14 +66,37 @@ pub struct Broker {
 impl Broker {
     /// Formats a folder, starts the node, and waits until it answers.
     pub fn start(lib: &Path) -> Self {
+        Self::start_with(lib, None)
+    }
+
+    /// The same with a second listener over TLS, for the user `keytrail` with the password `let-me-in` (PLAIN or SCRAM-SHA-512). The certificate and its
+    /// key are the PEM texts given.
+    pub fn start_secured(lib: &Path, certificate: &str, key: &str) -> Self {
+        Self::start_with(lib, Some((certificate, key)))
+    }
+
+    fn start_with(lib: &Path, tls: Option<(&str, &str)>) -> Self {
         let home = tempfile::tempdir().expect("a folder for the broker");
         let (port, controller) = (free_port(), free_port());
         let data = home.path().join("data");
+        let secured = tls.map(|_| format!("127.0.0.1:{}", free_port()));
+        let also = secured.as_ref().map_or_else(String::new, |address| format!(",SECURED://{address}"));
+        let one_line = |pem: &str| pem.trim().replace('\n', "\\n");
+        let security = tls.map_or_else(String::new, |(certificate, key)| {
+            format!(
+                "sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512\nlistener.name.secured.ssl.keystore.type=PEM\nlistener.name.secured.ssl.keystore.certificate.chain={}\n\
+                 listener.name.secured.ssl.keystore.key={}\nlistener.name.secured.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule \
+                 required user_keytrail=\"let-me-in\";\nlistener.name.secured.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule \
+                 required;\n",
+                one_line(certificate),
+                one_line(key)
+            )
+        });
         let properties = format!(
             "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.bootstrap.servers=127.0.0.1:{controller}\ncontroller.listener.names=CONTROLLER\n\
-             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-             advertised.listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\nlog.dirs={}\noffsets.topic.replication.factor=1\n\
+             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{also}\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{also}\n\
+             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURED:SASL_SSL\n{security}log.dirs={}\noffsets.topic.replication.factor=1\n\
              offsets.topic.num.partitions=4\ntransaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n\
              share.coordinator.state.topic.replication.factor=1\nshare.coordinator.state.topic.min.isr=1\ngroup.initial.rebalance.delay.ms=0\n\
              auto.create.topics.enable=false\ngroup.min.session.timeout.ms=1000\ngroup.consumer.session.timeout.ms=6000\n\
@@ -79,9 +104,12 @@ impl Broker {
             data.display()
         );
         std::fs::write(home.path().join("server.properties"), properties).expect("the broker's settings");
-        let mut broker = Self { address: format!("127.0.0.1:{port}"), lib: lib.to_path_buf(), home, child: None };
+        let mut broker = Self { address: format!("127.0.0.1:{port}"), secured, lib: lib.to_path_buf(), home, child: None };
         let format = broker
-            .java("kafka.tools.StorageTool", &["format", "--standalone", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c"])
+            .java(
+                "kafka.tools.StorageTool",
+                &["format", "--standalone", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "--add-scram", "SCRAM-SHA-512=[name=keytrail,password=let-me-in]", "-c"],
+            )
             .stdout(Stdio::null())
             .status()
             .expect("java runs");

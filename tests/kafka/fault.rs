@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{Random, Site, check, number};
+use super::{Random, Site, check, faulty, number};
 use crate::estate::{Home, cloudtrail_lines};
 
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -158,4 +158,112 @@ fn a_topic_that_grows_a_poisoned_record_and_one_that_is_too_long() {
     let ended = ingest("long.log", &long);
     let totals = crate::estate::Totals::of(&crate::estate::rows(&ended));
     assert_eq!((totals.stored, totals.dead_lettered), (0, 1), "a record that is too long is dead-lettered, not lost");
+}
+
+#[test]
+fn an_object_store_that_fails_and_is_slow_costs_time_and_nothing_else() {
+    const TEST: &str = "an_object_store_that_fails_and_is_slow_costs_time_and_nothing_else";
+    let Some(site) = Site::new(TEST, 1) else { return };
+    let Some(server) = crate::s3::sound(TEST) else { return };
+    let lines = cloudtrail_lines(20_000);
+    let expected = expected(&lines);
+    let path = site.home.file("events.log", &lines);
+    let configured = |port: u16| {
+        let settings = std::fs::read_to_string(site.home.path().join("keytrail.toml")).unwrap();
+        let (before, _) = settings.split_once("[store.s3]").unwrap_or((&settings, ""));
+        let s3 = format!(
+            "[store.s3]\naws_endpoint = \"http://127.0.0.1:{port}\"\naws_allow_http = \"true\"\naws_region = \"us-east-1\"\naws_access_key_id = \"test\"\naws_secret_access_key = \"test\"\n"
+        );
+        site.home.file("keytrail.toml", format!("{before}{s3}"));
+    };
+    let lake = ["--lake", "s3://lake/keytrail"];
+    let faulty = faulty::start(server.port, 7);
+    // Made while all is well: what is tried here is the work, not the start.
+    configured(server.port);
+    site.expect(&[&lake[..], &["store", "--drain"]].concat());
+    site.expect(&["ingest", "--format", "cloudtrail", path.to_str().unwrap()]);
+    configured(faulty.port);
+    let mut roles = [site.spawn(&[&lake[..], &["detect", "--drain"]].concat()), site.spawn(&[&lake[..], &["store", "--drain"]].concat())];
+    let mut restarted = 0;
+    for (role, name) in roles.iter_mut().zip(["detect", "store"]) {
+        // A role that gives up is started again, as a supervisor does.
+        while !role.wait(PATIENCE) {
+            restarted += 1;
+            assert!(restarted < 20, "{name} does not come through");
+            *role = site.spawn(&[&lake[..], &[name, "--drain"]].concat());
+        }
+    }
+    println!("{} connections, {} of them disturbed; {restarted} restarts", faulty.seen(), faulty.disturbed());
+    assert!(faulty.disturbed() > 5, "the proxy must have disturbed something");
+    configured(server.port);
+    site.expect(&[&lake[..], &["detect", "--drain"]].concat());
+    site.expect(&[&lake[..], &["store", "--drain"]].concat());
+    let stored: Vec<String> =
+        site.rows(&[&lake[..], &["sql", "select event_id from events"]].concat()).iter().map(|row| row["event_id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(check(&expected, &stored), Ok(()), "{} events of {}", stored.len(), expected.len());
+    let found = site.rows(&[&lake[..], &["sql", super::FINDINGS]].concat());
+    let undisturbed = Home::new();
+    let path = undisturbed.file("events.log", &lines);
+    undisturbed.ingest(&["--format", "cloudtrail", path.to_str().unwrap()]);
+    assert_eq!(found, undisturbed.rows(&["sql", super::FINDINGS]), "findings");
+}
+
+#[test]
+fn processes_whose_clocks_differ_by_days_agree() {
+    let Some(site) = Site::new("processes_whose_clocks_differ_by_days_agree", 1) else { return };
+    if let Err(error) = std::process::Command::new("faketime").arg("--version").output() {
+        assert!(super::setting("KEYTRAIL_CI").is_none(), "faketime must be there in CI: {error}");
+        eprintln!("SKIPPED processes_whose_clocks_differ_by_days_agree: {error}: faketime is in Debian's package of that name");
+        return;
+    }
+    let lines = cloudtrail_lines(20_000);
+    let expected = expected(&lines);
+    let half = lines[..lines.len() / 2].rfind('\n').unwrap() + 1;
+    let at = |offset: &str, arguments: &[&str]| {
+        let command = site.command(arguments);
+        let mut shifted = std::process::Command::new("faketime");
+        shifted.current_dir(site.home.path()).args(["-f", offset]).arg(command.get_program()).args(command.get_args());
+        let output = shifted.output().unwrap();
+        assert!(output.status.success(), "{arguments:?} at {offset}: {}", crate::estate::stderr(&output));
+    };
+    for (name, offset, text) in [("first.log", "+1d", &lines[..half]), ("second.log", "-1d", &lines[half..])] {
+        let path = site.home.file(name, text);
+        at(offset, &["ingest", "--format", "cloudtrail", path.to_str().unwrap()]);
+        at("+2d", &["detect", "--drain"]);
+        at("-2d", &["store", "--drain"]);
+    }
+    holds(&site, &expected);
+}
+
+#[test]
+fn a_full_disk_under_the_lake_is_waited_for() {
+    let Some(site) = Site::new("a_full_disk_under_the_lake_is_waited_for", 1) else { return };
+    let lake = site.lake();
+    std::fs::create_dir_all(&lake).unwrap();
+    let mount = |options: &str| std::process::Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&lake).status().is_ok_and(|s| s.success());
+    if !mount("size=1m") {
+        eprintln!("SKIPPED a_full_disk_under_the_lake_is_waited_for: this user may not mount a small file system");
+        return;
+    }
+    let full = Mounted(lake.clone());
+    let lines = cloudtrail_lines(20_000);
+    let expected = expected(&lines);
+    let path = site.home.file("events.log", &lines);
+    site.expect(&["ingest", "--format", "cloudtrail", path.to_str().unwrap()]);
+    let mut store = site.spawn(&["store", "--drain"]);
+    std::thread::sleep(Duration::from_secs(6));
+    assert!(!store.has_ended(), "the store waits for room");
+    assert!(mount("remount,size=200m"));
+    assert!(store.wait(PATIENCE));
+    holds(&site, &expected);
+    drop(full);
+}
+
+/// Unmounted when the test ends.
+struct Mounted(std::path::PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
+    }
 }

@@ -78,3 +78,46 @@ fn topics_are_checked_and_other_tools_read_findings_and_dead_letters() {
         site.rows(&["sql", "select identity, count(distinct log_partition) as partitions from events group by 1 having count(distinct log_partition) > 1"]);
     assert!(spread.is_empty(), "{spread:?}");
 }
+
+#[test]
+fn collect_follows_its_sources_and_forward_sends_what_was_found() {
+    let Some(site) = Site::new("collect_follows_its_sources_and_forward_sends_what_was_found", 1) else { return };
+    let lines = cloudtrail_lines(20_000);
+    let half = lines[..lines.len() / 2].rfind('\n').unwrap() + 1;
+    let settings = std::fs::read_to_string(site.home.path().join("keytrail.toml")).unwrap();
+    let sent = site.home.path().join("sent.ndjson");
+    site.home.file(
+        "keytrail.toml",
+        format!(
+            "{settings}[[source]]\nname = \"trail\"\nformat = \"cloudtrail\"\npaths = [\"logs\"]\npoll_interval_ms = 200\n[[forward]]\ntarget = \"file:{}\"\nencoding = \"ocsf\"\n",
+            sent.display()
+        ),
+    );
+    site.home.file("logs/events.log", &lines[..half]);
+    let mut roles = [site.spawn(&["collect"]), site.spawn(&["detect"]), site.spawn(&["store"])];
+    let count = || site.rows(&["sql", "select count(*) as n from events"])[0]["n"].as_i64().unwrap();
+    let reaches = |wanted: i64| {
+        let started = std::time::Instant::now();
+        while !site.lake().join("events/_delta_log").exists() || count() < wanted {
+            assert!(started.elapsed() < std::time::Duration::from_secs(120), "{} of {wanted} events", count());
+            std::thread::sleep(std::time::Duration::from_millis(300));
+        }
+    };
+    reaches(i64::try_from(lines[..half].lines().count()).unwrap());
+    // The file grows, as a log does.
+    let mut file = std::fs::File::options().append(true).open(site.home.path().join("logs/events.log")).unwrap();
+    std::io::Write::write_all(&mut file, lines[half..].as_bytes()).unwrap();
+    reaches(20_000);
+    assert!(roles.iter_mut().all(|role| !role.has_ended()));
+    for role in &mut roles {
+        role.signal("TERM");
+        assert!(role.wait(std::time::Duration::from_secs(60)), "a role ends in order when it is told to");
+    }
+    site.drain();
+    site.expect(&["forward", "--drain"]);
+    let found = site.rows(&["sql", "select count(*) as n from findings_log"])[0]["n"].as_i64().unwrap();
+    let lines: Vec<Value> = std::fs::read_to_string(&sent).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(found > 0);
+    assert_eq!(i64::try_from(lines.len()).unwrap(), found, "each revision of each finding was sent once");
+    assert!(lines.iter().all(|line| line["class_uid"] == 2004));
+}

@@ -3,7 +3,9 @@
 
 mod broker;
 mod fault;
+mod faulty;
 mod journey;
+mod security;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -47,6 +49,10 @@ impl Site {
 
     fn arguments<'a>(&'a self, arguments: &[&'a str]) -> Vec<&'a str> {
         [&["--log", self.url.as_str()], arguments].concat()
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> std::process::Command {
+        self.home.command(&self.arguments(arguments))
     }
 
     pub fn run(&self, arguments: &[&str]) -> Output {

@@ -1,0 +1,154 @@
+//! The roles on a real Apache Kafka, beside Kafka's own measuring programs on the same broker in the same run: `ProducerPerformance` sending the same
+//! log lines (lz4, acks=all), and `ConsumerPerformance` reading the same topic.
+//!
+//!     KEYTRAIL_KAFKA_LIB=DIR cargo bench --bench kafka
+//!
+//! With `KEYTRAIL_SPARK_PYTHON` naming a Python that has pyspark and `KEYTRAIL_SPARK_JARS` the folder of the jars that `spark_kafka_to_delta.py` names, Spark structured
+//! streaming does Kafka → Delta too, without any detection.
+//!
+//! `KEYTRAIL_KAFKA_LIB` names the folder of Kafka's jars; `KEYTRAIL_BENCH_EVENTS` (default 500,000) sets the size. Processor seconds are those of the
+//! whole process, its start included; the broker's own come on top, for everyone alike. Linux only (`/proc`).
+
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, missing_docs, reason = "a benchmark reads its size from the environment and ends on any failure")]
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+#[path = "../tests/kafka/broker.rs"]
+mod broker;
+#[path = "../tests/estate.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod estate;
+
+/// Clock ticks per second of `/proc/PID/stat`: 100 on every Linux that Rust supports.
+const TICKS: f64 = 100.0;
+
+struct Cost {
+    wall: f64,
+    processor: f64,
+}
+
+impl Cost {
+    fn tell(&self, what: &str, events: f64, peer: Option<(&str, f64)>) {
+        let rate = events / self.wall;
+        let beside = peer.map_or_else(String::new, |(name, other)| format!("  {:.2} of {name}'s rate", rate / other));
+        println!("{what:<24}{:8.2} s {rate:10.0} events/s {:7.2} CPU s per million{beside}", self.wall, self.processor / events * 1e6);
+    }
+}
+
+/// Processor seconds of a process and of its children, those that run and those that ended.
+fn processor(id: u32) -> f64 {
+    // Fields 14 to 17, counted after the program's name, which may hold blanks: own time and that of children waited for.
+    let Some(fields) = std::fs::read_to_string(format!("/proc/{id}/stat")).ok().and_then(|text| text.rsplit_once(')').map(|(_, rest)| rest.to_owned())) else { return 0.0 };
+    let own: f64 = fields.split_ascii_whitespace().skip(11).take(4).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / TICKS;
+    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+    own + children.split_ascii_whitespace().filter_map(|child| child.parse().ok()).map(processor).sum::<f64>()
+}
+
+/// Runs to the end, and says what it took.
+fn run(command: &mut Command) -> Cost {
+    let started = Instant::now();
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
+    let mut most = 0.0;
+    loop {
+        most = f64::max(most, processor(child.id()));
+        if let Some(status) = child.try_wait().unwrap() {
+            assert!(status.success(), "{command:?} ended with {status}");
+            return Cost { wall: started.elapsed().as_secs_f64(), processor: most };
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn java(lib: &str, class: &str, arguments: &[&str]) -> String {
+    let output = Command::new("java")
+        .args(["-Xmx512m", "-cp", &format!("{lib}/*"), "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", class])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{class}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Records a second, from the last line that `ProducerPerformance` prints: `N records sent, R records/sec (…), …`.
+fn produced(text: &str) -> f64 {
+    let line = text.lines().rfind(|line| line.contains("records/sec")).unwrap();
+    line.split("records/sec").next().unwrap().rsplit(',').next().unwrap().trim().parse().unwrap()
+}
+
+/// Records a second while fetching, from the table that `ConsumerPerformance` prints (column `fetch.nMsg.sec`).
+fn consumed(text: &str) -> f64 {
+    let mut lines = text.lines().filter(|line| line.contains(','));
+    let column = lines.next().unwrap().split(',').position(|name| name.trim() == "fetch.nMsg.sec").unwrap();
+    lines.next_back().unwrap().split(',').nth(column).unwrap().trim().parse().unwrap()
+}
+
+fn main() {
+    let Ok(lib) = std::env::var("KEYTRAIL_KAFKA_LIB") else {
+        println!("skipped: KEYTRAIL_KAFKA_LIB does not name the folder of Kafka's jars");
+        return;
+    };
+    let events = std::env::var("KEYTRAIL_BENCH_EVENTS").ok().map_or(500_000, |text| text.parse().unwrap());
+    let broker = broker::Broker::start(Path::new(&lib));
+    let home = estate::Home::new();
+    let lines = estate::cloudtrail_lines(events);
+    let input = home.file("events.json", &lines);
+    let (url, count) = (format!("kafka://{}", broker.address), events as f64);
+    let keytrail = |arguments: &[&str]| {
+        let mut command = home.command(&[&["--quiet", "--log", &url], arguments].concat());
+        run(&mut command)
+    };
+    keytrail(&["topics", "apply"]);
+    println!("{events} CloudTrail records, {:.0} MiB; one partition", lines.len() as f64 / f64::from(1 << 20));
+
+    java(&lib, "org.apache.kafka.tools.TopicCommand", &["--bootstrap-server", &broker.address, "--create", "--topic", "raw"]);
+    let (payload, number, bootstrap) = (input.to_str().unwrap(), events.to_string(), format!("bootstrap.servers={}", broker.address));
+    let raw = java(
+        &lib,
+        "org.apache.kafka.tools.ProducerPerformance",
+        &[
+            "--topic",
+            "raw",
+            "--num-records",
+            &number,
+            "--payload-file",
+            payload,
+            "--throughput",
+            "-1",
+            "--producer-props",
+            &bootstrap,
+            "acks=all",
+            "compression.type=lz4",
+        ],
+    );
+    let produce = produced(&raw);
+    println!("{:<24}{:10}   {produce:10.0} records/s", "ProducerPerformance", "");
+    keytrail(&["ingest", "--format", "cloudtrail", payload]).tell("keytrail ingest", count, Some(("ProducerPerformance", produce)));
+
+    let raw = java(
+        &lib,
+        "org.apache.kafka.tools.ConsumerPerformance",
+        &["--bootstrap-server", &broker.address, "--topic", "keytrail.events", "--messages", &number, "--timeout", "60000"],
+    );
+    let consume = consumed(&raw);
+    println!("{:<24}{:10}   {consume:10.0} records/s", "ConsumerPerformance", "");
+    keytrail(&["detect", "--drain"]).tell("keytrail detect", count, Some(("ConsumerPerformance", consume)));
+    let store = keytrail(&["store", "--drain"]);
+    store.tell("keytrail store", count, Some(("ConsumerPerformance", consume)));
+    match (std::env::var("KEYTRAIL_SPARK_PYTHON"), std::env::var("KEYTRAIL_SPARK_JARS")) {
+        (Ok(python), Ok(jars)) => {
+            let table = home.path().join("spark");
+            let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/spark_kafka_to_delta.py");
+            let mut command = Command::new(&python);
+            let folder = Path::new(&python).parent().unwrap().display().to_string();
+            let path = std::env::var("PATH").unwrap_or_default();
+            command.args([script, &broker.address, "raw", &jars]).arg(&table).env("SPARK_LOCAL_IP", "127.0.0.1").env("PATH", format!("{folder}:{path}"));
+            let spark = run(&mut command);
+            spark.tell("Spark, Kafka to Delta", count, None);
+            println!("keytrail store takes {:.2} of Spark's processor time", store.processor / spark.processor);
+        }
+        _ => println!("skipped: Spark (KEYTRAIL_SPARK_PYTHON and KEYTRAIL_SPARK_JARS are not set)"),
+    }
+}
