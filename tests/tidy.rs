@@ -188,8 +188,8 @@ fn the_dashboard_shows_the_metrics_that_there_are() {
     let telemetry = text("src/telemetry.rs");
     let known: Vec<String> = telemetry.split('"').filter(|name| name.starts_with("keytrail.")).map(|name| name.replace('.', "_")).collect();
     assert!(known.len() >= 8, "{known:?}");
-    // What the exporter for Prometheus puts behind a name: for a counter, and for seconds in a histogram.
-    let suffixes = ["", "_total", "_seconds_bucket", "_seconds_sum", "_seconds_count"];
+    // What the exporter for Prometheus puts behind a name: for a counter, for a unit, and for seconds in a histogram.
+    let suffixes = ["", "_total", "_microseconds", "_seconds_bucket", "_seconds_sum", "_seconds_count"];
     let dashboards = deployed("json");
     assert!(!dashboards.is_empty());
     for path in dashboards {
