@@ -40,7 +40,9 @@ impl Cost {
 /// Processor seconds of a process and of its children, those that run and those that ended.
 fn processor(id: u32) -> f64 {
     // Fields 14 to 17, counted after the program's name, which may hold blanks: own time and that of children waited for.
-    let Some(fields) = std::fs::read_to_string(format!("/proc/{id}/stat")).ok().and_then(|text| text.rsplit_once(')').map(|(_, rest)| rest.to_owned())) else { return 0.0 };
+    let Some(fields) = std::fs::read_to_string(format!("/proc/{id}/stat")).ok().and_then(|text| text.rsplit_once(')').map(|(_, rest)| rest.to_owned())) else {
+        return 0.0;
+    };
     let own: f64 = fields.split_ascii_whitespace().skip(11).take(4).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / TICKS;
     let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
     own + children.split_ascii_whitespace().filter_map(|child| child.parse().ok()).map(processor).sum::<f64>()

@@ -18,6 +18,9 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::Config;
 
+/// Bounds of the histogram of commits, in seconds.
+const COMMIT_SECONDS: [f64; 12] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
 /// The process's telemetry; [`stop`](Self::stop) flushes it.
 pub struct Telemetry {
     tracer: Option<SdkTracerProvider>,
@@ -187,7 +190,12 @@ impl Metrics {
             judged: counter("keytrail.detect.judged", "Events judged"),
             findings: counter("keytrail.detect.findings", "Findings appended, revisions included"),
             committed: counter("keytrail.store.committed", "Rows committed to the lake"),
-            commit_seconds: meter.f64_histogram("keytrail.store.commit").with_unit("s").with_description("Time per lake commit").build(),
+            commit_seconds: meter
+                .f64_histogram("keytrail.store.commit")
+                .with_unit("s")
+                .with_description("Time per lake commit")
+                .with_boundaries(COMMIT_SECONDS.to_vec())
+                .build(),
             lag,
         }
     }

@@ -21,7 +21,7 @@ pub fn run(config: &Config) -> anyhow::Result<Code> {
     report("data folder", home.as_ref().map(|_| config.dir.display().to_string()).map_err(crate::exit::message));
     if let Ok(home) = &home {
         report("fingerprint key", home.fingerprint_key().map(|_| "readable".to_owned()).map_err(|error| crate::exit::message(&error)));
-        report("event log", log(config, home));
+        report("event log", if config.is_kafka() { kafka(config) } else { log(config, home) });
     }
     report("lake", lake(config));
     report("rules", super::rules::configured(config).map(|rules| format!("{} rules", rules.list().len())).map_err(|error| crate::exit::message(&error)));
@@ -39,6 +39,17 @@ fn log(config: &Config, home: &Home) -> Result<String, String> {
         Err(Error::Locked { .. }) => Ok("in use by a running keytrail".to_owned()),
         Err(error) => Err(error.to_string()),
     }
+}
+
+fn kafka(config: &Config) -> Result<String, String> {
+    let options = crate::role::options(config).map_err(|error| crate::exit::message(&error))?;
+    let reports = keytrail_ingest::log::kafka::topics::check(&options).map_err(|error| error.to_string())?;
+    let wrong: Vec<String> = reports.iter().flat_map(|report| report.differences.iter().map(|line| format!("{}: {line}", report.topic))).collect();
+    if !wrong.is_empty() {
+        return Err(wrong.join("; "));
+    }
+    let partitions = reports.first().map_or(0, |report| report.partitions);
+    Ok(format!("{}, {} topics of {partitions} partitions", options.brokers, reports.len()))
 }
 
 fn lake(config: &Config) -> Result<String, String> {

@@ -240,7 +240,8 @@ fn a_full_disk_under_the_lake_is_waited_for() {
     let Some(site) = Site::new("a_full_disk_under_the_lake_is_waited_for", 1) else { return };
     let lake = site.lake();
     std::fs::create_dir_all(&lake).unwrap();
-    let mount = |options: &str| std::process::Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&lake).status().is_ok_and(|s| s.success());
+    let mount =
+        |options: &str| std::process::Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&lake).status().is_ok_and(|s| s.success());
     if !mount("size=1m") {
         eprintln!("SKIPPED a_full_disk_under_the_lake_is_waited_for: this user may not mount a small file system");
         return;
