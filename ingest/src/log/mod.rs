@@ -1,6 +1,7 @@
 //! The event log: append-only topics with partitions and offsets. The embedded log implements it on one machine, Kafka at scale.
 
 pub mod embedded;
+#[cfg(feature = "kafka")]
 pub mod kafka;
 
 use std::sync::Arc;

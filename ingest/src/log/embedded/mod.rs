@@ -15,6 +15,7 @@ mod tail;
 mod write;
 
 pub use options::{Fsync, Options};
+#[cfg(feature = "kafka")]
 pub(super) use write::{dead_letter_id, decode_ids, encode_ids};
 
 use std::collections::BTreeMap;
