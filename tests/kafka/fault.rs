@@ -209,33 +209,6 @@ fn an_object_store_that_fails_and_is_slow_costs_time_and_nothing_else() {
 }
 
 #[test]
-fn processes_whose_clocks_differ_by_days_agree() {
-    let Some(site) = Site::new("processes_whose_clocks_differ_by_days_agree", 1) else { return };
-    if let Err(error) = std::process::Command::new("faketime").arg("--version").output() {
-        assert!(super::setting("KEYTRAIL_CI").is_none(), "faketime must be there in CI: {error}");
-        eprintln!("SKIPPED processes_whose_clocks_differ_by_days_agree: {error}: faketime is in Debian's package of that name");
-        return;
-    }
-    let lines = cloudtrail_lines(20_000);
-    let expected = expected(&lines);
-    let half = lines[..lines.len() / 2].rfind('\n').unwrap() + 1;
-    let at = |offset: &str, arguments: &[&str]| {
-        let command = site.command(arguments);
-        let mut shifted = std::process::Command::new("faketime");
-        shifted.current_dir(site.home.path()).args(["-f", offset]).arg(command.get_program()).args(command.get_args());
-        let output = shifted.output().unwrap();
-        assert!(output.status.success(), "{arguments:?} at {offset}: {}", crate::estate::stderr(&output));
-    };
-    for (name, offset, text) in [("first.log", "+1d", &lines[..half]), ("second.log", "-1d", &lines[half..])] {
-        let path = site.home.file(name, text);
-        at(offset, &["ingest", "--format", "cloudtrail", path.to_str().unwrap()]);
-        at("+2d", &["detect", "--drain"]);
-        at("-2d", &["store", "--drain"]);
-    }
-    holds(&site, &expected);
-}
-
-#[test]
 fn a_full_disk_under_the_lake_is_waited_for() {
     let Some(site) = Site::new("a_full_disk_under_the_lake_is_waited_for", 1) else { return };
     let lake = site.lake();
