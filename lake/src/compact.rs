@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn more_files_than_memory_allows_take_several_passes() {
-        let options = CompactOptions { memory_bytes_max: 3 * super::INPUT_BYTES, ..CompactOptions::default() };
+        let options = CompactOptions { first_bytes_min: 0, memory_bytes_max: 3 * super::INPUT_BYTES, ..CompactOptions::default() };
         let many: Vec<_> = (0..7).map(|i| File { path: format!("fresh-{i}-0.parquet"), bytes: 100 - i }).collect();
         let plan = plan_day(&options, Some(1), many).unwrap();
         assert!(!plan.last_pass);
