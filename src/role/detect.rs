@@ -23,25 +23,35 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Judges until it is told to stop; with `--drain`, until everything is judged that the log held at the start.
 pub fn run(config: &Config, telemetry: &Telemetry, arguments: &Role) -> anyhow::Result<Code> {
     let context = Context::open(config, telemetry, arguments)?;
+    let targets = arguments.drain.then(|| context.ends(&[Topic::Events])).transpose()?;
+    let restored: Restored = Arc::default();
+    let group = Group::join(Arc::clone(&context.log), Topic::Events, ROLE, resume(&context, arguments.from_earliest, &restored))?;
     let mut workers = BTreeMap::new();
-    let judged = judge(&context, arguments, &mut workers);
-    // Whatever happened, every partition is let go with a snapshot of where it stands.
+    let judged = judge(&context, &group, &restored, targets.as_ref(), &mut workers);
+    // Whatever happened, every partition is let go with a snapshot of where it stands, and only then the group is left.
     let mut released = Ok(());
     for (partition, worker) in workers {
         let ended = worker.release();
         context.shared.judged.release(partition);
         released = released.and(ended.map(|_| ()));
     }
+    group.leave();
     context.close();
     judged?;
     released?;
     Ok(Code::Done)
 }
 
-fn judge(context: &Context, arguments: &Role, workers: &mut BTreeMap<i32, detect::Worker>) -> anyhow::Result<()> {
-    let targets = arguments.drain.then(|| context.ends(&[Topic::Events])).transpose()?;
-    let restored: Arc<Mutex<BTreeMap<i32, Detector>>> = Arc::default();
-    let group = Group::join(Arc::clone(&context.log), Topic::Events, ROLE, resume(context, arguments.from_earliest, &restored))?;
+/// Detectors that wait for their workers, by partition.
+type Restored = Arc<Mutex<BTreeMap<i32, Detector>>>;
+
+fn judge(
+    context: &Context,
+    group: &Group,
+    restored: &Restored,
+    targets: Option<&BTreeMap<(Topic, i32), i64>>,
+    workers: &mut BTreeMap<i32, detect::Worker>,
+) -> anyhow::Result<()> {
     let mut looked = Instant::now();
     loop {
         for change in group.poll(PATIENCE)? {
@@ -74,7 +84,7 @@ fn judge(context: &Context, arguments: &Role, workers: &mut BTreeMap<i32, detect
         if context.stopped() {
             return Ok(());
         }
-        if let Some(targets) = &targets
+        if let Some(targets) = targets
             && drained(context, targets, &mut looked)?
         {
             return Ok(());
@@ -85,7 +95,7 @@ fn judge(context: &Context, arguments: &Role, workers: &mut BTreeMap<i32, detect
 type Resume = Arc<dyn Fn(i32) -> Result<i64, String> + Send + Sync>;
 
 /// Where a partition goes on: where its newest snapshot says. The state is kept for the worker that follows.
-fn resume(context: &Context, from_earliest: bool, restored: &Arc<Mutex<BTreeMap<i32, Detector>>>) -> Resume {
+fn resume(context: &Context, from_earliest: bool, restored: &Restored) -> Resume {
     let (shared, runtime, restored) = (Arc::clone(&context.shared), context.runtime.handle().clone(), Arc::clone(restored));
     Arc::new(move |partition| {
         let detector = detect::restore(&shared, partition, &runtime).map_err(|error| crate::exit::message(&error))?;
