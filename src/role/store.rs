@@ -76,19 +76,24 @@ fn store(context: &Context, arguments: &Role) -> anyhow::Result<()> {
 }
 
 /// After a commit that failed the lake is asked anew: another writer may have been first, or the store may be back after a while.
-fn recover(context: &Context, store: &mut Store, error: anyhow::Error, pause: &mut Duration) -> anyhow::Result<()> {
+fn recover(context: &Context, store: &mut Store, mut error: anyhow::Error, pause: &mut Duration) -> anyhow::Result<()> {
     use keytrail_lake::{Error, Retry};
-    let lake = error.downcast_ref::<Error>();
-    if matches!(lake, Some(Error::Fenced { .. } | Error::Busy { .. })) {
-        tracing::info!(%error, "another writer was first: going on from where the lake stands");
-    } else if lake.is_some_and(|lake| lake.retry() != Retry::Never) {
-        tracing::warn!(%error, retry_in_ms = pause.as_millis(), "the lake was not written");
-        std::thread::sleep(*pause);
-        *pause = (*pause * 2).min(RETRY.1);
-    } else {
-        return Err(error);
+    loop {
+        let lake = error.downcast_ref::<Error>();
+        if matches!(lake, Some(Error::Fenced { .. } | Error::Busy { .. })) {
+            tracing::info!(%error, "another writer was first: going on from where the lake stands");
+        } else if lake.is_some_and(|lake| lake.retry() != Retry::Never) && !context.stopped() {
+            tracing::warn!(%error, retry_in_ms = pause.as_millis(), "the lake is out of reach");
+            std::thread::sleep(*pause);
+            *pause = (*pause * 2).min(RETRY.1);
+        } else {
+            return Err(error);
+        }
+        match context.runtime.block_on(store.reload()) {
+            Ok(()) => return Ok(()),
+            Err(again) => error = again,
+        }
     }
-    context.runtime.block_on(store.reload())
 }
 
 fn resume(context: &Context, from_earliest: bool) -> Arc<dyn Fn(i32) -> Result<i64, String> + Send + Sync> {
