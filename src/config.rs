@@ -285,9 +285,11 @@ impl Config {
         if let Some(level) = env("KEYTRAIL_LOG_LEVEL") {
             config.telemetry.log_level = level;
         }
-        config.store.s3.extend(std::env::vars().filter(|(name, value)| name.starts_with("AWS_") && !value.is_empty()).filter(|(name, _)| {
-            // What else carries the prefix is the AWS command line's.
-            name.to_ascii_lowercase().parse::<object_store::aws::AmazonS3ConfigKey>().is_ok()
+        // Names are taken in small letters, so that a variable replaces the file's setting; what else carries the prefix is the AWS command line's.
+        config.store.s3 = std::mem::take(&mut config.store.s3).into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+        config.store.s3.extend(std::env::vars().filter(|(name, value)| name.starts_with("AWS_") && !value.is_empty()).filter_map(|(name, value)| {
+            let name = name.to_ascii_lowercase();
+            name.parse::<object_store::aws::AmazonS3ConfigKey>().is_ok().then_some((name, value))
         }));
         if let Some(dir) = &typed.global.dir {
             config.dir.clone_from(dir);

@@ -46,9 +46,8 @@ fn bucket(config: &Config) -> anyhow::Result<Option<(Url, Arc<dyn ObjectStore>)>
     let mut builder = AmazonS3Builder::new().with_bucket_name(name);
     for (key, value) in &config.store.s3 {
         let known: AmazonS3ConfigKey = key
-            .to_ascii_lowercase()
             .parse()
-            .map_err(|_| Usage(format!("store.s3.{key}: this is no setting of an S3 store; AWS_REGION, AWS_ENDPOINT, AWS_ALLOW_HTTP and the like are")))?;
+            .map_err(|_| Usage(format!("store.s3.{key}: this is no setting of an S3 store; aws_region, aws_endpoint, aws_allow_http and the like are")))?;
         builder = builder.with_config(known, value);
     }
     let store = builder.build().map_err(|error| OutOfReach(format!("lake {place}: {error}")))?;
