@@ -45,6 +45,8 @@ pub struct Metrics {
     pub findings: Counter<u64>,
     /// Rows committed to the lake, by table.
     pub committed: Counter<u64>,
+    /// Offsets of the log that gave no row: delivered twice or a hole (`repeated`), or put among the dead letters (`unreadable`).
+    pub passed_over: Counter<u64>,
     /// Seconds per lake commit.
     pub commit_seconds: Histogram<f64>,
     /// Records between a consumer and the end of the log.
@@ -190,6 +192,7 @@ impl Metrics {
             judged: counter("keytrail.detect.judged", "Events judged"),
             findings: counter("keytrail.detect.findings", "Findings appended, revisions included"),
             committed: counter("keytrail.store.committed", "Rows committed to the lake"),
+            passed_over: counter("keytrail.store.passed_over", "Offsets of the log that gave no row: delivered twice, or unreadable"),
             commit_seconds: meter
                 .f64_histogram("keytrail.store.commit")
                 .with_unit("s")

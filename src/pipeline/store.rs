@@ -138,6 +138,7 @@ impl Store {
         if gathered.passed == 0 {
             return Ok(0);
         }
+        let unreadable = gathered.unreadable.len();
         if !gathered.unreadable.is_empty() {
             tracing::warn!(records = gathered.unreadable.len(), "records of the log cannot be read: they go to the dead letters");
             let (log, letters) = (Arc::clone(&self.shared), gathered.unreadable);
@@ -149,11 +150,14 @@ impl Store {
             .flat_map(|chunk| chunk.records.iter().skip(chunk.skip))
             .filter_map(|record| if let LogRecord::Event(event) = record { Some(event) } else { None })
             .collect();
+        let gaps = gathered.chunks.iter().flat_map(|chunk| chunk.records.iter().skip(chunk.skip)).filter(|record| matches!(record, LogRecord::Gap)).count();
         let started = tokio::time::Instant::now();
         let positions: Vec<_> = gathered.next.iter().map(|(partition, next)| (Topic::Events, *partition, *next)).collect();
         self.shared.lake.commit_events(&batch, &positions).await?;
         self.shared.metrics.commit_seconds.record(started.elapsed().as_secs_f64(), &[]);
         self.committed("events", batch.len());
+        self.passed_over("repeated", gaps.saturating_sub(unreadable));
+        self.passed_over("unreadable", unreadable);
         tracing::debug!(events = batch.len(), ?positions, "committed");
         for (partition, next) in gathered.next {
             if let Some(held) = self.held.get_mut(&partition) {
@@ -187,6 +191,12 @@ impl Store {
         self.committed("dead_letters", rows.len());
         self.shared.log.note_position("store", Topic::DeadLetters, partition, next)?;
         Ok(rows.len())
+    }
+
+    fn passed_over(&self, why: &'static str, records: usize) {
+        if records > 0 {
+            self.shared.metrics.passed_over.add(records as u64, &[opentelemetry::KeyValue::new("why", why)]);
+        }
     }
 
     fn committed(&self, table: &'static str, rows: usize) {
