@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::estate::{Home, cloudtrail_lines, stderr};
 
 /// What is wrong with what was stored, if anything: the checker of exactly-once.
-fn check(expected: &[String], stored: &[String]) -> Result<(), String> {
+pub fn check(expected: &[String], stored: &[String]) -> Result<(), String> {
     let count = |ids: &[String]| {
         ids.iter().fold(BTreeMap::<String, i64>::new(), |mut counts, id| {
             *counts.entry(id.clone()).or_default() += 1;

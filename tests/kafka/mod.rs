@@ -7,13 +7,13 @@ mod faulty;
 mod journey;
 mod security;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Child, Output};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+pub use crate::crash::check;
 use crate::estate::{Home, rows, stderr};
 use broker::Broker;
 
@@ -146,22 +146,6 @@ impl Role {
 impl Drop for Role {
     fn drop(&mut self) {
         self.kill();
-    }
-}
-
-/// What is wrong with what was stored, if anything: the checker of exactly-once.
-pub fn check(expected: &[String], stored: &[String]) -> Result<(), String> {
-    let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
-    for id in expected {
-        *counts.entry(id).or_default() -= 1;
-    }
-    for id in stored {
-        *counts.entry(id).or_default() += 1;
-    }
-    let wrong: Vec<_> = counts.iter().filter(|(_, count)| **count != 0).collect();
-    match wrong.first() {
-        None => Ok(()),
-        Some((id, count)) => Err(format!("{} events, the first: {id} {}", wrong.len(), if **count < 0 { "lost" } else { "too often" })),
     }
 }
 
