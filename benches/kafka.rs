@@ -7,7 +7,11 @@
 //! streaming does Kafka → Delta too, without any detection.
 //!
 //! `KEYTRAIL_KAFKA_LIB` names the folder of Kafka's jars; `KEYTRAIL_BENCH_EVENTS` (default 500,000) sets the size. Processor seconds are those of the
-//! whole process, its start included; the broker's own come on top, for everyone alike. Linux only (`/proc`).
+//! whole process, its start included; the broker's own come on top, for everyone alike. `ConsumerPerformance` counts from its first fetch; so the
+//! second figure of a role is without what the same command takes when it finds nothing to do (start, joining the group, reading the window
+//! of duplicates back). Linux only (`/proc`).
+//!
+//! `KEYTRAIL_BENCH_IDENTITIES` (say 1000000) measures instead how long `detect` takes from its start to the end of the log, with so many identities in its state.
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, missing_docs, reason = "a benchmark reads its size from the environment and ends on any failure")]
 
@@ -34,6 +38,11 @@ impl Cost {
         let rate = events / self.wall;
         let beside = peer.map_or_else(String::new, |(name, other)| format!("  {:.2} of {name}'s rate", rate / other));
         println!("{what:<24}{:8.2} s {rate:10.0} events/s {:7.2} CPU s per million{beside}", self.wall, self.processor / events * 1e6);
+    }
+
+    /// Without what an idle run takes.
+    fn net(&self, idle: &Self) -> Self {
+        Self { wall: self.wall - idle.wall, processor: self.processor - idle.processor }
     }
 }
 
@@ -95,6 +104,9 @@ fn main() {
     let events = std::env::var("KEYTRAIL_BENCH_EVENTS").ok().map_or(500_000, |text| text.parse().unwrap());
     let broker = broker::Broker::start(Path::new(&lib));
     let home = estate::Home::new();
+    if let Ok(identities) = std::env::var("KEYTRAIL_BENCH_IDENTITIES") {
+        return restart(&home, &format!("kafka://{}", broker.address), identities.parse().unwrap());
+    }
     let lines = estate::cloudtrail_lines(events);
     let input = home.file("events.json", &lines);
     let (url, count) = (format!("kafka://{}", broker.address), events as f64);
@@ -136,9 +148,14 @@ fn main() {
     );
     let consume = consumed(&raw);
     println!("{:<24}{:10}   {consume:10.0} records/s", "ConsumerPerformance", "");
-    keytrail(&["detect", "--drain"]).tell("keytrail detect", count, Some(("ConsumerPerformance", consume)));
-    let store = keytrail(&["store", "--drain"]);
-    store.tell("keytrail store", count, Some(("ConsumerPerformance", consume)));
+    let role = |name: &str| {
+        let (whole, idle) = (keytrail(&[name, "--drain"]), keytrail(&[name, "--drain"]));
+        whole.tell(&format!("keytrail {name}"), count, Some(("ConsumerPerformance", consume)));
+        whole.net(&idle).tell("  without its start", count, Some(("ConsumerPerformance", consume)));
+        whole
+    };
+    role("detect");
+    let store = role("store");
     match (std::env::var("KEYTRAIL_SPARK_PYTHON"), std::env::var("KEYTRAIL_SPARK_JARS")) {
         (Ok(python), Ok(jars)) => {
             let table = home.path().join("spark");
@@ -153,4 +170,46 @@ fn main() {
         }
         _ => println!("skipped: Spark (KEYTRAIL_SPARK_PYTHON and KEYTRAIL_SPARK_JARS are not set)"),
     }
+}
+
+/// So many identities, each seen three times; then `detect` is started anew with a few events before it.
+fn restart(home: &estate::Home, url: &str, identities: usize) {
+    use std::fmt::Write as _;
+    let keytrail = |arguments: &[&str]| run(&mut home.command(&[&["--quiet", "--log", url], arguments].concat()));
+    let write = |name: &str, numbers: std::ops::Range<usize>, day: usize| {
+        let mut text = String::with_capacity(numbers.len() * 200);
+        for number in numbers {
+            let (hour, minute, second) = (number / 3_600 % 24, number / 60 % 60, number % 60);
+            writeln!(
+                text,
+                r#"{{"time":"2026-03-{day:02}T{hour:02}:{minute:02}:{second:02}Z","identity":"app:svc-{number}","identity_kind":"service_account","activity":"use","outcome":"success","credential":"app:key/{number}","destination":"app:db-{}","protocol":"https","source_ip":"10.{}.{}.{}"}}"#,
+                number % 50,
+                number >> 16 & 255,
+                number >> 8 & 255,
+                number & 255
+            )
+            .unwrap();
+        }
+        home.file(name, text)
+    };
+    keytrail(&["topics", "apply"]);
+    for day in 1..=3 {
+        let path = write(&format!("day-{day}.json"), 0..identities, day);
+        keytrail(&["ingest", "--format", "keytrail", path.to_str().unwrap()]);
+    }
+    let filled = keytrail(&["detect", "--drain"]);
+    filled.tell("detect, fresh", 3.0 * identities as f64, None);
+    let folder = std::fs::read_dir(home.data().join("lake/_state")).unwrap();
+    let bytes: u64 =
+        folder.filter_map(|entry| entry.ok()?.metadata().ok()).filter(std::fs::Metadata::is_file).map(|metadata| metadata.len()).max().unwrap_or(0);
+    println!("{identities} identities: the largest object of the state has {:.0} MiB", bytes as f64 / f64::from(1 << 20));
+    let path = write("day-4.json", 0..1_000, 4);
+    keytrail(&["ingest", "--format", "keytrail", path.to_str().unwrap()]);
+    let started = Instant::now();
+    let mut again = home.command(&["--log", url, "detect"]).env("KEYTRAIL_LOG_LEVEL", "info").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let said = std::io::BufReader::new(again.stderr.take().unwrap());
+    let caught_up = std::io::BufRead::lines(said).map_while(Result::ok).find(|line| line.contains("at the end of the log"));
+    println!("started anew, 1,000 events behind: caught up {:.2} s after its start ({})", started.elapsed().as_secs_f64(), caught_up.unwrap_or_default());
+    again.kill().unwrap();
+    again.wait().unwrap();
 }

@@ -73,12 +73,12 @@ fn mixed(group: &mut BenchmarkGroup<'_, CpuTime>, rules: &Arc<Rules>) {
     let mut out = Vec::new();
     let mut log = estate::Mixed::new();
     for (event, offset) in log.by_ref().take(MIXED_WARM).zip(0..) {
-        warm.observe(offset, &LogRecord::Event(event), &mut out);
+        warm.observe(offset, &LogRecord::Event(Box::new(event)), &mut out);
     }
     let (snapshot, next) = (warm.snapshot(), warm.next_offset());
     eprintln!("mixed, warm: {} findings from {MIXED_WARM} events, {} open, snapshot {} KiB", out.len(), warm.findings_open(), snapshot.len() / 1024);
     drop(warm);
-    let events: Vec<LogRecord> = log.take(MIXED_MEASURED).map(LogRecord::Event).collect();
+    let events: Vec<LogRecord> = log.take(MIXED_MEASURED).map(|event| LogRecord::Event(Box::new(event))).collect();
     group.throughput(Throughput::Elements(u64::try_from(MIXED_MEASURED).unwrap()));
     group.bench_function("whole, mixed", |b| {
         b.iter_batched_ref(
@@ -100,12 +100,12 @@ fn detector(c: &mut Criterion<CpuTime>) {
     let mut warm = Detector::new(0, Config::default(), rules.clone());
     let mut out = Vec::new();
     for n in 0..WARM {
-        warm.observe(i64::try_from(n).unwrap(), &LogRecord::Event(estate::steady(n)), &mut out);
+        warm.observe(i64::try_from(n).unwrap(), &LogRecord::Event(Box::new(estate::steady(n))), &mut out);
     }
     let snapshot = warm.snapshot();
     eprintln!("warm: {} findings from {WARM} events, {} open, snapshot {} KiB", out.len(), warm.findings_open(), snapshot.len() / 1024);
     drop(warm);
-    let events: Vec<LogRecord> = (WARM..WARM + MEASURED).map(|n| LogRecord::Event(estate::steady(n))).collect();
+    let events: Vec<LogRecord> = (WARM..WARM + MEASURED).map(|n| LogRecord::Event(Box::new(estate::steady(n)))).collect();
     let mut group = c.benchmark_group("detect");
     group.sample_size(10).throughput(Throughput::Elements(MEASURED));
     group.bench_function("whole", |b| {
@@ -121,7 +121,7 @@ fn detector(c: &mut Criterion<CpuTime>) {
         );
     });
     mixed(&mut group, &rules);
-    let events: Vec<Event> = events
+    let events: Vec<Box<Event>> = events
         .into_iter()
         .filter_map(|record| match record {
             LogRecord::Event(event) => Some(event),

@@ -87,7 +87,7 @@ fn log(max: usize) -> impl Strategy<Value = Vec<LogRecord>> {
                 now = Micros(now.0 + minutes * Micros::MINUTE);
                 event.time = Micros(now.0 + event.time.0);
                 event.event_id = EventId::of_provider("t", "", "", u32::try_from(offset).unwrap());
-                if tick { LogRecord::Tick { time: now } } else { LogRecord::Event(event) }
+                if tick { LogRecord::Tick { time: now } } else { LogRecord::Event(Box::new(event)) }
             })
             .collect()
     })
@@ -150,14 +150,14 @@ proptest! {
     /// Facts of the ledger do not depend on the order of events.
     #[test]
     fn facts_do_not_depend_on_order(records in log(60), seed in any::<u64>()) {
-        let events: Vec<Event> = records.into_iter().filter_map(|record| match record { LogRecord::Event(event) => Some(event), LogRecord::Tick { .. } | LogRecord::Gap => None }).collect();
+        let events: Vec<Box<Event>> = records.into_iter().filter_map(|record| match record { LogRecord::Event(event) => Some(event), LogRecord::Tick { .. } | LogRecord::Gap => None }).collect();
         let mut shuffled = events.clone();
         let mut state = seed | 1;
         for i in (1..shuffled.len()).rev() {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             shuffled.swap(i, usize::try_from(state >> 33).unwrap() % (i + 1));
         }
-        let facts = |events: &[Event]| {
+        let facts = |events: &[Box<Event>]| {
             let mut ledger = Ledger::new(ledger_config());
             for event in events {
                 let who = ledger.identify(event, &mut Vec::new());

@@ -43,7 +43,7 @@ impl Log {
             ..Event::default()
         };
         change(&mut event);
-        self.detector.observe(self.offset, &LogRecord::Event(event), &mut self.out);
+        self.detector.observe(self.offset, &LogRecord::Event(Box::new(event)), &mut self.out);
         self.offset += 1;
         self
     }

@@ -12,11 +12,11 @@ use keytrail_schemas::{Event, EventId, Micros, Topic};
 const BATCH: u64 = 4_096;
 const BATCHES: u64 = 75;
 
-fn event(run: u64, number: u64) -> Event {
+fn event(run: u64, number: u64) -> Box<Event> {
     let mut noise = [0; 60];
     blake3::Hasher::new().update(&run.to_le_bytes()).update(&number.to_le_bytes()).finalize_xof().fill(&mut noise);
     let noise = hex::encode(noise);
-    Event {
+    Box::new(Event {
         event_id: EventId::of_provider("bench", &run.to_string(), &number.to_string(), 0),
         time: Micros(i64::try_from(number).unwrap()),
         ingested_at: Micros(1),
@@ -35,7 +35,7 @@ fn event(run: u64, number: u64) -> Event {
             &noise[32..]
         )),
         ..Event::default()
-    }
+    })
 }
 
 fn rate(what: &str, count: u64, bytes: usize, elapsed: Duration) {
@@ -60,7 +60,7 @@ fn main() {
         let log = KafkaLog::open(Options { compression: compression.into(), seen_dir: Some(dir.path().into()), ..options.clone() }).unwrap();
         let partitions = log.partitions();
         let from: Vec<i64> = (0..partitions).map(|partition| log.end(Topic::Events, partition).unwrap()).collect();
-        let batches: Vec<Vec<Event>> = (0..BATCHES).map(|batch| (batch * BATCH..(batch + 1) * BATCH).map(|n| event(run, n)).collect()).collect();
+        let batches: Vec<Vec<Box<Event>>> = (0..BATCHES).map(|batch| (batch * BATCH..(batch + 1) * BATCH).map(|n| event(run, n)).collect()).collect();
         let bytes: usize = batches.iter().flatten().map(|event| keytrail_schemas::LogRecord::encode_event(event).len()).sum();
         let started = Instant::now();
         for batch in batches {

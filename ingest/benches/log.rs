@@ -10,7 +10,7 @@ use keytrail_schemas::{Event, EventId, Hash32, Micros, Text};
 
 const BATCH: u64 = 8_192;
 
-fn event(number: u64) -> Event {
+fn event(number: u64) -> Box<Event> {
     let raw = format!(
         r#"{{"eventVersion":"1.08","userIdentity":{{"type":"AssumedRole","principalId":"AROA{number}:ci","arn":"arn:aws:sts::123456789012:assumed-role/ci-{}/s{number}","accountId":"123456789012","accessKeyId":"ASIA{number:016}"}},"eventTime":"2026-01-02T03:04:05Z","eventSource":"s3.amazonaws.com","eventName":"GetObject","awsRegion":"eu-central-1","sourceIPAddress":"198.51.100.{}","userAgent":"[aws-sdk-go/1.44 (go1.20; linux; amd64)]","requestParameters":{{"bucketName":"bucket-{}","key":"path/to/object/{number}","Host":"bucket.s3.eu-central-1.amazonaws.com"}},"responseElements":null,"requestID":"{:x}","eventID":"{:x}","readOnly":true,"eventType":"AwsApiCall","managementEvent":false,"recipientAccountId":"123456789012"}}"#,
         number % 300,
@@ -19,7 +19,7 @@ fn event(number: u64) -> Event {
         u128::from(number) << 64 | 0xdead_beef,
         u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835),
     );
-    Event {
+    Box::new(Event {
         event_id: EventId::of_provider("cloudtrail", "123456789012", &number.to_string(), 0),
         time: Micros(1_767_322_800_000_000 + i64::try_from(number).unwrap_or(0) * 1_000),
         ingested_at: Micros(1_800_000_000_000_000),
@@ -36,7 +36,7 @@ fn event(number: u64) -> Event {
         raw_hash: Hash32::of(raw.as_bytes()),
         raw: Some(raw),
         ..Event::default()
-    }
+    })
 }
 
 fn open(dir: &std::path::Path) -> Option<EmbeddedLog> {

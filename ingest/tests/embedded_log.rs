@@ -9,15 +9,15 @@ use keytrail_ingest::log::{Appended, Error, EventLog, FormatCount};
 use keytrail_schemas::{DeadLetter, Event, EventId, Finding, LogRecord, Micros, Reason, Topic};
 use proptest::prelude::*;
 
-fn event(number: u64) -> Event {
-    Event {
+fn event(number: u64) -> Box<Event> {
+    Box::new(Event {
         event_id: EventId::of_provider("test", "1", &number.to_string(), 0),
         time: Micros(1_700_000_000_000_000 + i64::try_from(number).unwrap() * 1_000),
         ingested_at: Micros(1_800_000_000_000_000),
         identity: format!("aws:1:role/r{}", number % 17).into(),
         raw: Some(format!("{{\"n\":{number},\"pad\":\"{}\"}}", "x".repeat(usize::try_from(number % 50).unwrap()))),
         ..Event::default()
-    }
+    })
 }
 
 fn letter(number: u64) -> DeadLetter {

@@ -15,16 +15,16 @@ use keytrail_schemas::{Event, EventId, LogRecord, Micros, Topic};
 
 const BATCH: u64 = 100;
 
-fn event(number: u64, padding: usize) -> Event {
+fn event(number: u64, padding: usize) -> Box<Event> {
     // Text that does not compress, so that the disk fills.
     let noise = blake3_hex(number, padding);
-    Event {
+    Box::new(Event {
         event_id: EventId::of_provider("test", "1", &number.to_string(), 0),
         time: Micros(i64::try_from(number).unwrap()),
         identity: format!("id{}", number % 7).into(),
         raw: Some(noise),
         ..Event::default()
-    }
+    })
 }
 
 fn blake3_hex(number: u64, length: usize) -> String {
@@ -37,7 +37,7 @@ fn options() -> Options {
     Options { fsync: Fsync::IntervalMs(20), partitions: Some(2), ..Options::default() }
 }
 
-fn batch(number: u64, padding: usize) -> Vec<Event> {
+fn batch(number: u64, padding: usize) -> Vec<Box<Event>> {
     (number * BATCH..(number + 1) * BATCH).map(|n| event(n, padding)).collect()
 }
 
@@ -143,18 +143,18 @@ fn a_killed_process_loses_nothing_it_acknowledged_and_tears_nothing() {
 
 #[test]
 fn the_checker_notices_a_planted_loss_a_planted_duplicate_and_a_torn_batch() {
-    let plant = |events: Vec<Event>| {
+    let plant = |events: Vec<Box<Event>>| {
         let dir = tempfile::tempdir().unwrap();
         EmbeddedLog::open(dir.path(), options()).unwrap().append(events, Vec::new()).unwrap();
         check(dir.path())
     };
-    let good: Vec<Event> = (0..3).flat_map(|number| batch(number, 20)).collect();
+    let good: Vec<Box<Event>> = (0..3).flat_map(|number| batch(number, 20)).collect();
     assert_eq!(plant(good.clone()), Ok(3));
     let mut lost = good.clone();
     lost.remove(150);
     assert!(plant(lost).is_err());
     let mut twice = good.clone();
-    twice.push(Event { event_id: EventId::of_provider("other", "1", "1", 0), ..event(7, 20) });
+    twice.push(Box::new(Event { event_id: EventId::of_provider("other", "1", "1", 0), ..*event(7, 20) }));
     assert!(plant(twice).is_err());
     assert!(plant(good[..250].to_vec()).is_err());
 }

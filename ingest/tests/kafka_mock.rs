@@ -30,8 +30,8 @@ fn open(cluster: &Cluster, dir: &Path) -> KafkaLog {
     KafkaLog::open(Options { seen_dir: Some(dir.to_path_buf()), ..options(cluster) }).unwrap()
 }
 
-fn event(number: u64) -> Event {
-    Event {
+fn event(number: u64) -> Box<Event> {
+    Box::new(Event {
         event_id: EventId::of_provider("test", "1", &number.to_string(), 0),
         time: Micros(i64::try_from(number).unwrap()),
         ingested_at: Micros(1),
@@ -40,10 +40,10 @@ fn event(number: u64) -> Event {
         source: "test".into(),
         raw: Some(format!("record {number}")),
         ..Event::default()
-    }
+    })
 }
 
-fn events(numbers: std::ops::Range<u64>) -> Vec<Event> {
+fn events(numbers: std::ops::Range<u64>) -> Vec<Box<Event>> {
     numbers.map(event).collect()
 }
 
@@ -235,7 +235,7 @@ fn findings_of_two_detectors_are_read_once() {
 fn an_event_that_is_too_large_becomes_a_dead_letter() {
     let (cluster, dir) = (cluster(1), tempfile::tempdir().unwrap());
     let log = KafkaLog::open(Options { seen_dir: Some(dir.path().into()), message_bytes_max: 20_000, ..options(&cluster) }).unwrap();
-    let large = Event { raw: Some("x".repeat(50_000)), ..event(1) };
+    let large = Box::new(Event { raw: Some("x".repeat(50_000)), ..*event(1) });
     let appended = log.append(vec![event(0), large.clone(), event(2)], Vec::new()).unwrap();
     assert_eq!((appended.stored, appended.dead_lettered), (2, 1));
     let letters = log.read_dead_letters(0, 0, 10).unwrap();

@@ -86,10 +86,10 @@ fn fresh(address: &str, partitions: i32) -> Options {
     }
 }
 
-fn event(number: u64) -> Event {
+fn event(number: u64) -> Box<Event> {
     let mut noise = [0; 100];
     blake3::Hasher::new().update(&number.to_le_bytes()).finalize_xof().fill(&mut noise);
-    Event {
+    Box::new(Event {
         event_id: EventId::of_provider("test", "1", &number.to_string(), 0),
         time: Micros(i64::try_from(number).unwrap()),
         ingested_at: Micros(1),
@@ -99,10 +99,10 @@ fn event(number: u64) -> Event {
         action: Some("s3:GetObject".into()),
         raw: Some(format!("{{\"eventName\":\"GetObject\",\"requestID\":\"{}\",\"number\":{number}}}", hex::encode(noise))),
         ..Event::default()
-    }
+    })
 }
 
-fn events(numbers: std::ops::Range<u64>) -> Vec<Event> {
+fn events(numbers: std::ops::Range<u64>) -> Vec<Box<Event>> {
     numbers.map(event).collect()
 }
 
@@ -175,8 +175,28 @@ fn the_checker_notices_a_planted_loss_and_a_planted_repetition() {
     log.append(events(0..10), Vec::new()).unwrap();
     log.append(events(11..20), Vec::new()).unwrap();
     assert_eq!(check(&log, 20), Err("event 10 is lost".into()));
-    log.append(vec![event(10), Event { event_id: EventId::of_provider("other", "1", "1", 0), ..event(7) }], Vec::new()).unwrap();
+    log.append(vec![event(10), Box::new(Event { event_id: EventId::of_provider("other", "1", "1", 0), ..*event(7) })], Vec::new()).unwrap();
     assert_eq!(check(&log, 20), Err("event 7 is visible twice".into()));
+}
+
+#[test]
+fn a_tick_counts_for_no_more_than_the_brokers_clock_says() {
+    let Some((server, _turn)) = server("a_tick_counts_for_no_more") else { return };
+    let log = KafkaLog::open(fresh(server.address(), 1)).unwrap();
+    let (past, future) = (Micros(5), Micros(Micros::MAX.0 / 2));
+    log.append_tick(past).unwrap();
+    log.append_tick(future).unwrap();
+    let chunk = log.read_events(0, 0).unwrap().unwrap();
+    let times: Vec<Micros> = chunk
+        .records
+        .iter()
+        .map(|record| match record {
+            LogRecord::Tick { time } => *time,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(times[0], past);
+    assert!(past < times[1] && times[1] < future, "{times:?}");
 }
 
 const ROUND_EVENTS: u64 = 40_000;

@@ -31,7 +31,7 @@ struct Read {
 
 impl Read {
     fn events(&self) -> impl Iterator<Item = &Event> {
-        self.drafts.iter().map(|draft| &draft.event)
+        self.drafts.iter().map(|draft| &*draft.event)
     }
 }
 

@@ -110,7 +110,13 @@ pub trait Cell: Sized {
     /// The closed vocabulary, if it has one.
     const WORDS: &'static [&'static str] = &[];
     /// Collects cells into an Arrow array.
-    type Builder: Default;
+    type Builder;
+    /// A builder with room for `rows` cells, and for texts of `bytes` bytes in all: growing it would copy every byte again.
+    fn builder(rows: usize, bytes: usize) -> Self::Builder;
+    /// How many bytes its text or binary has; 0 for what has a width of its own.
+    fn text_bytes(&self) -> usize {
+        0
+    }
     /// Adds a cell.
     fn append(&self, builder: &mut Self::Builder);
     /// The array of all cells added.
@@ -196,7 +202,12 @@ macro_rules! table {
             },)+];
 
             fn to_batch<'a>(rows: impl IntoIterator<Item = &'a Self>) -> Result<arrow::array::RecordBatch, arrow::error::ArrowError> {
-                $(let mut $field = <<$ty as $crate::Cell>::Builder as Default>::default();)+
+                let rows: Vec<&'a Self> = rows.into_iter().collect();
+                $(let mut $field = 0_usize;)+
+                for row in &rows {
+                    $($field += $crate::Cell::text_bytes(&row.$field);)+
+                }
+                $(let mut $field = <$ty as $crate::Cell>::builder(rows.len(), $field);)+
                 for row in rows {
                     $($crate::Cell::append(&row.$field, &mut $field);)+
                 }
@@ -216,11 +227,18 @@ macro_rules! table {
 }
 
 macro_rules! text_cell {
-    ($ty:ty, $column:expr, $words:expr, |$cell:ident| $as_str:expr, |$text:ident| $parse:expr) => {
+    ($ty:ty, $column:expr, $words:expr, |$cell:ident| $as_str:expr, $bytes:expr, |$text:ident| $parse:expr) => {
         impl Cell for $ty {
             const TYPE: ColumnType = $column;
             const WORDS: &'static [&'static str] = $words;
             type Builder = StringBuilder;
+            fn builder(rows: usize, bytes: usize) -> StringBuilder {
+                StringBuilder::with_capacity(rows, bytes)
+            }
+            fn text_bytes(&self) -> usize {
+                let $cell = self;
+                $bytes
+            }
             fn append(&self, builder: &mut StringBuilder) {
                 let $cell = self;
                 builder.append_value($as_str);
@@ -244,6 +262,12 @@ macro_rules! text_cell {
             const NULLABLE: bool = true;
             const WORDS: &'static [&'static str] = $words;
             type Builder = StringBuilder;
+            fn builder(rows: usize, bytes: usize) -> StringBuilder {
+                StringBuilder::with_capacity(rows, bytes)
+            }
+            fn text_bytes(&self) -> usize {
+                self.as_ref().map_or(0, Cell::text_bytes)
+            }
             fn append(&self, builder: &mut StringBuilder) {
                 match self {
                     Some($cell) => builder.append_value($as_str),
@@ -273,13 +297,13 @@ macro_rules! word_cell {
                 words
             };
             &WORDS
-        }, |cell| cell.as_str(), |text| text.parse::<$ty>().map_err(|e| ArrowError::ParseError(e.to_string())));
+        }, |cell| cell.as_str(), cell.as_str().len(), |text| text.parse::<$ty>().map_err(|e| ArrowError::ParseError(e.to_string())));
     )+};
 }
 
-text_cell!(Text, ColumnType::Utf8, &[], |cell| cell.as_str(), |text| Ok(Text::from(text)));
-text_cell!(String, ColumnType::Utf8, &[], |cell| cell.as_str(), |text| Ok(text.to_owned()));
-text_cell!(EventId, ColumnType::Utf8, &[], |cell| hex_digits(cell, &mut [0; 32]), |text| EventId::from_hex(text)
+text_cell!(Text, ColumnType::Utf8, &[], |cell| cell.as_str(), cell.len(), |text| Ok(Text::from(text)));
+text_cell!(String, ColumnType::Utf8, &[], |cell| cell.as_str(), cell.len(), |text| Ok(text.to_owned()));
+text_cell!(EventId, ColumnType::Utf8, &[], |cell| hex_digits(cell, &mut [0; 32]), 2 * cell.0.len(), |text| EventId::from_hex(text)
     .ok_or_else(|| ArrowError::ParseError(format!("{text:?} is not 32 hex digits"))));
 
 /// The digits without an allocation: every event has an id.
@@ -295,6 +319,9 @@ macro_rules! primitive_cell {
         impl Cell for $ty {
             const TYPE: ColumnType = $column;
             type Builder = $builder;
+            fn builder(rows: usize, _: usize) -> $builder {
+                <$builder>::with_capacity(rows)
+            }
             fn append(&self, builder: &mut $builder) {
                 let $cell = self;
                 builder.append_value($to);
@@ -318,6 +345,9 @@ macro_rules! primitive_cell {
             const TYPE: ColumnType = $column;
             const NULLABLE: bool = true;
             type Builder = $builder;
+            fn builder(rows: usize, _: usize) -> $builder {
+                <$builder>::with_capacity(rows)
+            }
             fn append(&self, builder: &mut $builder) {
                 builder.append_option(self.as_ref().map(|$cell| $to));
             }
@@ -339,6 +369,9 @@ primitive_cell!(f64, ColumnType::Float64, Float64Builder, Float64Type, |cell| *c
 impl Cell for bool {
     const TYPE: ColumnType = ColumnType::Boolean;
     type Builder = BooleanBuilder;
+    fn builder(rows: usize, _: usize) -> BooleanBuilder {
+        BooleanBuilder::with_capacity(rows)
+    }
     fn append(&self, builder: &mut BooleanBuilder) {
         builder.append_value(*self);
     }
@@ -353,6 +386,12 @@ impl Cell for bool {
 impl Cell for Hash32 {
     const TYPE: ColumnType = ColumnType::Binary;
     type Builder = BinaryBuilder;
+    fn builder(rows: usize, bytes: usize) -> BinaryBuilder {
+        BinaryBuilder::with_capacity(rows, bytes)
+    }
+    fn text_bytes(&self) -> usize {
+        self.0.len()
+    }
     fn append(&self, builder: &mut BinaryBuilder) {
         builder.append_value(self.0);
     }
@@ -371,15 +410,12 @@ impl Cell for Hash32 {
 /// A list builder whose elements are not null.
 pub struct TextListBuilder(ListBuilder<StringBuilder>);
 
-impl Default for TextListBuilder {
-    fn default() -> Self {
-        Self(ListBuilder::new(StringBuilder::new()).with_field(Field::new("element", DataType::Utf8, false)))
-    }
-}
-
 impl Cell for Vec<Text> {
     const TYPE: ColumnType = ColumnType::Utf8List;
     type Builder = TextListBuilder;
+    fn builder(rows: usize, _: usize) -> TextListBuilder {
+        TextListBuilder(ListBuilder::with_capacity(StringBuilder::new(), rows).with_field(Field::new("element", DataType::Utf8, false)))
+    }
     fn append(&self, builder: &mut TextListBuilder) {
         for text in self {
             builder.0.values().append_value(text);

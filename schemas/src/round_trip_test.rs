@@ -48,7 +48,7 @@ proptest! {
     #[test]
     fn events_survive_the_log(event in event()) {
         let bytes = LogRecord::encode_event(&event);
-        prop_assert_eq!(LogRecord::decode(&bytes).unwrap(), LogRecord::Event(event));
+        prop_assert_eq!(LogRecord::decode(&bytes).unwrap(), LogRecord::Event(Box::new(event)));
     }
 
     #[test]

@@ -72,7 +72,7 @@ async fn replay(session: &Session, partition: i32, by_time: bool, detector: &mut
         for event in Event::from_batch(&batch?)? {
             // In order of time, the place in that order stands for the offset: coordinates must grow.
             let offset = if by_time { i64::try_from(judged).unwrap_or(i64::MAX) } else { event.log_offset };
-            detector.observe(offset, &LogRecord::Event(event), findings);
+            detector.observe(offset, &LogRecord::Event(Box::new(event)), findings);
             judged += 1;
         }
     }

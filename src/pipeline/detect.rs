@@ -113,6 +113,7 @@ impl Role<'_> {
         let publish_interval = Duration::from_millis(shared.config.detector.publish_interval_ms);
         let mut last = shared.log.last_finding(partition)?;
         let mut findings = Vec::new();
+        let (started, mut caught_up) = (Instant::now(), false);
         loop {
             if shared.failed.load(Ordering::Acquire) {
                 return Ok(detector);
@@ -125,6 +126,9 @@ impl Role<'_> {
             let next = detector.next_offset().max(from);
             let done = shared.sources_done.load(Ordering::Acquire);
             let Some(chunk) = shared.log.read_events(partition, next)? else {
+                if !std::mem::replace(&mut caught_up, true) {
+                    tracing::info!(partition, next, after_ms = started.elapsed().as_millis(), "at the end of the log");
+                }
                 if done {
                     break;
                 }

@@ -33,7 +33,7 @@ pub trait Sink {
     ///
     /// # Errors
     /// When the log cannot be written, or another role of the process has failed.
-    fn append(&self, events: Vec<Event>, dead_letters: Vec<DeadLetter>) -> anyhow::Result<Appended>;
+    fn append(&self, events: Vec<Box<Event>>, dead_letters: Vec<DeadLetter>) -> anyhow::Result<Appended>;
     /// Appends a tick: the passing of time, for the judgement of silence.
     ///
     /// # Errors
@@ -141,7 +141,7 @@ impl Pipeline {
 
 impl Sink for Pipeline {
     /// Waits first until the roles behind are not too far behind.
-    fn append(&self, events: Vec<Event>, dead_letters: Vec<DeadLetter>) -> anyhow::Result<Appended> {
+    fn append(&self, events: Vec<Box<Event>>, dead_letters: Vec<DeadLetter>) -> anyhow::Result<Appended> {
         while self.shared.ahead()? > AHEAD_EVENTS_MAX {
             self.shared.check()?;
             std::thread::sleep(Duration::from_millis(2));

@@ -19,8 +19,16 @@ const SMALL_ROWS_MAX: usize = 50_000;
 pub struct Store {
     shared: Arc<Shared>,
     held: BTreeMap<i32, Next>,
+    /// What the next commit takes up, read while the one before it is written.
+    ahead: Option<Ahead>,
     /// The oldest record that the log still holds is where a partition begins of which nothing is stored, though records before it are gone.
     from_earliest: bool,
+}
+
+/// A reading that was begun early: from which offsets, and the reading.
+struct Ahead {
+    from: Vec<(i32, i64)>,
+    gathering: tokio::task::JoinHandle<anyhow::Result<Gathered>>,
 }
 
 /// Per topic, the next offset of a partition.
@@ -33,7 +41,7 @@ struct Next {
 
 impl Store {
     pub fn new(shared: Arc<Shared>, from_earliest: bool) -> Self {
-        Self { shared, held: BTreeMap::new(), from_earliest }
+        Self { shared, held: BTreeMap::new(), ahead: None, from_earliest }
     }
 
     /// Takes partitions over where the lake says that they stand.
@@ -120,23 +128,41 @@ impl Store {
 
     /// Commits events of all partitions held, in one commit, when it is full or due.
     async fn events(&mut self, due: bool) -> anyhow::Result<usize> {
-        let (mut waiting, mut from) = (0, Vec::new());
+        let (mut waiting, mut from, mut ends) = (0, Vec::new(), BTreeMap::new());
         for (partition, next) in &self.held {
-            let behind = self.shared.log.end(Topic::Events, *partition)? - next.events;
+            let end = self.shared.log.end(Topic::Events, *partition)?;
+            let behind = end - next.events;
             waiting += behind;
+            ends.insert(*partition, end);
             self.shared.metrics.lag.set("store", *partition, behind);
             if behind > 0 {
                 from.push((*partition, next.events));
             }
         }
-        let full = waiting >= i64::try_from(self.shared.config.store.commit_events_max).unwrap_or(i64::MAX);
-        if waiting == 0 || !(due || full) {
+        let events_max = i64::try_from(self.shared.config.store.commit_events_max).unwrap_or(i64::MAX);
+        if waiting == 0 || !(due || waiting >= events_max) {
             return Ok(0);
         }
-        let gathering = Arc::clone(&self.shared);
-        let gathered = tokio::task::spawn_blocking(move || gather(&gathering, &from)).await??;
+        let gathered = match self.ahead.take() {
+            Some(ahead) if ahead.from.iter().all(|(partition, next)| self.held.get(partition).is_some_and(|held| held.events == *next)) => {
+                ahead.gathering.await??
+            }
+            // A partition went, or another writer moved one: what was read early is not what comes next. It ends before anything else is read.
+            Some(ahead) => {
+                let _ = ahead.gathering.await;
+                self.gather(from).await??
+            }
+            None => self.gather(from).await??,
+        };
         if gathered.passed == 0 {
             return Ok(0);
+        }
+        // Only where another whole commit waits: a smaller one is read when it is due.
+        if waiting - i64::try_from(gathered.passed).unwrap_or(i64::MAX) >= events_max {
+            let after = |(partition, next): (&i32, &Next)| (*partition, gathered.next.get(partition).copied().unwrap_or(next.events));
+            let from: Vec<(i32, i64)> = self.held.iter().map(after).filter(|(partition, next)| ends.get(partition).is_some_and(|end| next < end)).collect();
+            let gathering = self.gather(from.clone());
+            self.ahead = Some(Ahead { from, gathering });
         }
         let unreadable = gathered.unreadable.len();
         if !gathered.unreadable.is_empty() {
@@ -148,7 +174,7 @@ impl Store {
             .chunks
             .iter()
             .flat_map(|chunk| chunk.records.iter().skip(chunk.skip))
-            .filter_map(|record| if let LogRecord::Event(event) = record { Some(event) } else { None })
+            .filter_map(|record| if let LogRecord::Event(event) = record { Some(&**event) } else { None })
             .collect();
         let gaps = gathered.chunks.iter().flat_map(|chunk| chunk.records.iter().skip(chunk.skip)).filter(|record| matches!(record, LogRecord::Gap)).count();
         let started = tokio::time::Instant::now();
@@ -167,6 +193,11 @@ impl Store {
             self.shared.log.note_position("store", Topic::Events, partition, next)?;
         }
         Ok(gathered.passed)
+    }
+
+    fn gather(&self, from: Vec<(i32, i64)>) -> tokio::task::JoinHandle<anyhow::Result<Gathered>> {
+        let shared = Arc::clone(&self.shared);
+        tokio::task::spawn_blocking(move || gather(&shared, &from))
     }
 
     async fn findings(&mut self, partition: i32) -> anyhow::Result<usize> {

@@ -42,7 +42,7 @@ impl Brokers {
 }
 
 impl Sink for Brokers {
-    fn append(&self, events: Vec<Event>, dead_letters: Vec<DeadLetter>) -> anyhow::Result<Appended> {
+    fn append(&self, events: Vec<Box<Event>>, dead_letters: Vec<DeadLetter>) -> anyhow::Result<Appended> {
         Ok(self.log.append(events, dead_letters)?)
     }
 

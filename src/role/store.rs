@@ -38,9 +38,11 @@ fn store(context: &Context, arguments: &Role) -> anyhow::Result<()> {
     let mut store = Store::new(Arc::clone(&context.shared), arguments.from_earliest);
     let interval = Duration::from_millis(context.shared.config.store.commit_interval_ms);
     let (mut committed, mut looked, mut pause) = (Instant::now(), Instant::now(), RETRY.0);
+    let mut stored = 0;
     loop {
         let mut taken = Vec::new();
-        for change in group.poll(PATIENCE)? {
+        // Where there was something to store there is probably more.
+        for change in group.poll(if stored > 0 { Duration::ZERO } else { PATIENCE })? {
             match change {
                 Change::Assigned { partition, .. } => taken.push(partition),
                 Change::Revoked { partition, release, .. } => {
@@ -54,7 +56,7 @@ fn store(context: &Context, arguments: &Role) -> anyhow::Result<()> {
         let stopping = context.stopped();
         let due = stopping || targets.is_some() || committed.elapsed() >= interval;
         match context.runtime.block_on(store.cycle(due)) {
-            Ok(_) => pause = RETRY.0,
+            Ok(count) => (stored, pause) = (count, RETRY.0),
             Err(error) => recover(context, &mut store, error, &mut pause)?,
         }
         if due {

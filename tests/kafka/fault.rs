@@ -208,6 +208,59 @@ fn an_object_store_that_fails_and_is_slow_costs_time_and_nothing_else() {
     assert_eq!(found, undisturbed.rows(&["sql", super::FINDINGS]), "findings");
 }
 
+/// Adds `KEYTRAIL_TEST_CLOCK_S` seconds to the wall clock of whatever loads it; time that is waited for stays as it is.
+const SHIFTED_CLOCK: &str = r#"
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+static long shift(void) { const char *s = getenv("KEYTRAIL_TEST_CLOCK_S"); return s ? atol(s) : 0; }
+int clock_gettime(clockid_t clock, struct timespec *at) {
+    int result = (int)syscall(SYS_clock_gettime, clock, at);
+    if (result == 0 && clock == CLOCK_REALTIME) at->tv_sec += shift();
+    return result;
+}
+int gettimeofday(struct timeval *restrict at, void *restrict zone) {
+    struct timespec now;
+    (void)zone;
+    int result = clock_gettime(CLOCK_REALTIME, &now);
+    at->tv_sec = now.tv_sec;
+    at->tv_usec = now.tv_nsec / 1000;
+    return result;
+}
+"#;
+
+#[test]
+#[cfg(target_os = "linux")]
+fn processes_whose_clocks_differ_by_days_agree() {
+    let Some(site) = Site::new("processes_whose_clocks_differ_by_days_agree", 1) else { return };
+    let source = site.home.file("clock.c", SHIFTED_CLOCK);
+    let clock = site.home.path().join("clock.so");
+    let made = std::process::Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&clock).arg(&source).status().unwrap();
+    assert!(made.success(), "cc makes a library");
+    let lines = cloudtrail_lines(20_000);
+    let expected = expected(&lines);
+    let half = lines[..lines.len() / 2].rfind('\n').unwrap() + 1;
+    let at = |days: i64, arguments: &[&str]| {
+        let mut command = site.command(arguments);
+        command.env("LD_PRELOAD", &clock).env("KEYTRAIL_TEST_CLOCK_S", (days * 86_400).to_string());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{arguments:?} at {days} days: {}", crate::estate::stderr(&output));
+    };
+    for (name, days, text) in [("first.log", 1, &lines[..half]), ("second.log", -1, &lines[half..])] {
+        let path = site.home.file(name, text);
+        at(days, &["ingest", "--format", "cloudtrail", path.to_str().unwrap()]);
+        at(2, &["detect", "--drain"]);
+        at(-2, &["store", "--drain"]);
+    }
+    // Each of them did run on its own clock.
+    let read = site.rows(&["sql", "select distinct date_trunc('day', ingested_at) as day from events"]);
+    assert_eq!(read.len(), 2, "{read:?}");
+    holds(&site, &expected);
+}
+
 #[test]
 fn a_full_disk_under_the_lake_is_waited_for() {
     let Some(site) = Site::new("a_full_disk_under_the_lake_is_waited_for", 1) else { return };

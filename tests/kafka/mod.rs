@@ -51,6 +51,10 @@ impl Site {
         [&["--log", self.url.as_str()], arguments].concat()
     }
 
+    pub fn command(&self, arguments: &[&str]) -> std::process::Command {
+        self.home.command(&self.arguments(arguments))
+    }
+
     pub fn run(&self, arguments: &[&str]) -> Output {
         self.home.run(&self.arguments(arguments))
     }

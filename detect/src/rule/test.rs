@@ -111,7 +111,7 @@ fn findings(test: &Test, rules: &Arc<Rules>) -> Result<usize, String> {
                 Step::Event(mut event, features) => {
                     event.log_offset = offset;
                     event.event_id = EventId::of_provider("test", "", "", u32::try_from(offset).unwrap_or(u32::MAX));
-                    detector.observe_with(offset, &LogRecord::Event(*event), features.map(|f| *f), &mut out);
+                    detector.observe_with(offset, &LogRecord::Event(event), features.map(|f| *f), &mut out);
                 }
                 Step::Absence(event, of_source) => {
                     let subject = if of_source { Subject::Source(event.source.clone()) } else { Subject::Identity(detector.identify(&event)) };

@@ -15,6 +15,9 @@ pub static ALL: &[&dyn Format] =
 /// The least certainty, of 100, with which a format is taken.
 pub const CERTAINTY_MIN: u8 = 50;
 
+/// With so much certainty of a record, its envelope is not looked at as well.
+const CERTAIN: u8 = 90;
+
 /// Every format.
 #[must_use]
 pub fn all() -> &'static [&'static dyn Format] {
@@ -49,14 +52,23 @@ pub struct UnknownFormat {
 pub fn detect(sample: &[u8]) -> Result<&'static dyn Format, Reject> {
     let sample = sample.strip_prefix(b"\xef\xbb\xbf").unwrap_or(sample);
     let records = first_values(sample);
-    let certainty = |format: &dyn Format| match format.framing() {
-        Framing::Json => records.iter().map(|record| format.sniff(record)).max().unwrap_or(0),
-        Framing::Lines => format.sniff(sample),
-    };
-    let best = all().iter().copied().map(|format| (certainty(format), format)).fold(None, |best: Option<(u8, &'static dyn Format)>, found| match best {
-        Some(best) if best.0 >= found.0 => Some(best),
-        _ => Some(found),
-    });
+    // A record within is far shorter than its envelope, and mostly says it all.
+    let mut best: Option<(u8, &'static dyn Format)> = None;
+    for record in records.iter().rev().copied().map(Some).chain(records.is_empty().then_some(None)) {
+        for format in all().iter().copied() {
+            let certainty = match (format.framing(), record) {
+                (Framing::Json, Some(record)) => format.sniff(record),
+                (Framing::Json, None) => 0,
+                (Framing::Lines, _) => format.sniff(sample),
+            };
+            if best.is_none_or(|(most, _)| certainty > most) {
+                best = Some((certainty, format));
+            }
+        }
+        if let Some((_, format)) = best.filter(|(certainty, _)| *certainty >= CERTAIN) {
+            return Ok(format);
+        }
+    }
     if let Some((_, format)) = best.filter(|(certainty, _)| *certainty >= CERTAINTY_MIN) {
         return Ok(format);
     }
@@ -68,11 +80,12 @@ pub fn detect(sample: &[u8]) -> Result<&'static dyn Format, Reject> {
     Err(Reject { reason: Reason::UnknownFormat, field: None, message: format!("{what}: name one with --format ({known})") })
 }
 
-/// The first complete JSON values of a sample that may be cut anywhere: the first of all, and, where an envelope is too long to end within the sample,
-/// the first in its arrays.
+/// The first JSON values of a sample that may be cut anywhere: the first of all, if it ends within the sample, and, where it is long, the first in its arrays.
 fn first_values(sample: &[u8]) -> Vec<&[u8]> {
     /// An envelope has its records this many arrays deep at most.
     const ARRAYS_MAX: usize = 4;
+    /// What is longer is looked into.
+    const LONG: usize = 4 << 10;
     let mut found = Vec::new();
     let mut rest = sample;
     for _ in 0..ARRAYS_MAX {
@@ -80,7 +93,9 @@ fn first_values(sample: &[u8]) -> Vec<&[u8]> {
         rest = rest.get(start..).unwrap_or_default();
         if let Some(value) = value_len(rest).and_then(|len| rest.get(..len)) {
             found.push(value);
-            break;
+            if value.len() < LONG {
+                break;
+            }
         }
         let Some(inside) = memchr::memchr(b'[', rest) else { break };
         rest = rest.get(inside + 1..).unwrap_or_default();

@@ -3,6 +3,8 @@
 //! Source: AWS `CloudTrail` User Guide, "CloudTrail record contents", "CloudTrail userIdentity element". Digest files and
 //! Insights events are recognised: the one attests files, the other judges; neither is something an identity did.
 
+use std::sync::LazyLock;
+
 use keytrail_schemas::{Activity, CredentialKind, Event, IdentityKind, Outcome, Text};
 
 use super::{Context, Disposition, Draft, Format, Framing, Parser, Reject, envelope, envelope::Envelope};
@@ -54,12 +56,11 @@ impl Format for CloudTrail {
             parameters: Reader::new(context.depth_max),
             response: Reader::new(context.depth_max),
             redactor: context.redactor.clone(),
-            places: places(),
         })
     }
 }
 
-fn places() -> Places {
+static PLACES: LazyLock<Places> = LazyLock::new(|| {
     Places::new().keys(&[
         "password",
         "newPassword",
@@ -75,7 +76,7 @@ fn places() -> Places {
         "keyMaterial",
         "tokenValue",
     ])
-}
+});
 
 fn sniff_value(value: Value<'_>, nesting: u8) -> u8 {
     if is_record(value) {
@@ -135,7 +136,6 @@ struct CloudTrailParser {
     parameters: Reader,
     response: Reader,
     redactor: Redactor,
-    places: Places,
 }
 
 impl Parser for CloudTrailParser {
@@ -159,8 +159,8 @@ impl CloudTrailParser {
                 Envelope::Texts(texts) if nesting < envelope::NESTING_MAX => texts,
                 Envelope::Texts(_) => return Err(Reject::malformed("", "envelopes are nested too deep")),
                 Envelope::Empty => return Ok(()),
-                Envelope::Within(inner) => return event(inner, record, line, out, (&self.redactor, &self.places), (&mut self.parameters, &mut self.response)),
-                Envelope::None => return event(root, record, line, out, (&self.redactor, &self.places), (&mut self.parameters, &mut self.response)),
+                Envelope::Within(inner) => return event(inner, record, line, out, &self.redactor, (&mut self.parameters, &mut self.response)),
+                Envelope::None => return event(root, record, line, out, &self.redactor, (&mut self.parameters, &mut self.response)),
             }
         };
         texts.iter().try_for_each(|text| self.unwrap(text.as_bytes(), line, out, nesting + 1))
@@ -173,7 +173,7 @@ fn event(
     raw: &[u8],
     line: u64,
     out: &mut Vec<Draft>,
-    (redactor, places): (&Redactor, &Places),
+    redactor: &Redactor,
     (parameters, response): (&mut Reader, &mut Reader),
 ) -> Result<(), Reject> {
     if is_digest(value) {
@@ -207,16 +207,16 @@ fn event(
     origin(&record, &mut event);
     event.action = record.action();
     destination::of(&record, &principal).describe(&mut event);
-    event.raw = Some(redactor.json(raw, places).into_owned());
+    event.raw = Some(redactor.json(raw, &PLACES).into_owned());
 
     let provider_id = record.id.map(|id| match record.recipient_account {
         Some(account) => compact_str::format_compact!("{account}/{id}"),
         None => id.into(),
     });
     let consequence = if outcome == Outcome::Success { credential::consequence(&record, &principal, &event) } else { None };
-    out.push(Draft { event, provider_id: provider_id.clone(), part: 0, line });
+    out.push(Draft { event: Box::new(event), provider_id: provider_id.clone(), part: 0, line });
     if let Some(event) = consequence {
-        out.push(Draft { event, provider_id, part: 1, line });
+        out.push(Draft { event: Box::new(event), provider_id, part: 1, line });
     }
     Ok(())
 }

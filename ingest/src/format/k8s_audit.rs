@@ -8,6 +8,8 @@
 //! has the same event id and is dropped as a duplicate. `RequestReceived`, which says nothing of the outcome, and `ResponseStarted` of a
 //! watch are control records. So a policy that omits the stage `ResponseComplete` leaves nothing to read, except for events without any stage, which are taken as complete.
 
+use std::sync::LazyLock;
+
 use keytrail_schemas::Text;
 
 use super::{Context, Disposition, Draft, Format, Framing, Parser, Reject, envelope, envelope::Envelope};
@@ -54,37 +56,7 @@ impl Format for K8sAudit {
     }
 
     fn parser(&self, context: &Context) -> Box<dyn Parser> {
-        let tokens = Places::new().paths(&[
-            "requestObject.spec.token",
-            "requestObject.status.token",
-            "responseObject.spec.token",
-            "responseObject.status.token",
-            "protoPayload.request.spec.token",
-            "protoPayload.response.status.token",
-        ]);
-        let secrets = tokens
-            .clone()
-            .paths(&[
-                "requestObject.data.*",
-                "requestObject.stringData.*",
-                "requestObject.items.data.*",
-                "responseObject.data.*",
-                "responseObject.stringData.*",
-                "responseObject.items.data.*",
-                "protoPayload.request.data.*",
-                "protoPayload.request.stringData.*",
-                "protoPayload.response.data.*",
-                "protoPayload.response.items.data.*",
-            ])
-            // What kubectl applied, as a string of JSON, data and all; and the operations of a JSON patch.
-            .keys(&["kubectl.kubernetes.io/last-applied-configuration", "value"]);
-        Box::new(K8sAuditParser {
-            reader: Reader::new(context.depth_max),
-            cluster: context.cluster.clone(),
-            redactor: context.redactor.clone(),
-            tokens,
-            secrets,
-        })
+        Box::new(K8sAuditParser { reader: Reader::new(context.depth_max), cluster: context.cluster.clone(), redactor: context.redactor.clone() })
     }
 }
 
@@ -116,14 +88,42 @@ fn is_record(value: Value<'_>) -> bool {
     native || gke::is_record(value)
 }
 
+/// Where tokens stand in any record.
+static TOKENS: LazyLock<Places> = LazyLock::new(|| {
+    Places::new().paths(&[
+        "requestObject.spec.token",
+        "requestObject.status.token",
+        "responseObject.spec.token",
+        "responseObject.status.token",
+        "protoPayload.request.spec.token",
+        "protoPayload.response.status.token",
+    ])
+});
+
+/// Where secrets stand in records about Secrets.
+static SECRETS: LazyLock<Places> = LazyLock::new(|| {
+    TOKENS
+        .clone()
+        .paths(&[
+            "requestObject.data.*",
+            "requestObject.stringData.*",
+            "requestObject.items.data.*",
+            "responseObject.data.*",
+            "responseObject.stringData.*",
+            "responseObject.items.data.*",
+            "protoPayload.request.data.*",
+            "protoPayload.request.stringData.*",
+            "protoPayload.response.data.*",
+            "protoPayload.response.items.data.*",
+        ])
+        // What kubectl applied, as a string of JSON, data and all; and the operations of a JSON patch.
+        .keys(&["kubectl.kubernetes.io/last-applied-configuration", "value"])
+});
+
 struct K8sAuditParser {
     reader: Reader,
     cluster: Text,
     redactor: Redactor,
-    /// Where tokens stand in any record.
-    tokens: Places,
-    /// Where secrets stand in records about Secrets.
-    secrets: Places,
 }
 
 impl Parser for K8sAuditParser {
@@ -150,7 +150,7 @@ impl K8sAuditParser {
                 Envelope::Empty => return Ok(()),
                 Envelope::None => {
                     let Some(request) = Request::read(root, cluster)? else { return Ok(()) };
-                    let places = if request.object.resource == Some("secrets") { &self.secrets } else { &self.tokens };
+                    let places = if request.object.resource == Some("secrets") { &*SECRETS } else { &*TOKENS };
                     let raw = self.redactor.json(record, places).into_owned();
                     return event::of(&request, &self.redactor, raw, line, out);
                 }

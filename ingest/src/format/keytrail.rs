@@ -11,6 +11,8 @@
 //! | `identity_provider` | what stands before the first `:` of the identity |
 //! | `identity_account` | what stands before the next one, if there is another |
 
+use std::sync::LazyLock;
+
 use keytrail_schemas::{Column, Event, EventId, Micros, Reason, Table, Text};
 
 use super::nearest::nearest;
@@ -48,14 +50,15 @@ impl Format for Keytrail {
     }
 
     fn parser(&self, context: &Context) -> Box<dyn Parser> {
-        Box::new(KeytrailParser { reader: Reader::new(context.depth_max), redactor: context.redactor.clone(), places: Places::new() })
+        Box::new(KeytrailParser { reader: Reader::new(context.depth_max), redactor: context.redactor.clone() })
     }
 }
+
+static PLACES: LazyLock<Places> = LazyLock::new(Places::new);
 
 struct KeytrailParser {
     reader: Reader,
     redactor: Redactor,
-    places: Places,
 }
 
 impl Parser for KeytrailParser {
@@ -67,9 +70,9 @@ impl Parser for KeytrailParser {
             }
             read(doc.root(), &self.redactor)?
         };
-        event.raw = Some(self.redactor.json(record, &self.places).into_owned());
+        event.raw = Some(self.redactor.json(record, &PLACES).into_owned());
         let provider_id = (event.event_id != EventId::default()).then(|| event.event_id.to_hex().into());
-        out.push(Draft { event, provider_id, part: 0, line });
+        out.push(Draft { event: Box::new(event), provider_id, part: 0, line });
         Ok(Disposition::Yielded)
     }
 }

@@ -81,7 +81,7 @@ pub enum Disposition {
 #[derive(Debug, Clone)]
 pub struct Draft {
     /// The event, with `event_id`, `ingested_at`, `source`, `raw_hash` and coordinates still at their defaults, and `raw` set to the redacted record.
-    pub event: Event,
+    pub event: Box<Event>,
     /// The provider's own id for the record; `None` when it has none, and the id is made from the redacted bytes.
     pub provider_id: Option<Text>,
     /// Tells apart the events that one record yields: 0, 1, …

@@ -69,7 +69,7 @@ pub trait EventLog: Send + Sync {
     ///
     /// # Errors
     /// When the log cannot be written; nothing of the batch is in it then.
-    fn append(&self, events: Vec<Event>, dead_letters: Vec<DeadLetter>) -> Result<Appended, Error>;
+    fn append(&self, events: Vec<Box<Event>>, dead_letters: Vec<DeadLetter>) -> Result<Appended, Error>;
     /// Appends a tick to every partition.
     ///
     /// # Errors
@@ -137,7 +137,9 @@ pub enum Error {
         message: String,
     },
     /// A position that is no longer held was asked for. (external; a retry does not help)
-    #[error("{topic}/{partition}: offset {from} was asked for, and the log now starts at {start}: records between were removed before they were read")]
+    #[error(
+        "{topic}/{partition}: offset {from} was asked for, and the log now starts at {start}: records between were removed before they were read; where nothing was judged or stored yet, --from-earliest begins with what is left"
+    )]
     Truncated {
         /// The topic.
         topic: Topic,

@@ -25,7 +25,7 @@ use crate::error::Error;
 #[derive(Debug, Default)]
 pub struct Batch {
     /// Events, in order; `event_id`, `ingested_at`, `source`, `format` and `raw_hash` are set, the log's coordinates are not.
-    pub events: Vec<Event>,
+    pub events: Vec<Box<Event>>,
     /// Dead letters, in order.
     pub dead_letters: Vec<DeadLetter>,
     /// What this batch adds to the counts: its events and dead letters, and the records that they came from.
@@ -134,7 +134,7 @@ struct Head {
     order: Vec<u32>,
     queue: Arc<Queue>,
     items: std::iter::Peekable<std::vec::IntoIter<Item>>,
-    events: std::vec::IntoIter<Event>,
+    events: std::vec::IntoIter<Box<Event>>,
     letters: std::vec::IntoIter<DeadLetter>,
 }
 

@@ -8,7 +8,7 @@ pub struct Unit {
     /// One for each record or damage, in the file's order.
     pub items: Vec<Item>,
     /// The items' events, one item's behind the other's.
-    pub events: Vec<Event>,
+    pub events: Vec<Box<Event>>,
     /// The items' dead letters.
     pub letters: Vec<DeadLetter>,
     /// The file ends with this unit.

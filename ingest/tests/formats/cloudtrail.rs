@@ -44,8 +44,8 @@ fn every_envelope_gives_the_same_event() {
     ] {
         let found = drafts(&CloudTrail, &[envelope.to_string()]);
         assert_eq!(found.len(), 1, "{name}");
-        let event = keytrail_schemas::Event { raw: plain.event.raw.clone(), ..found[0].event.clone() };
-        assert_eq!((event, &found[0].provider_id), (plain.event.clone(), &plain.provider_id), "{name}");
+        let event = keytrail_schemas::Event { raw: plain.event.raw.clone(), ..(*found[0].event).clone() };
+        assert_eq!((event, &found[0].provider_id), ((*plain.event).clone(), &plain.provider_id), "{name}");
     }
 }
 

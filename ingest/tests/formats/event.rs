@@ -40,7 +40,7 @@ pub fn shown(drafts: &[Draft]) -> String {
     let mut text = String::new();
     for draft in drafts {
         text.push_str(&format!("# line {} part {} {}\n", draft.line, draft.part, draft.provider_id.as_deref().unwrap_or("-")));
-        let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(Event { raw: None, ..draft.event.clone() }) else { unreachable!() };
+        let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(Event { raw: None, ..(*draft.event).clone() }) else { unreachable!() };
         for column in <Event as keytrail_schemas::Table>::COLUMNS {
             let hidden = ["event_id", "ingested_at", "source", "raw_hash", "log_partition", "log_offset", "format", "identity_provider"];
             if let Some(value) = fields.get(column.name).filter(|v| !v.is_null() && **v != "" && !hidden.contains(&column.name)) {

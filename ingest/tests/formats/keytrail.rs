@@ -18,7 +18,7 @@ fn what_is_exported_can_be_read_again() {
     let first = drafts(&Keytrail, &fixture("keytrail/events.ndjson"));
     let exported: Vec<String> = first.iter().map(|d| serde_json::to_string(&d.event).unwrap()).collect();
     for (again, first) in drafts(&Keytrail, &exported).iter().zip(&first) {
-        assert_eq!(Event { raw: None, ..again.event.clone() }, Event { raw: None, ..first.event.clone() });
+        assert_eq!(Event { raw: None, ..(*again.event).clone() }, Event { raw: None, ..(*first.event).clone() });
     }
 }
 

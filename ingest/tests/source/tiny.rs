@@ -46,13 +46,13 @@ impl Parser for TinyParser {
         }
         let Some(time) = value["t"].as_i64() else { return Err(Reject { reason: Reason::NoTime, field: Some("t".into()), message: "it has no time".into() }) };
         let draft = |part| Draft {
-            event: Event {
+            event: Box::new(Event {
                 time: Micros(time),
                 identity: value["who"].as_str().unwrap_or("nobody").into(),
                 identity_account: "1".into(),
                 raw: Some(String::from_utf8_lossy(record).into_owned()),
                 ..Event::default()
-            },
+            }),
             provider_id: value["id"].as_str().map(Into::into),
             part,
             line,
@@ -87,7 +87,7 @@ pub fn options(format: &'static Tiny) -> Options {
 /// Everything that a reader yields.
 #[derive(Debug, Default)]
 pub struct Read {
-    pub events: Vec<Event>,
+    pub events: Vec<Box<Event>>,
     pub letters: Vec<DeadLetter>,
     pub counts: Counts,
 }

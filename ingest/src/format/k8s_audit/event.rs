@@ -88,7 +88,7 @@ pub(super) fn of(request: &Request<'_>, redactor: &Redactor, raw: String, line: 
         });
     }
     let provider_id = request.id.map(Text::from);
-    out.extend(events.into_iter().zip(0..).map(|(event, part)| Draft { event, provider_id: provider_id.clone(), part, line }));
+    out.extend(events.into_iter().zip(0..).map(|(event, part)| Draft { event: Box::new(event), provider_id: provider_id.clone(), part, line }));
     Ok(())
 }
 

@@ -23,7 +23,7 @@ use keytrail_schemas::{Reason, Text};
 use self::entry::{Entry, Side};
 use self::known::Known;
 use self::pending::Pending;
-use self::secret::Secrets;
+use self::secret::SECRETS;
 use crate::format::join::join;
 use crate::format::{Context, Disposition, Draft, Format, Framing, Parser, Reject};
 use crate::json;
@@ -65,7 +65,7 @@ impl Format for VaultAudit {
     fn parser(&self, context: &Context) -> Box<dyn Parser> {
         Box::new(Audit {
             json: json::Reader::new(context.depth_max),
-            reading: Reading { redactor: context.redactor.clone(), cluster: context.cluster.clone(), known: Known::default(), secrets: Secrets::default() },
+            reading: Reading { redactor: context.redactor.clone(), cluster: context.cluster.clone(), known: Known::default() },
             pending: Pending::default(),
         })
     }
@@ -83,7 +83,6 @@ struct Reading {
     redactor: Redactor,
     cluster: Text,
     known: Known,
-    secrets: Secrets,
 }
 
 impl Parser for Audit {
@@ -134,7 +133,7 @@ impl Reading {
         let mut scene = event::Scene { redactor: &self.redactor, cluster: &self.cluster, known: &mut self.known };
         let events = event::events(entry, &mut scene)?;
         let record = std::str::from_utf8(record).map_err(|_| Reject { reason: Reason::NotUtf8, field: None, message: "not UTF-8".to_owned() })?;
-        let mut raw = Some(self.secrets.redact(record, entry, act::class(entry), &self.redactor));
+        let mut raw = Some(SECRETS.redact(record, entry, act::class(entry), &self.redactor));
         let provider_id = match entry.side {
             Side::Response => entry.id().map(Text::from),
             // Its response may yet stand in another file, with an event of its own.
@@ -143,7 +142,7 @@ impl Reading {
         let count = events.len();
         for (part, mut event) in (0_u32..).zip(events) {
             event.raw = if part as usize + 1 == count { raw.take() } else { raw.clone() };
-            out.push(Draft { event, provider_id: provider_id.clone(), part, line });
+            out.push(Draft { event: Box::new(event), provider_id: provider_id.clone(), part, line });
         }
         Ok(())
     }

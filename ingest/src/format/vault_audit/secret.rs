@@ -1,6 +1,8 @@
 //! Which strings of an entry are secrets. By default Vault has replaced them by its own HMACs already, and those stay; a device with
 //! `log_raw`, or a mount with non-HMAC keys, writes them in clear.
 
+use std::sync::LazyLock;
+
 use super::entry::Entry;
 use crate::redact::{Places, Redactor};
 
@@ -53,8 +55,11 @@ pub(super) struct Secrets {
     all: Places,
 }
 
-impl Default for Secrets {
-    fn default() -> Self {
+/// They are the same for every file.
+pub(super) static SECRETS: LazyLock<Secrets> = LazyLock::new(Secrets::new);
+
+impl Secrets {
+    fn new() -> Self {
         let named = Places::new().keys(&KEYS).paths(&["request.data.secret", "response.data.secret"]);
         Self {
             versioned: named.clone().paths(&["request.data.data.*", "response.data.data.*"]),

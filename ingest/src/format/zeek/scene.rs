@@ -83,7 +83,7 @@ impl Scene<'_> {
     /// Adds an event; one without an identity is refused by the caller, who counts what was added.
     pub(super) fn push(&mut self, event: Event) {
         let part = u32::try_from(self.out.len() - self.before).unwrap_or(u32::MAX);
-        self.out.push(Draft { event, provider_id: None, part, line: self.line });
+        self.out.push(Draft { event: Box::new(event), provider_id: None, part, line: self.line });
     }
 }
 

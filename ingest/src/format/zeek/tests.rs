@@ -51,17 +51,17 @@ fn no_secret_passes() {
 #[test]
 fn an_array_reads_like_lines() {
     let lines: Vec<&str> = STREAM.lines().collect();
-    let by_line: Vec<Event> = read_as("all.log", STREAM.as_bytes()).0.into_iter().map(|draft| draft.event).map(without_raw).collect();
+    let by_line: Vec<Event> = read_as("all.log", STREAM.as_bytes()).0.into_iter().map(|draft| without_raw(*draft.event)).collect();
     // The last row is wrapped by an export, which arrays are not.
     let array = format!("[{}]", lines[..lines.len() - 1].join(","));
-    let in_one: Vec<Event> = read_as("all.log", array.as_bytes()).0.into_iter().map(|draft| draft.event).map(without_raw).collect();
+    let in_one: Vec<Event> = read_as("all.log", array.as_bytes()).0.into_iter().map(|draft| without_raw(*draft.event)).collect();
     assert_eq!(in_one, by_line[..by_line.len() - 1]);
     let parts: Vec<u32> = read_as("all.log", array.as_bytes()).0.iter().map(|draft| draft.part).collect();
     assert_eq!(parts, (0..u32::try_from(parts.len()).unwrap()).collect::<Vec<_>>());
     let spread = format!("[\n{}\n]", lines.join(",\n"));
     let (spread, answers) = read_as("all.log", spread.as_bytes());
     assert!(answers.iter().all(Result::is_ok));
-    assert_eq!(spread.into_iter().map(|draft| without_raw(draft.event)).collect::<Vec<_>>(), by_line);
+    assert_eq!(spread.into_iter().map(|draft| without_raw(*draft.event)).collect::<Vec<_>>(), by_line);
 }
 
 fn without_raw(event: Event) -> Event {

@@ -156,7 +156,7 @@ mod tests {
         for number in 0..100 {
             let event = Event { time: Micros(number), identity: format!("aws:1:role/r{number}").into(), raw: Some("x".repeat(300)), ..Event::default() };
             assert!(builder.push_event(&event));
-            records.push(LogRecord::Event(event));
+            records.push(LogRecord::Event(Box::new(event)));
         }
         assert!(builder.push_encoded(&LogRecord::encode_tick(Micros(7))));
         records.push(LogRecord::Tick { time: Micros(7) });

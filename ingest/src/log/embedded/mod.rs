@@ -211,7 +211,7 @@ impl EventLog for EmbeddedLog {
         self.store.partitions
     }
 
-    fn append(&self, events: Vec<Event>, dead_letters: Vec<DeadLetter>) -> Result<Appended, Error> {
+    fn append(&self, events: Vec<Box<Event>>, dead_letters: Vec<DeadLetter>) -> Result<Appended, Error> {
         let mut writer = hold(&self.writer);
         let mut index = match writer.seen.take() {
             Some(index) => index,

@@ -12,7 +12,7 @@ use super::tail::Run;
 use super::{EmbeddedLog, Fsync, Writer, block, hold, to_json};
 
 impl EmbeddedLog {
-    pub(super) fn append_new(&self, writer: &mut Writer, index: &mut Index, events: Vec<Event>, dead_letters: Vec<DeadLetter>) -> Result<Appended, Error> {
+    pub(super) fn append_new(&self, writer: &mut Writer, index: &mut Index, events: Vec<Box<Event>>, dead_letters: Vec<DeadLetter>) -> Result<Appended, Error> {
         let mut appended = Appended::default();
         let partitions = usize::try_from(self.store.partitions).unwrap_or(1);
         let mut records: Vec<Vec<LogRecord>> = (0..partitions).map(|_| Vec::new()).collect();

@@ -41,7 +41,7 @@ struct Sending<'a> {
 }
 
 impl KafkaLog {
-    pub(super) fn append_new(&self, writer: &mut Writer, events: Vec<Event>, dead_letters: Vec<DeadLetter>) -> Result<Appended, Error> {
+    pub(super) fn append_new(&self, writer: &mut Writer, events: Vec<Box<Event>>, dead_letters: Vec<DeadLetter>) -> Result<Appended, Error> {
         if writer.stale {
             if let Some(seen) = &mut writer.seen {
                 let from = seen.intent().clone();
@@ -58,7 +58,7 @@ impl KafkaLog {
         sent
     }
 
-    fn send_new(&self, writer: &mut Writer, producer: &Producer, events: Vec<Event>, dead_letters: Vec<DeadLetter>) -> Result<Appended, Error> {
+    fn send_new(&self, writer: &mut Writer, producer: &Producer, events: Vec<Box<Event>>, dead_letters: Vec<DeadLetter>) -> Result<Appended, Error> {
         let count = events.len() + dead_letters.len();
         let mut sending = Sending {
             producer,
@@ -217,7 +217,7 @@ impl Sending<'_> {
         Ok(self.in_batch.insert(*id) && !seen.map_or(Ok(false), |seen| seen.contains(id))?)
     }
 
-    fn event(&mut self, seen: Option<&mut Seen>, event: Event) -> Result<(), Error> {
+    fn event(&mut self, seen: Option<&mut Seen>, event: Box<Event>) -> Result<(), Error> {
         let id = event.event_id.0;
         let mut seen = seen;
         if !self.is_new(seen.as_deref_mut(), &id)? {
@@ -229,7 +229,7 @@ impl Sending<'_> {
         LogRecord::encode_event_into(&event, &mut self.buffer);
         let bytes = self.buffer.len() + event.identity.len();
         if bytes > self.bytes_max {
-            let letter = letter::too_large(event, bytes, self.bytes_max);
+            let letter = letter::too_large(*event, bytes, self.bytes_max);
             return self.dead_letter(seen, letter);
         }
         self.producer.send(&self.batch, &Record { topic: Topic::Events, partition: None, key: event.identity.as_str(), value: &self.buffer, headers: &[] })?;
@@ -292,7 +292,7 @@ impl Sending<'_> {
                 self.ids.retain(|id| *id != event.event_id.0);
                 self.appended.stored -= 1;
                 self.appended.of(&event.format).stored -= 1;
-                let mut letter = letter::too_large(event, bytes, smaller);
+                let mut letter = letter::too_large(*event, bytes, smaller);
                 letter.raw.truncate(letter.raw.floor_char_boundary(REFUSED_RAW_BYTES));
                 self.dead_letter(seen, letter)?;
             }

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
@@ -17,16 +17,31 @@ use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::super::Error;
+use super::hold;
 use super::statistics::Board;
 
 /// What librdkafka calls back.
 #[derive(Debug, Clone, Default)]
 pub struct Context {
     pub board: Arc<Board>,
+    /// What librdkafka last said went wrong: why a broker was not reached stands in its log alone.
+    trouble: Arc<Mutex<Option<String>>>,
+}
+
+impl Context {
+    /// What librdkafka last said went wrong with a connection.
+    pub fn trouble(&self) -> Option<String> {
+        hold(&self.trouble).clone()
+    }
 }
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if facility == "FAIL" {
+            // "[thrd:name]: host:port/bootstrap: what happened"
+            let said = message.split_once("]: ").map_or(message, |(_, said)| said);
+            *hold(&self.trouble) = Some(said.to_owned());
+        }
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => tracing::warn!(facility, "librdkafka: {message}"),
             // A broker that is away is logged once by whoever waits for it.

@@ -8,7 +8,7 @@ use keytrail_schemas::Topic;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Message, OwnedMessage};
+use rdkafka::message::{Message, OwnedMessage, Timestamp};
 use rdkafka::topic_partition_list::Offset;
 
 use super::super::Error;
@@ -41,6 +41,8 @@ pub struct Raw<'a> {
     pub offset: i64,
     /// Milliseconds since 1970, as its producer or broker says.
     pub timestamp_ms: i64,
+    /// The time is the broker's.
+    pub is_broker_time: bool,
     pub value: &'a [u8],
 }
 
@@ -177,5 +179,10 @@ impl Cursor {
 }
 
 fn raw<M: Message>(message: &M) -> Raw<'_> {
-    Raw { offset: message.offset(), timestamp_ms: message.timestamp().to_millis().unwrap_or(0), value: message.payload().unwrap_or_default() }
+    Raw {
+        offset: message.offset(),
+        timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
+        is_broker_time: matches!(message.timestamp(), Timestamp::LogAppendTime(_)),
+        value: message.payload().unwrap_or_default(),
+    }
 }

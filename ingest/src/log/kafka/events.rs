@@ -27,12 +27,10 @@ pub struct Reader {
     /// The next offset to be given out; the cursor is ahead of it while `held` waits behind a hole.
     next: i64,
     held: Option<(i64, Decoded)>,
-    last: Option<Chunk>,
     /// What the log is known to have reached.
     end: i64,
 }
 
-#[expect(clippy::large_enum_variant, reason = "nearly every record is a record; a box would cost each one an allocation")]
 enum Decoded {
     Record(LogRecord, usize),
     Unreadable(Box<DeadLetter>),
@@ -67,42 +65,59 @@ impl Reader {
                 Some(_) | None => {}
             }
         }
-        Ok(Self { cursor, partition, window, next: from, held, last: None, end: from })
+        Ok(Self { cursor, partition, window, next: from, held, end: from })
     }
 
-    /// Whether [`read`](Self::read) can answer for `from` from here.
-    pub fn stands_at(&self, from: i64) -> bool {
-        from == self.next || self.last.as_ref().is_some_and(|last| last.first_offset <= from && from < end_of(last))
+    /// Waits until there is a next record; says whether there is.
+    pub fn wait(&mut self, timeout: Duration) -> bool {
+        self.held.is_some() || self.cursor.wait(timeout)
     }
 
-    /// Waits until there is a record at `from` or after it; says whether there is.
-    pub fn wait(&mut self, from: i64, timeout: Duration) -> bool {
-        from < self.next || self.held.is_some() || self.cursor.wait(timeout)
+    /// Whether a record waits in memory.
+    pub fn has_more(&mut self) -> bool {
+        self.held.is_some() || self.cursor.wait(Duration::ZERO)
     }
 
-    /// The next run at `from`, where it [stands](Self::stands_at); `end` asks what the log has reached, of the broker.
-    pub fn read(&mut self, from: i64, end: impl FnOnce() -> Result<i64, Error>) -> Result<Option<Chunk>, Error> {
-        if from != self.next
-            && let Some(last) = &self.last
-        {
-            return Ok(Some(Chunk { skip: usize::try_from(from - last.first_offset).unwrap_or(0), ..last.clone() }));
+    /// The next run of what is in memory already; `None` when nothing is.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_ready(&mut self) -> Result<Option<Chunk>, Error> {
+        if self.held.is_none() {
+            self.held = self.next_ready()?;
         }
-        let mut run = Run { first: self.next, records: Vec::new(), unreadable: Vec::new(), bytes: 0 };
+        if self.held.is_none() { Ok(None) } else { self.gather().map(Some) }
+    }
+
+    /// The next run; `end` asks what the log has reached, of the broker. `None` at the end.
+    ///
+    /// # Errors
+    /// [`Error::Truncated`] when the log was cut, [`Error::Unreachable`] when the brokers are away for too long.
+    pub fn read(&mut self, end: impl FnOnce() -> Result<i64, Error>) -> Result<Option<Chunk>, Error> {
+        if let Some(chunk) = self.read_ready()? {
+            return Ok(Some(chunk));
+        }
+        if self.end <= self.next {
+            self.end = end()?;
+        }
+        if self.end <= self.next {
+            return Ok(None);
+        }
         let partition = self.partition;
+        self.held = self.cursor.next(self.end, |raw| (raw.offset, decode(partition, &raw)))?;
+        self.gather().map(Some)
+    }
+
+    fn next_ready(&mut self) -> Result<Option<(i64, Decoded)>, Error> {
+        let partition = self.partition;
+        self.cursor.next_ready(|raw| (raw.offset, decode(partition, &raw)))
+    }
+
+    /// A run of what is held and what is in memory behind it; where nothing is held, of the hole up to the end.
+    fn gather(&mut self) -> Result<Chunk, Error> {
+        let mut run = Run { first: self.next, records: Vec::with_capacity(RUN_RECORDS), unreadable: Vec::new(), bytes: 0 };
         if self.held.is_none() {
-            self.held = self.cursor.next_ready(|raw| (raw.offset, decode(partition, &raw)))?;
-        }
-        if self.held.is_none() {
-            if self.end <= self.next {
-                self.end = end()?;
-            }
-            if self.end <= self.next {
-                return Ok(None);
-            }
-            self.held = self.cursor.next(self.end, |raw| (raw.offset, decode(partition, &raw)))?;
-            if self.held.is_none() {
-                run.fill(self.end.min(run.first + RUN_RECORDS as i64));
-            }
+            run.fill(self.end.min(run.first + RUN_RECORDS as i64));
         }
         while let Some((offset, decoded)) = self.held.take() {
             run.fill(offset.min(run.first + RUN_RECORDS as i64));
@@ -114,17 +129,11 @@ impl Reader {
             if run.full() {
                 break;
             }
-            self.held = self.cursor.next_ready(|raw| (raw.offset, decode(partition, &raw)))?;
+            self.held = self.next_ready()?;
         }
         self.next = run.first + i64::try_from(run.records.len()).unwrap_or(0);
-        let chunk = Chunk { first_offset: run.first, records: Arc::new(run.records), skip: 0, unreadable: run.unreadable };
-        self.last = Some(chunk.clone());
-        Ok(Some(chunk))
+        Ok(Chunk { first_offset: run.first, records: Arc::new(run.records), skip: 0, unreadable: run.unreadable })
     }
-}
-
-fn end_of(chunk: &Chunk) -> i64 {
-    chunk.first_offset + i64::try_from(chunk.records.len()).unwrap_or(0)
 }
 
 /// A run being gathered.
@@ -170,6 +179,10 @@ fn decode(partition: i32, raw: &Raw<'_>) -> Decoded {
             event.log_partition = partition;
             event.log_offset = raw.offset;
             Decoded::Record(LogRecord::Event(event), raw.value.len())
+        }
+        // No clock runs ahead of the broker's: time that a collector made up would make every identity look silent, and every event after it late.
+        Ok(LogRecord::Tick { time }) if raw.is_broker_time => {
+            Decoded::Record(LogRecord::Tick { time: time.min(Micros(raw.timestamp_ms.saturating_mul(1_000))) }, raw.value.len())
         }
         Ok(record) => Decoded::Record(record, raw.value.len()),
         Err(error) => Decoded::Unreadable(Box::new(unreadable(partition, raw, &error.to_string()))),

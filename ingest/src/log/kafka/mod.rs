@@ -20,6 +20,7 @@
 //!
 //! No Kafka transactions are used, and no committed offsets but for monitoring: readers say where they start.
 
+mod ahead;
 mod append;
 mod client;
 mod cursor;
@@ -52,6 +53,7 @@ use rdkafka::topic_partition_list::Offset;
 use rustc_hash::FxHashMap;
 
 use super::{Appended, Chunk, Error, EventLog};
+use ahead::Ahead;
 use append::Writer;
 use client::{Context, plain, watermarks};
 use pool::Pool;
@@ -70,7 +72,7 @@ pub struct KafkaLog {
     producer: Mutex<Option<Arc<Producer>>>,
     topic_bytes_max: OnceLock<Option<usize>>,
     bounds: Mutex<FxHashMap<(Topic, i32), Bounds>>,
-    events: Pool<events::Reader>,
+    events: Pool<Ahead>,
     findings: Pool<rows::Reader<Finding>>,
     dead_letters: Pool<rows::Reader<DeadLetter>>,
     committers: Mutex<BTreeMap<String, Committer>>,
@@ -193,12 +195,16 @@ impl KafkaLog {
     }
 
     /// The reader that stands at `from`, or a new one; `None` where `from` lies beyond the end.
-    fn event_reader(&self, partition: i32, from: i64) -> Result<Option<events::Reader>, Error> {
+    fn event_reader(&self, partition: i32, from: i64) -> Result<Option<Ahead>, Error> {
         if let Some(reader) = self.events.take(partition, |reader| reader.stands_at(from)) {
             return Ok(Some(reader));
         }
         let Bounds { start, end, .. } = self.bounds_now(Topic::Events, partition)?;
-        if from > end { Ok(None) } else { events::Reader::open(&self.options, &self.context, partition, from, start).map(Some) }
+        if from > end {
+            return Ok(None);
+        }
+        let reader = events::Reader::open(&self.options, &self.context, partition, from, start)?;
+        Ok(Some(Ahead::new(reader, from)))
     }
 
     fn row_reader<R: rows::Row>(&self, pool: &Pool<rows::Reader<R>>, partition: i32, from: i64) -> Result<Option<rows::Reader<R>>, Error> {
@@ -264,7 +270,7 @@ impl EventLog for KafkaLog {
     }
 
     /// Not atomic: see the module's documentation.
-    fn append(&self, events: Vec<Event>, dead_letters: Vec<DeadLetter>) -> Result<Appended, Error> {
+    fn append(&self, events: Vec<Box<Event>>, dead_letters: Vec<DeadLetter>) -> Result<Appended, Error> {
         self.append_new(&mut hold(&self.writer), events, dead_letters)
     }
 

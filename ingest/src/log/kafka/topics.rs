@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use keytrail_schemas::Topic;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::RDKafkaErrorCode;
 
 use super::super::Error;
@@ -99,7 +99,7 @@ pub fn check(options: &Options) -> Result<Vec<Report>, Error> {
 ///
 /// # Errors
 /// [`Error::Topics`] when one is missing, or they differ; [`Error::Unreachable`] when no broker answers.
-pub(super) fn partitions<C: ConsumerContext>(client: &BaseConsumer<C>, options: &Options, patience: Duration) -> Result<i32, Error> {
+pub(super) fn partitions(client: &BaseConsumer<Context>, options: &Options, patience: Duration) -> Result<i32, Error> {
     let shapes = look(client, options, patience)?;
     let wrong = |message: String| Error::Topics { brokers: options.brokers.clone(), message };
     let missing: Vec<&str> = Topic::ALL.into_iter().filter(|topic| shapes.of(*topic).is_none()).map(Topic::as_str).collect();
@@ -142,10 +142,10 @@ impl Shapes {
     }
 }
 
-fn look<C: ConsumerContext>(client: &BaseConsumer<C>, options: &Options, patience: Duration) -> Result<Shapes, Error> {
+fn look(client: &BaseConsumer<Context>, options: &Options, patience: Duration) -> Result<Shapes, Error> {
     let mut shapes = Shapes { brokers: 0, topics: Vec::new() };
     for topic in Topic::ALL {
-        let found = client.fetch_metadata(Some(topic.as_str()), patience).map_err(|error| unreachable(options, &error, patience))?;
+        let found = client.fetch_metadata(Some(topic.as_str()), patience).map_err(|error| unreachable(options, &error, patience, client.context()))?;
         shapes.brokers = i32::try_from(found.brokers().len()).unwrap_or(i32::MAX);
         let Some(known) = found.topics().iter().find(|known| known.name() == topic.as_str()) else { continue };
         if known.error().is_none() && !known.partitions().is_empty() {
@@ -157,12 +157,13 @@ fn look<C: ConsumerContext>(client: &BaseConsumer<C>, options: &Options, patienc
     Ok(shapes)
 }
 
-fn unreachable(options: &Options, error: &rdkafka::error::KafkaError, patience: Duration) -> Error {
+fn unreachable(options: &Options, error: &rdkafka::error::KafkaError, patience: Duration, context: &Context) -> Error {
     if is_transient(error) {
+        let why = context.trouble().unwrap_or_else(|| error.to_string());
         return Error::Unreachable {
             brokers: options.brokers.clone(),
             message: format!(
-                "no broker answered within {} s ({error}): start them, or check the address, the network, and the security.* properties",
+                "no broker answered within {} s ({why}): start them, or check the address, the network, and the security.* properties",
                 patience.as_secs_f32()
             ),
         };
@@ -181,6 +182,8 @@ fn wanted(topic: Topic, spec: &Spec, replication: i32) -> Vec<(&'static str, Str
         ("cleanup.policy", "delete".to_owned()),
         ("retention.ms", retention_ms.to_string()),
         ("compression.type", "producer".to_owned()),
+        // One clock, the broker's, for what is held and for ticks: a collector whose clock is wrong neither is refused nor moves the others' time.
+        ("message.timestamp.type", BROKER_TIME.to_owned()),
         ("max.message.bytes", spec.message_bytes_max.to_string()),
     ];
     if replication >= 3 {
@@ -189,6 +192,8 @@ fn wanted(topic: Topic, spec: &Spec, replication: i32) -> Vec<(&'static str, Str
     wanted
 }
 
+/// Records bear the broker's time.
+const BROKER_TIME: &str = "LogAppendTime";
 /// How long a new topic may take to be known to the broker that is asked.
 const VISIBLE: Duration = Duration::from_secs(10);
 
@@ -335,6 +340,12 @@ fn needs(topic: Topic, shape: Shape, config: Option<&ConfigResource>, options: &
     }
     if number("retention.ms").is_some_and(|held| (0..RETENTION_MS_MIN).contains(&held)) {
         out.push(format!("it holds records for less than {} days: a role that is away for longer loses some", RETENTION_MS_MIN / 86_400_000));
+    }
+    if topic == Topic::Events && value_of(config, "message.timestamp.type") != Some(BROKER_TIME) {
+        out.push(format!(
+            "message.timestamp.type is not {BROKER_TIME}: a collector whose clock is ahead makes every identity look silent; kafka-configs --alter --topic {topic} \
+             --add-config message.timestamp.type={BROKER_TIME}"
+        ));
     }
     if number("max.message.bytes").is_some_and(|max| max < i64::try_from(options.message_bytes_max).unwrap_or(i64::MAX)) {
         out.push(format!("max.message.bytes is below {}: longer events are dead-lettered; set it, or lower log.message_bytes_max", options.message_bytes_max));
