@@ -211,9 +211,12 @@ fn an_object_store_that_fails_and_is_slow_costs_time_and_nothing_else() {
 /// Adds `KEYTRAIL_TEST_CLOCK_S` seconds to the wall clock of whatever loads it; time that is waited for stays as it is.
 const SHIFTED_CLOCK: &str = r#"
 #define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <threads.h>
 #include <time.h>
 #include <unistd.h>
 static long shift(void) { const char *s = getenv("KEYTRAIL_TEST_CLOCK_S"); return s ? atol(s) : 0; }
@@ -229,6 +232,12 @@ int gettimeofday(struct timeval *restrict at, void *restrict zone) {
     at->tv_sec = now.tv_sec;
     at->tv_usec = now.tv_nsec / 1000;
     return result;
+}
+int cnd_timedwait(cnd_t *cond, mtx_t *mutex, const struct timespec *until) {
+    struct timespec real = *until;
+    real.tv_sec -= shift();
+    int result = pthread_cond_clockwait((pthread_cond_t *)cond, (pthread_mutex_t *)mutex, CLOCK_REALTIME, &real);
+    return result == 0 ? thrd_success : result == ETIMEDOUT ? thrd_timedout : thrd_error;
 }
 "#;
 

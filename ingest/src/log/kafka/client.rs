@@ -13,6 +13,7 @@ use rdkafka::client::Client;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::producer::{BaseProducer, DeliveryResult, Producer as _, ProducerContext};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
@@ -24,24 +25,10 @@ use super::statistics::Board;
 #[derive(Debug, Clone, Default)]
 pub struct Context {
     pub board: Arc<Board>,
-    /// What librdkafka last said went wrong: why a broker was not reached stands in its log alone.
-    trouble: Arc<Mutex<Option<String>>>,
-}
-
-impl Context {
-    /// What librdkafka last said went wrong with a connection.
-    pub fn trouble(&self) -> Option<String> {
-        hold(&self.trouble).clone()
-    }
 }
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        if facility == "FAIL" {
-            // "[thrd:name]: host:port/bootstrap: what happened"
-            let said = message.split_once("]: ").map_or(message, |(_, said)| said);
-            *hold(&self.trouble) = Some(said.to_owned());
-        }
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => tracing::warn!(facility, "librdkafka: {message}"),
             // A broker that is away is logged once by whoever waits for it.
@@ -64,6 +51,38 @@ impl ConsumerContext for Context {
             tracing::debug!(%error, "a position could not be committed; it serves monitoring only");
         }
     }
+}
+
+/// Hears why brokers cannot be reached.
+#[derive(Default)]
+struct Probe(Mutex<Option<String>>);
+
+impl ClientContext for Probe {
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            hold(&self.0).get_or_insert_with(|| reason.to_owned());
+        }
+    }
+
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(facility, "librdkafka: {message}");
+    }
+}
+
+impl ProducerContext for Probe {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
+}
+
+/// Why no broker can be reached, in librdkafka's words: a consumer is told the code alone, so a producer that sends nothing asks.
+pub fn why_unreachable(options: &super::Options) -> Option<String> {
+    /// What fails, fails at once; a broker that does not answer at all says nothing.
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let probe: BaseProducer<Probe> = options.client().create_with_context(Probe::default()).ok()?;
+    let _ = probe.client().fetch_metadata(None, PATIENCE); // Not for its answer.
+    probe.poll(Duration::from_millis(100));
+    hold(&probe.context().0).take()
 }
 
 /// Whether waiting may help.

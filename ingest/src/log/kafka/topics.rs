@@ -9,7 +9,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::RDKafkaErrorCode;
 
 use super::super::Error;
-use super::client::{Context, block_on, is_transient, plain};
+use super::client::{Context, block_on, is_transient, plain, why_unreachable};
 use super::options::Options;
 
 /// What the topics are to be.
@@ -145,7 +145,7 @@ impl Shapes {
 fn look(client: &BaseConsumer<Context>, options: &Options, patience: Duration) -> Result<Shapes, Error> {
     let mut shapes = Shapes { brokers: 0, topics: Vec::new() };
     for topic in Topic::ALL {
-        let found = client.fetch_metadata(Some(topic.as_str()), patience).map_err(|error| unreachable(options, &error, patience, client.context()))?;
+        let found = client.fetch_metadata(Some(topic.as_str()), patience).map_err(|error| unreachable(options, &error, patience))?;
         shapes.brokers = i32::try_from(found.brokers().len()).unwrap_or(i32::MAX);
         let Some(known) = found.topics().iter().find(|known| known.name() == topic.as_str()) else { continue };
         if known.error().is_none() && !known.partitions().is_empty() {
@@ -157,9 +157,9 @@ fn look(client: &BaseConsumer<Context>, options: &Options, patience: Duration) -
     Ok(shapes)
 }
 
-fn unreachable(options: &Options, error: &rdkafka::error::KafkaError, patience: Duration, context: &Context) -> Error {
+fn unreachable(options: &Options, error: &rdkafka::error::KafkaError, patience: Duration) -> Error {
     if is_transient(error) {
-        let why = context.trouble().unwrap_or_else(|| error.to_string());
+        let why = why_unreachable(options).unwrap_or_else(|| error.to_string());
         return Error::Unreachable {
             brokers: options.brokers.clone(),
             message: format!(
