@@ -114,16 +114,34 @@ pub(crate) fn writer<W: std::io::Write + Send>(table: TableName, schema: &Schema
     ArrowWriter::try_new_with_options(out, schema.clone(), options)
 }
 
-/// Encodes batches into one file in memory.
+/// Batches that are made before the writer asks for them.
+const BATCHES_AHEAD: usize = 2;
+
+/// Encodes batches into one file in memory. The next batches are made on a thread of their own while one is written.
 pub(crate) fn encode(
     table: TableName,
     layout: Layout,
-    batches: impl Iterator<Item = Result<RecordBatch, arrow::error::ArrowError>>,
+    mut batches: impl Iterator<Item = Result<RecordBatch, arrow::error::ArrowError>> + Send,
 ) -> Result<(Vec<u8>, Arc<ParquetMetaData>), ParquetError> {
     let mut bytes = Vec::with_capacity(1 << 20);
     let mut writer = writer(table, &table.file_schema(), layout, &mut bytes)?;
-    for batch in batches {
-        writer.write(&batch?)?;
+    if let Some(first) = batches.next() {
+        let first = first?;
+        let several = batches.size_hint().0 > 1;
+        writer.write(&first)?;
+        drop(first);
+        if several {
+            std::thread::scope(|scope| {
+                let (made, ready) = std::sync::mpsc::sync_channel(BATCHES_AHEAD);
+                // Where the writer failed nobody takes them any more.
+                scope.spawn(move || batches.try_for_each(|batch| made.send(batch)));
+                ready.into_iter().try_for_each(|batch| writer.write(&batch?))
+            })?;
+        } else {
+            for batch in batches {
+                writer.write(&batch?)?;
+            }
+        }
     }
     let metadata = writer.close()?;
     Ok((bytes, Arc::new(metadata)))

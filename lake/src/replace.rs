@@ -59,7 +59,7 @@ impl Lake {
     }
 
     /// Replaces the files of `partition`, and of no partition; or all files.
-    async fn replace<R: Table>(&self, table: TableName, rows: &[R], partition: Option<i32>) -> Result<Commit> {
+    async fn replace<R: Table + Sync>(&self, table: TableName, rows: &[R], partition: Option<i32>) -> Result<Commit> {
         let log = self.table(table);
         let id = self.next_id();
         let (bytes, metadata) = off_thread(|| {

@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use keytrail_detect::Detector;
-use keytrail_schemas::Topic;
+use keytrail_schemas::{Finding, Topic};
 use tokio::runtime::Handle;
 
 use super::{PATIENCE, Shared};
@@ -107,8 +108,64 @@ struct Role<'a> {
     published: (Option<i64>, Instant),
 }
 
+/// What a detector has for the findings topic.
+enum Outgoing {
+    Findings(Vec<Finding>),
+    /// To be answered when everything before is in the log.
+    Settle(SyncSender<()>),
+}
+
+/// The way to the findings topic: they are appended on a thread of their own, in order, while the detector judges on.
+struct Outlet(SyncSender<Outgoing>);
+
+/// Batches of findings that may wait to be appended.
+const WAITING_MAX: usize = 4;
+
+impl Outlet {
+    /// Appends findings after all that were put in before.
+    fn put(&self, findings: Vec<Finding>) -> anyhow::Result<()> {
+        self.0.send(Outgoing::Findings(findings)).map_err(|_| anyhow::anyhow!("findings cannot be appended"))
+    }
+
+    /// Returns when the log has everything that was put in.
+    fn settle(&self) -> anyhow::Result<()> {
+        let (answer, answered) = sync_channel(1);
+        let _ = self.0.send(Outgoing::Settle(answer));
+        answered.recv().context("findings cannot be appended")
+    }
+}
+
+fn append(shared: &Shared, partition: i32, outgoing: &Receiver<Outgoing>) -> anyhow::Result<()> {
+    for next in outgoing {
+        match next {
+            Outgoing::Findings(findings) => {
+                shared.log.append_findings(partition, &findings)?;
+                shared.metrics.findings.add(findings.len() as u64, &[]);
+            }
+            Outgoing::Settle(answer) => {
+                let _ = answer.send(());
+            }
+        }
+    }
+    Ok(())
+}
+
 impl Role<'_> {
-    fn judge(&mut self, mut detector: Detector, from: i64) -> anyhow::Result<Detector> {
+    fn judge(&mut self, detector: Detector, from: i64) -> anyhow::Result<Detector> {
+        let (shared, partition) = (self.shared, self.partition);
+        std::thread::scope(|scope| {
+            let (sender, outgoing) = sync_channel(WAITING_MAX);
+            let appender = scope.spawn(move || append(shared, partition, &outgoing));
+            let outlet = Outlet(sender);
+            let judged = self.judge_into(detector, from, &outlet);
+            drop(outlet);
+            // Why findings could not be appended says more than that they were not.
+            appender.join().unwrap_or_else(|_| Err(anyhow::anyhow!("what appends findings ended abnormally; this is a defect of keytrail")))?;
+            judged
+        })
+    }
+
+    fn judge_into(&mut self, mut detector: Detector, from: i64, outlet: &Outlet) -> anyhow::Result<Detector> {
         let (shared, partition) = (self.shared, self.partition);
         let publish_interval = Duration::from_millis(shared.config.detector.publish_interval_ms);
         let mut last = shared.log.last_finding(partition)?;
@@ -133,7 +190,7 @@ impl Role<'_> {
                     break;
                 }
                 if self.since_snapshot > 0 && self.published.1.elapsed() >= publish_interval {
-                    self.keep(&detector, true)?;
+                    self.keep(&detector, true, outlet)?;
                 }
                 shared.log.wait(Topic::Events, partition, next, PATIENCE);
                 continue;
@@ -146,9 +203,7 @@ impl Role<'_> {
             findings.retain(|finding| last.is_none_or(|last| finding.coordinates() > last));
             if let Some(newest) = findings.last() {
                 last = Some(newest.coordinates());
-                shared.log.append_findings(partition, &findings)?;
-                shared.metrics.findings.add(findings.len() as u64, &[]);
-                findings.clear();
+                outlet.put(std::mem::take(&mut findings))?;
             }
             let judged = (chunk.records.len() - chunk.skip) as u64;
             shared.metrics.judged.add(judged, &[]);
@@ -157,11 +212,12 @@ impl Role<'_> {
             self.since_snapshot += judged;
             if self.since_snapshot >= shared.config.detector.snapshot_events {
                 let publish = self.published.1.elapsed() >= publish_interval;
-                self.keep(&detector, publish)?;
+                self.keep(&detector, publish, outlet)?;
             }
         }
+        outlet.settle()?;
         if self.since_snapshot > 0 {
-            self.keep(&detector, true)?;
+            self.keep(&detector, true, outlet)?;
         } else if self.published.0 != Some(detector.next_offset()) {
             // A process that was killed after its snapshot may not have come to it.
             self.publish(&detector)?;
@@ -169,9 +225,10 @@ impl Role<'_> {
         Ok(detector)
     }
 
-    /// Keeps a snapshot and, where asked, publishes the partition's credentials and identities in the lake.
-    fn keep(&mut self, detector: &Detector, publish: bool) -> anyhow::Result<()> {
+    /// Keeps a snapshot, once the log has every finding before it, and, where asked, publishes the partition's credentials and identities in the lake.
+    fn keep(&mut self, detector: &Detector, publish: bool, outlet: &Outlet) -> anyhow::Result<()> {
         let next = detector.next_offset();
+        outlet.settle()?;
         self.runtime.block_on(self.shared.lake.put_snapshot(self.partition, next, detector.snapshot()))?;
         if publish {
             self.publish(detector)?;

@@ -23,6 +23,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Judges until it is told to stop; with `--drain`, until everything is judged that the log held at the start.
 pub fn run(config: &Config, telemetry: &Telemetry, arguments: &Role) -> anyhow::Result<Code> {
     let context = Context::open(config, telemetry, arguments)?;
+    context.log.prepare_to_append()?;
     let targets = arguments.drain.then(|| context.ends(&[Topic::Events])).transpose()?;
     let restored: Restored = Arc::default();
     let group = Group::join(Arc::clone(&context.log), Topic::Events, ROLE, resume(&context, arguments.from_earliest, &restored))?;
@@ -52,7 +53,7 @@ fn judge(
     targets: Option<&BTreeMap<(Topic, i32), i64>>,
     workers: &mut BTreeMap<i32, detect::Worker>,
 ) -> anyhow::Result<()> {
-    let mut looked = Instant::now();
+    let mut looked = None;
     loop {
         for change in group.poll(PATIENCE)? {
             match change {
@@ -107,7 +108,7 @@ fn resume(context: &Context, from_earliest: bool, restored: &Restored) -> Resume
 }
 
 /// Whether every partition has come to its target: those held here by their progress, others by their snapshots.
-fn drained(context: &Context, targets: &BTreeMap<(Topic, i32), i64>, looked: &mut Instant) -> anyhow::Result<bool> {
+fn drained(context: &Context, targets: &BTreeMap<(Topic, i32), i64>, looked: &mut Option<Instant>) -> anyhow::Result<bool> {
     let held = |partition| context.shared.judged.of(partition);
     if targets.iter().any(|((_, partition), target)| held(*partition).is_some_and(|next| next < *target)) {
         return Ok(false);
@@ -116,10 +117,10 @@ fn drained(context: &Context, targets: &BTreeMap<(Topic, i32), i64>, looked: &mu
     if others.peek().is_none() {
         return Ok(true);
     }
-    if looked.elapsed() < LOOK {
+    if looked.is_some_and(|looked| looked.elapsed() < LOOK) {
         return Ok(false);
     }
-    *looked = Instant::now();
+    *looked = Some(Instant::now());
     for ((_, partition), target) in others {
         if context.runtime.block_on(context.shared.lake.snapshot_offset(*partition))?.is_none_or(|next| next < *target) {
             return Ok(false);

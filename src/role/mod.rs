@@ -36,6 +36,7 @@ impl Brokers {
     /// When the brokers are out of reach, the topics are missing, or another process appends from this folder.
     pub fn open(config: &Config, telemetry: &Telemetry, home: &Home) -> anyhow::Result<Self> {
         let log = Arc::new(KafkaLog::open(Options { seen_dir: Some(home.seen()), ..options(config)? })?);
+        log.prepare_to_append()?;
         telemetry.watch(&log);
         Ok(Self { log })
     }
@@ -93,7 +94,10 @@ struct Context {
 
 impl Context {
     fn open(config: &Config, telemetry: &Telemetry, arguments: &Role) -> anyhow::Result<Self> {
-        let log = Arc::new(KafkaLog::open(options(config)?)?);
+        let mut options = options(config)?;
+        // What a role writes (findings, dead letters) is little, and waited for.
+        options.linger_ms = 0;
+        let log = Arc::new(KafkaLog::open(options)?);
         telemetry.watch(&log);
         let runtime = crate::pipeline::runtime()?;
         let lake = runtime.block_on(crate::place::lake(config))?;

@@ -37,7 +37,7 @@ fn store(context: &Context, arguments: &Role) -> anyhow::Result<()> {
     let group = Group::join(Arc::clone(&context.log), Topic::Events, ROLE, resume(context, arguments.from_earliest))?;
     let mut store = Store::new(Arc::clone(&context.shared), arguments.from_earliest);
     let interval = Duration::from_millis(context.shared.config.store.commit_interval_ms);
-    let (mut committed, mut looked, mut pause) = (Instant::now(), Instant::now(), RETRY.0);
+    let (mut committed, mut looked, mut pause) = (Instant::now(), None::<Instant>, RETRY.0);
     let mut stored = 0;
     loop {
         let mut taken = Vec::new();
@@ -67,9 +67,9 @@ fn store(context: &Context, arguments: &Role) -> anyhow::Result<()> {
         }
         if let Some(targets) = &targets
             && store.reached(targets)
-            && looked.elapsed() >= LOOK
+            && looked.is_none_or(|looked| looked.elapsed() >= LOOK)
         {
-            looked = Instant::now();
+            looked = Some(Instant::now());
             if others_reached(context, targets)? {
                 return Ok(());
             }

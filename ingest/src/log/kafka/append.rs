@@ -334,7 +334,7 @@ impl KafkaLog {
         self.options.message_bytes_max.min(asked.unwrap_or(usize::MAX)).saturating_sub(OVERHEAD_BYTES).max(OVERHEAD_BYTES)
     }
 
-    fn producer(&self) -> Result<Arc<Producer>, Error> {
+    pub(super) fn producer(&self) -> Result<Arc<Producer>, Error> {
         let bytes_max = self.bytes_max();
         let mut slot = hold(&self.producer);
         if let Some(producer) = &*slot {

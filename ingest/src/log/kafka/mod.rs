@@ -129,6 +129,14 @@ impl KafkaLog {
         Ok(log)
     }
 
+    /// Connects what appends, so that the first append does not wait for it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn prepare_to_append(&self) -> Result<(), Error> {
+        self.producer().map(drop)
+    }
+
     /// The figures of the log's clients.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
