@@ -11,6 +11,8 @@
 //! second figure of a role is without what the same command takes when it finds nothing to do (start, joining the group, reading the window
 //! of duplicates back). Linux only (`/proc`).
 //!
+//! `KEYTRAIL_BENCH_PARTITIONS` (default 1): each has a detector on a thread of its own.
+//!
 //! `KEYTRAIL_BENCH_IDENTITIES` (say 1000000) measures instead how long `detect` takes from its start to the end of the log, with so many identities in its state.
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, missing_docs, reason = "a benchmark reads its size from the environment and ends on any failure")]
@@ -27,6 +29,9 @@ mod estate;
 
 /// Clock ticks per second of `/proc/PID/stat`: 100 on every Linux that Rust supports.
 const TICKS: f64 = 100.0;
+
+/// Different payloads that Kafka's program sends.
+const PAYLOADS: usize = 100_000;
 
 struct Cost {
     wall: f64,
@@ -114,11 +119,15 @@ fn main() {
         let mut command = home.command(&[&["--quiet", "--log", &url], arguments].concat());
         run(&mut command)
     };
-    keytrail(&["topics", "apply"]);
-    println!("{events} CloudTrail records, {:.0} MiB; one partition", lines.len() as f64 / f64::from(1 << 20));
+    let partitions = std::env::var("KEYTRAIL_BENCH_PARTITIONS").unwrap_or_else(|_| "1".to_owned());
+    keytrail(&["topics", "apply", "--partitions", &partitions]);
+    println!("{events} CloudTrail records, {:.0} MiB; partitions: {partitions}", lines.len() as f64 / f64::from(1 << 20));
 
     java(&lib, "org.apache.kafka.tools.TopicCommand", &["--bootstrap-server", &broker.address, "--create", "--topic", "raw"]);
-    let (payload, number, bootstrap) = (input.to_str().unwrap(), events.to_string(), format!("bootstrap.servers={}", broker.address));
+    // It holds all of its payloads in memory, and picks among them at random.
+    let sample = lines.match_indices('\n').nth(PAYLOADS).map_or(lines.len(), |(at, _)| at);
+    let sample = home.file("payloads.json", &lines[..sample]);
+    let (payload, number, bootstrap) = (sample.to_str().unwrap(), events.to_string(), format!("bootstrap.servers={}", broker.address));
     let raw = java(
         &lib,
         "org.apache.kafka.tools.ProducerPerformance",
@@ -139,7 +148,7 @@ fn main() {
     );
     let produce = produced(&raw);
     println!("{:<24}{:10}   {produce:10.0} records/s", "ProducerPerformance", "");
-    keytrail(&["ingest", "--format", "cloudtrail", payload]).tell("keytrail ingest", count, Some(("ProducerPerformance", produce)));
+    keytrail(&["ingest", "--format", "cloudtrail", input.to_str().unwrap()]).tell("keytrail ingest", count, Some(("ProducerPerformance", produce)));
 
     let raw = java(
         &lib,
@@ -182,7 +191,7 @@ fn restart(home: &estate::Home, url: &str, identities: usize) {
             let (hour, minute, second) = (number / 3_600 % 24, number / 60 % 60, number % 60);
             writeln!(
                 text,
-                r#"{{"time":"2026-03-{day:02}T{hour:02}:{minute:02}:{second:02}Z","identity":"app:svc-{number}","identity_kind":"service_account","activity":"use","outcome":"success","credential":"app:key/{number}","destination":"app:db-{}","protocol":"https","source_ip":"10.{}.{}.{}"}}"#,
+                r#"{{"time":"2026-03-{day:02}T{hour:02}:{minute:02}:{second:02}Z","identity":"app:svc-{number}","identity_kind":"service","activity":"use","outcome":"success","credential":"app:key/{number}","destination":"app:db-{}","protocol":"https","source_ip":"10.{}.{}.{}"}}"#,
                 number % 50,
                 number >> 16 & 255,
                 number >> 8 & 255,
@@ -192,19 +201,20 @@ fn restart(home: &estate::Home, url: &str, identities: usize) {
         }
         home.file(name, text)
     };
+    let bound = identities * 2;
+    home.file("keytrail.toml", format!("[detect.ledger]\nidentities_max = {bound}\ncredentials_max = {bound}\n"));
     keytrail(&["topics", "apply"]);
     for day in 1..=3 {
         let path = write(&format!("day-{day}.json"), 0..identities, day);
-        keytrail(&["ingest", "--format", "keytrail", path.to_str().unwrap()]);
+        keytrail(&["ingest", "--strict", "--format", "keytrail", path.to_str().unwrap()]);
     }
     let filled = keytrail(&["detect", "--drain"]);
     filled.tell("detect, fresh", 3.0 * identities as f64, None);
-    let folder = std::fs::read_dir(home.data().join("lake/_state")).unwrap();
-    let bytes: u64 =
-        folder.filter_map(|entry| entry.ok()?.metadata().ok()).filter(std::fs::Metadata::is_file).map(|metadata| metadata.len()).max().unwrap_or(0);
-    println!("{identities} identities: the largest object of the state has {:.0} MiB", bytes as f64 / f64::from(1 << 20));
+    let folder = std::fs::read_dir(home.data().join("lake/_state/0")).unwrap();
+    let bytes = folder.filter_map(|entry| Some(entry.ok()?.metadata().ok()?.len())).max().unwrap_or(0);
+    println!("{identities} identities: the snapshot has {:.0} MiB", bytes as f64 / f64::from(1 << 20));
     let path = write("day-4.json", 0..1_000, 4);
-    keytrail(&["ingest", "--format", "keytrail", path.to_str().unwrap()]);
+    keytrail(&["ingest", "--strict", "--format", "keytrail", path.to_str().unwrap()]);
     let started = Instant::now();
     let mut again = home.command(&["--log", url, "detect"]).env("KEYTRAIL_LOG_LEVEL", "info").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let said = std::io::BufReader::new(again.stderr.take().unwrap());
