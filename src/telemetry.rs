@@ -13,7 +13,7 @@ use opentelemetry_otlp::{Protocol, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::Config;
@@ -105,10 +105,12 @@ impl Telemetry {
         let level = if config.telemetry.log_level.is_empty() { "warn,deltalake_core=error,buoyant_kernel=error" } else { &config.telemetry.log_level };
         let level = if config.quiet { "error" } else { level };
         let filter = tracing_subscriber::EnvFilter::try_new(level).map_err(|error| crate::exit::Usage(format!("telemetry.log_level = {level:?}: {error}")))?;
-        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
-        let spans = tracer.as_ref().map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("keytrail")));
+        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).with_filter(filter);
+        // What is printed has no say in what is exported: one span a batch.
+        let exported = tracing_subscriber::filter::Targets::new().with_target("keytrail", tracing::Level::DEBUG);
+        let spans = tracer.as_ref().map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("keytrail")).with_filter(exported));
         // A second start in one process (tests) keeps the first subscriber.
-        let _ = tracing_subscriber::registry().with(filter).with(lines).with(spans).try_init();
+        let _ = tracing_subscriber::registry().with(lines).with(spans).try_init();
         let meter = meter.build();
         let metrics = Arc::new(Metrics::new(&meter));
         Ok(Self { tracer, meter, registry, metrics })

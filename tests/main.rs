@@ -6,6 +6,7 @@
 //! - `crash`: SIGKILL at random moments; the checker is shown to catch a planted loss and a planted duplicate.
 //! - `kafka`: the roles on a real Apache Kafka, and the faults that they survive.
 //! - `s3`: the lake in a bucket, and a store that is refused.
+//! - `telemetry`: spans and metrics over OTLP.
 //! - `real_logs`: real logs, where the folder that holds them exists.
 //! - `estate`: the binary under test, its folder, and inputs made up from the formats' documentation.
 
@@ -16,4 +17,5 @@ mod journey;
 mod kafka;
 mod real_logs;
 mod s3;
+mod telemetry;
 mod tidy;
