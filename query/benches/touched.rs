@@ -40,7 +40,9 @@ fn main() {
     let temporary = tempfile::tempdir().unwrap();
     let folder = setting("KEYTRAIL_BENCH_LAKE").map_or_else(|| temporary.path().to_owned(), PathBuf::from);
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    if !folder.join("events").exists() {
+    if folder.join("events").exists() {
+        println!("the lake in {} is that of an earlier run, whatever size is asked for now", folder.display());
+    } else {
         runtime.block_on(build(&folder, events, days));
     }
     let session = runtime.block_on(Session::open(folder.to_str().unwrap(), Options::default())).unwrap();
