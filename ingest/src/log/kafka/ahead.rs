@@ -15,13 +15,16 @@ pub struct Ahead {
     last: Option<Chunk>,
 }
 
+/// A run that was read; `None` where nothing waits.
+type Run = Result<Option<Chunk>, Error>;
+
 enum State {
     /// At rest.
     Idle(Box<Reader>),
     /// Its next run is being decoded.
-    Decoding(JoinHandle<(Box<Reader>, Result<Option<Chunk>, Error>)>),
+    Decoding(JoinHandle<(Box<Reader>, Run)>),
     /// Its next run is there; an error waits for whoever reads.
-    Ready(Box<Reader>, Result<Option<Chunk>, Error>),
+    Ready(Box<Reader>, Run),
     /// The thread is gone: nothing can be read from here.
     Lost,
 }
