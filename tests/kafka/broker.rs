@@ -69,8 +69,8 @@ impl Broker {
         Self::start_with(lib, None)
     }
 
-    /// The same with a second listener over TLS, for the user `keytrail` with the password `let-me-in` (PLAIN or SCRAM-SHA-512). The certificate and its
-    /// key are the PEM texts given.
+    /// The same with a second listener over TLS, for the user `keytrail` with the password `let-me-in` (PLAIN or SCRAM-SHA-512) or an unsigned token
+    /// (OAUTHBEARER), and for `stranger` (PLAIN, `no-rights`), who may do nothing. The certificate and its key are the PEM texts given.
     pub fn start_secured(lib: &Path, certificate: &str, key: &str) -> Self {
         Self::start_with(lib, Some((certificate, key)))
     }
@@ -84,9 +84,12 @@ impl Broker {
         let one_line = |pem: &str| pem.trim().replace('\n', "\\n");
         let security = tls.map_or_else(String::new, |(certificate, key)| {
             format!(
-                "sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512\nlistener.name.secured.ssl.keystore.type=PEM\nlistener.name.secured.ssl.keystore.certificate.chain={}\n\
+                "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\nsuper.users=User:ANONYMOUS;User:keytrail\n\
+                 sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512,OAUTHBEARER\nlistener.name.secured.ssl.keystore.type=PEM\nlistener.name.secured.ssl.keystore.certificate.chain={}\n\
                  listener.name.secured.ssl.keystore.key={}\nlistener.name.secured.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule \
-                 required user_keytrail=\"let-me-in\";\nlistener.name.secured.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule \
+                 required user_keytrail=\"let-me-in\" user_stranger=\"no-rights\";\n\
+                 listener.name.secured.oauthbearer.sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required \
+                 unsecuredLoginStringClaim_sub=\"broker\";\nlistener.name.secured.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule \
                  required;\n",
                 one_line(certificate),
                 one_line(key)

@@ -4,6 +4,7 @@
 //! `KEYTRAIL_KAFKA_KILLS` (default 24) SIGKILLs over the roles, `KEYTRAIL_KAFKA_EVENTS` (default 30,000) records, `KEYTRAIL_KAFKA_OUTAGE_S`
 //! (default 8) seconds that the broker is away, `KEYTRAIL_KAFKA_SEED` the seed.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Random, Site, check, faulty, number};
@@ -49,23 +50,64 @@ fn roles_killed_at_random_moments_lose_nothing_and_store_nothing_twice() {
     let lines = cloudtrail_lines(events);
     let expected = expected(&lines);
     let path = site.home.file("events.log", &lines);
+    let sent = site.home.path().join("sent.ndjson");
+    let settings = std::fs::read_to_string(site.home.path().join("keytrail.toml")).unwrap();
+    site.home.file("keytrail.toml", format!("{settings}[[forward]]\ntarget = \"file:{}\"\nencoding = \"json\"\n", sent.display()));
     let ingest = ["ingest", "--format", "cloudtrail", path.to_str().unwrap()];
-    let roles: [&[&str]; 3] = [&ingest, &["detect"], &["store"]];
-    let mut running: Vec<_> = roles.iter().map(|role| site.spawn(role)).collect();
+    // Who appends remembers what it wrote in a folder of its own.
+    let roles: [(&str, &[&str]); 4] = [("a", &ingest), ("b", &["detect"]), ("b", &["store"]), ("b", &["forward"])];
+    let mut running: Vec<_> = roles.iter().map(|(folder, role)| site.spawn_elsewhere(folder, role)).collect();
     for _ in 0..kills {
         std::thread::sleep(Duration::from_millis(50 + random.below(1_500)));
-        let which = usize::try_from(random.below(3)).unwrap();
+        let which = usize::try_from(random.below(roles.len() as u64)).unwrap();
         running[which].kill();
-        running[which] = site.spawn(roles[which]);
+        running[which] = site.spawn_elsewhere(roles[which].0, roles[which].1);
     }
     running.clear();
-    site.expect(&ingest);
+    assert!(site.spawn_elsewhere("a", &ingest).wait(PATIENCE));
     holds(&site, &expected);
+    assert!(site.spawn_elsewhere("b", &["forward", "--drain"]).wait(PATIENCE));
+    // A target gets each revision of each finding at least once.
+    let revisions = |rows: &[serde_json::Value]| rows.iter().map(|row| (row["finding_id"].to_string(), row["revision"].to_string())).collect::<BTreeSet<_>>();
+    let text = std::fs::read_to_string(&sent).unwrap();
+    let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect();
+    assert_eq!(revisions(&lines), revisions(&site.findings()), "what was forwarded");
+    println!("forwarded {} lines for {} revisions", lines.len(), revisions(&lines).len());
     println!("{kills} kills over {} events", expected.len());
     // The checker sees what it is there for.
     let stored = site.event_ids();
     assert!(check(&expected, &stored[1..]).unwrap_err().contains("lost"));
     assert!(check(&expected, &[&stored[..], &stored[..1]].concat()).unwrap_err().contains("too often"));
+}
+
+/// Its ticks are the wall clock's, so that findings are not compared here.
+#[test]
+fn a_collector_killed_at_random_moments_appends_every_line_once() {
+    let Some(site) = Site::new("a_collector_killed_at_random_moments_appends_every_line_once", 1) else { return };
+    let kills = number("KEYTRAIL_KAFKA_KILLS", 24) / 2;
+    let mut random = Random(number("KEYTRAIL_KAFKA_SEED", 20_260_101) as u64 | 1);
+    let lines = cloudtrail_lines(number("KEYTRAIL_KAFKA_EVENTS", 30_000));
+    let expected = expected(&lines);
+    let settings = std::fs::read_to_string(site.home.path().join("keytrail.toml")).unwrap();
+    let source = "[[source]]\nname = \"trail\"\nformat = \"cloudtrail\"\npaths = [\"logs\"]\npoll_interval_ms = 200\n";
+    site.home.file("keytrail.toml", format!("{settings}{source}"));
+    let path = site.home.file("logs/events.log", "");
+    let mut file = std::fs::File::options().append(true).open(path).unwrap();
+    let mut written = 0;
+    for kill in 1..=kills {
+        // The file grows, here and there in the middle of a line.
+        let end = (kill * lines.len() / kills).max(written);
+        std::io::Write::write_all(&mut file, &lines.as_bytes()[written..end]).unwrap();
+        written = end;
+        let mut collect = site.spawn(&["collect"]);
+        std::thread::sleep(Duration::from_millis(100 + random.below(700)));
+        collect.kill();
+    }
+    site.expect(&["collect", "--drain"]);
+    site.drain();
+    let stored = site.event_ids();
+    assert_eq!(check(&expected, &stored), Ok(()), "{} events of {}", stored.len(), expected.len());
+    println!("{kills} kills of a collector over {} events", expected.len());
 }
 
 #[test]

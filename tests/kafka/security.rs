@@ -34,15 +34,16 @@ fn tls_with_a_password_by_plain_and_by_scram_and_clear_words_where_it_is_wrong()
     let (stranger, ..) = certificate(home.path(), "stranger");
     let broker = Broker::start_secured(Path::new(&lib), &certificate_text, &key);
     let url = format!("kafka://{}", broker.secured.as_ref().unwrap());
-    let configure = |mechanism: &str, password: &str, ca: &Path| {
+    let configure_as = |user: &str, mechanism: &str, password: &str, ca: &Path| {
         home.file(
             "keytrail.toml",
             format!(
-                "[log.kafka]\n\"security.protocol\" = \"SASL_SSL\"\n\"ssl.ca.location\" = {:?}\n\"sasl.mechanism\" = {mechanism:?}\n\"sasl.username\" = \"keytrail\"\n\"sasl.password\" = {password:?}\n",
+                "[log.kafka]\n\"security.protocol\" = \"SASL_SSL\"\n\"ssl.ca.location\" = {:?}\n\"sasl.mechanism\" = {mechanism:?}\n\"sasl.username\" = {user:?}\n\"sasl.password\" = {password:?}\n",
                 ca.to_str().unwrap()
             ),
         );
     };
+    let configure = |mechanism: &str, password: &str, ca: &Path| configure_as("keytrail", mechanism, password, ca);
     let run = |arguments: &[&str]| home.run(&[&["--log", &url], arguments].concat());
     configure("PLAIN", "let-me-in", &ca);
     let output = run(&["topics", "apply"]);
@@ -60,6 +61,26 @@ fn tls_with_a_password_by_plain_and_by_scram_and_clear_words_where_it_is_wrong()
     // What it prints of its configuration holds no password.
     let printed = home.run(&["config"]);
     assert!(!String::from_utf8_lossy(&printed.stdout).contains("let-me-in"));
+
+    home.file(
+        "keytrail.toml",
+        format!(
+            "[log.kafka]\n\"security.protocol\" = \"SASL_SSL\"\n\"ssl.ca.location\" = {:?}\n\"sasl.mechanism\" = \"OAUTHBEARER\"\n\
+             \"enable.sasl.oauthbearer.unsecure.jwt\" = \"true\"\n\"sasl.oauthbearer.config\" = \"principal=keytrail\"\n",
+            ca.to_str().unwrap()
+        ),
+    );
+    let output = run(&["ingest", "--format", "cloudtrail", path.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(Totals::of(&rows(&output)).stored, 0, "the same events as before");
+
+    // Known, and without a permission.
+    configure_as("stranger", "PLAIN", "no-rights", &ca);
+    for arguments in [&["topics", "check"][..], &["ingest", path.to_str().unwrap()], &["detect", "--drain"]] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(4), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains("permission"), "{arguments:?}: {}", stderr(&output));
+    }
 
     for (password, ca, word) in [("wrong", &ca, "SASL authentication error"), ("let-me-in", &stranger, "certificate verify failed")] {
         configure("PLAIN", password, ca);

@@ -166,7 +166,7 @@ pub fn plain(brokers: &str, what: &str, error: &KafkaError) -> Error {
     let code = error.rdkafka_error_code();
     let advice = match code {
         Some(RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::GroupAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed) => {
-            ": this user lacks a permission; see the documentation for those that each role needs"
+            ": this user lacks a permission: deploy/README.md lists those that each role needs"
         }
         Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed | RDKafkaErrorCode::SSL) => {
             ": check the security.*, sasl.* and ssl.* properties"

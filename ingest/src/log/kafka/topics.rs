@@ -6,7 +6,7 @@ use std::time::Duration;
 use keytrail_schemas::Topic;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::super::Error;
 use super::client::{Context, block_on, is_transient, plain, why_unreachable};
@@ -148,6 +148,9 @@ fn look(client: &BaseConsumer<Context>, options: &Options, patience: Duration) -
         let found = client.fetch_metadata(Some(topic.as_str()), patience).map_err(|error| unreachable(options, &error, patience))?;
         shapes.brokers = i32::try_from(found.brokers().len()).unwrap_or(i32::MAX);
         let Some(known) = found.topics().iter().find(|known| known.name() == topic.as_str()) else { continue };
+        if let Some(code @ RDKafkaErrorCode::TopicAuthorizationFailed) = known.error().map(RDKafkaErrorCode::from) {
+            return Err(plain(&options.brokers, &format!("asking for {topic}"), &KafkaError::MetadataFetch(code)));
+        }
         if known.error().is_none() && !known.partitions().is_empty() {
             let count = |length: usize| i32::try_from(length).unwrap_or(i32::MAX);
             let replication = known.partitions().iter().map(|partition| count(partition.replicas().len())).min().unwrap_or(0);
@@ -157,7 +160,7 @@ fn look(client: &BaseConsumer<Context>, options: &Options, patience: Duration) -
     Ok(shapes)
 }
 
-fn unreachable(options: &Options, error: &rdkafka::error::KafkaError, patience: Duration) -> Error {
+fn unreachable(options: &Options, error: &KafkaError, patience: Duration) -> Error {
     if is_transient(error) {
         let why = why_unreachable(options).unwrap_or_else(|| error.to_string());
         return Error::Unreachable {
