@@ -91,6 +91,7 @@ pub fn is_transient(error: &KafkaError) -> bool {
         matches!(
             code,
             RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::DestroyBroker // The cluster no longer names it: others have its partitions
                 | RDKafkaErrorCode::AllBrokersDown
                 | RDKafkaErrorCode::Resolve
                 | RDKafkaErrorCode::OperationTimedOut
