@@ -125,23 +125,15 @@ pub(crate) fn encode(
 ) -> Result<(Vec<u8>, Arc<ParquetMetaData>), ParquetError> {
     let mut bytes = Vec::with_capacity(1 << 20);
     let mut writer = writer(table, &table.file_schema(), layout, &mut bytes)?;
-    if let Some(first) = batches.next() {
-        let first = first?;
-        let several = batches.size_hint().0 > 1;
-        writer.write(&first)?;
-        drop(first);
-        if several {
-            std::thread::scope(|scope| {
-                let (made, ready) = std::sync::mpsc::sync_channel(BATCHES_AHEAD);
-                // Where the writer failed nobody takes them any more.
-                scope.spawn(move || batches.try_for_each(|batch| made.send(batch)));
-                ready.into_iter().try_for_each(|batch| writer.write(&batch?))
-            })?;
-        } else {
-            for batch in batches {
-                writer.write(&batch?)?;
-            }
-        }
+    if batches.size_hint().0 > 1 {
+        std::thread::scope(|scope| {
+            let (made, ready) = std::sync::mpsc::sync_channel(BATCHES_AHEAD);
+            // Where the writer failed nobody takes them any more.
+            scope.spawn(move || batches.try_for_each(|batch| made.send(batch)));
+            ready.into_iter().try_for_each(|batch| writer.write(&batch?))
+        })?;
+    } else {
+        batches.try_for_each(|batch| writer.write(&batch?))?;
     }
     let metadata = writer.close()?;
     Ok((bytes, Arc::new(metadata)))

@@ -153,6 +153,25 @@ mod tests {
         }
     }
 
+    /// Their first record is looked at before they are: it must not say something else, nor hide them.
+    #[test]
+    fn long_envelopes_are_known_like_short_ones() {
+        let events = vec![EVENT; 40].join(",");
+        let texts: Vec<_> = (0..40).map(|id| serde_json::json!({"id": id.to_string(), "timestamp": 1, "message": EVENT})).collect();
+        let audit =
+            r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"a","stage":"ResponseComplete","verb":"get","user":{"username":"u","groups":["g"]}}"#;
+        for (sample, format) in [
+            (format!(r#"{{"Records":[{events}]}}"#), "cloudtrail"),
+            (format!("[{events}]"), "cloudtrail"),
+            (serde_json::json!({"messageType":"DATA_MESSAGE","logGroup":"x","logEvents":texts}).to_string(), "cloudtrail"),
+            (EVENT.replace("ListBuckets\"", &format!("ListBuckets\",\"resources\":[{}]", vec![r#"{"time":"t","identity":"i"}"#; 200].join(","))), "cloudtrail"),
+            (format!(r#"{{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{}]}}"#, vec![audit; 40].join(",")), "k8s_audit"),
+        ] {
+            assert!(sample.len() > 4 << 10);
+            assert_eq!(detected(&sample), Ok(format), "{}", &sample[..100]);
+        }
+    }
+
     #[test]
     fn kubernetes_and_own_events_are_known() {
         let event =
