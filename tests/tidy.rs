@@ -6,6 +6,7 @@ use std::path::Path;
 /// Which members a member may import. The binary is the only composer.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("keytrail-schemas", &[]),
+    ("keytrail-unify", &[]),
     ("keytrail-ingest", &["keytrail-schemas"]),
     ("keytrail-detect", &["keytrail-schemas"]),
     ("keytrail-lake", &["keytrail-schemas"]),
