@@ -165,6 +165,7 @@ fn detector(c: &mut Criterion<CpuTime>) {
     let observed: Vec<_> = events.iter().zip(&who).map(|(event, who)| ledger.observe(*who, event, Limits::default())).collect();
     let features = baseline::Features { p_value: 1.0, windows: 100, ..baseline::Features::default() };
     let mut evaluator = Evaluator::new(rules, 1024, 1024);
+    let mut classes = keytrail_detect::action::Classes::default();
     group.bench_function("rules", |b| {
         b.iter(|| {
             let mut hits = Vec::new();
@@ -173,6 +174,8 @@ fn detector(c: &mut Criterion<CpuTime>) {
                 hits.clear();
                 let o = Observation {
                     event,
+                    classed: classes.of(event.action.as_deref()),
+                    request: None,
                     observed,
                     baseline: Some(&features),
                     declared: keytrail_detect::inventory::Features::default(),

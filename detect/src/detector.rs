@@ -6,6 +6,7 @@ use keytrail_schemas::{Activity, CredentialRecord, Event, Finding, IdentityRecor
 
 use crate::{
     Config, Error, IdentityIx,
+    action::{self, Classes},
     baseline::{self, Absence, Baseline, Subject},
     fold::{Fold, Surroundings},
     inventory::Inventory,
@@ -20,6 +21,7 @@ pub struct Detector {
     config: Config,
     state: State,
     evaluator: Evaluator,
+    classes: Classes,
     hits: Vec<Hit>,
     absences: Vec<Absence>,
     forgotten: Vec<IdentityIx>,
@@ -103,6 +105,7 @@ impl Detector {
             config,
             state,
             evaluator,
+            classes: Classes::default(),
             hits: Vec::new(),
             absences: Vec::new(),
             forgotten: Vec::new(),
@@ -260,6 +263,7 @@ impl Detector {
             credential_age_days: observed.credential.age_days,
             age_over_policy: observed.credential.age_over_policy,
             first_use: observed.credential.first_use,
+            class: self.classes.of(event.action.as_deref()).class,
         };
         let features = self.state.baseline.observe(who, event, &context);
         let declared = self.state.inventory.features(event);
@@ -278,7 +282,9 @@ impl Detector {
     ) {
         let late = absence.is_none() && baseline.is_none();
         let baseline = if absence.is_some() { Some(&self.nothing) } else { baseline };
-        let o = Observation { event, observed, baseline, declared, ledger: Some(&self.state.ledger), late, absence };
+        let classed = self.classes.of(event.action.as_deref());
+        let request = action::request::read(event, classed.class);
+        let o = Observation { event, classed, request, observed, baseline, declared, ledger: Some(&self.state.ledger), late, absence };
         self.hits.clear();
         self.evaluator.evaluate(&o, &mut self.state.groups, &mut self.hits);
         if self.hits.is_empty() {

@@ -3,10 +3,11 @@
 //! A deterministic function of the log: the same records give byte-identical findings, whatever the batches and restarts. Nothing
 //! here does I/O, reads a clock, draws random numbers or knows an async runtime.
 //!
-//! Each event becomes an observation: its own columns, `credential.*` and `identity.*` from the [`ledger`], `baseline.*` from the
+//! Each event becomes an observation: its own columns, `action.*` by the [`action`]'s class, `credential.*` and `identity.*` from the [`ledger`], `baseline.*` from the
 //! [`baseline`], `declared.*` from the [`inventory`]. Sigma rules ([`rule`]) decide on observations, and what they say folds into
 //! findings ([`fold`]).
 
+pub mod action;
 pub mod baseline;
 mod config;
 mod detector;

@@ -14,6 +14,12 @@ pub struct Config {
     /// How far behind the latest time events may be and still be taken into their window: a window closes when the watermark has
     /// passed its end by this much.
     pub lateness_allowed_minutes: u32,
+    /// Kinds of privileged act remembered per identity. At the bound the one that counts for least is forgotten.
+    pub habits_max: usize,
+    /// Days after which a day on which an identity did a privileged act counts for half.
+    pub habit_half_life_days: f32,
+    /// A privileged act is a routine of who did the like on this many days before, not counting those long ago.
+    pub routine_days_min: f32,
     /// Values remembered per identity and facet. At the bound the value met longest ago is forgotten.
     pub seen_values_max: usize,
     /// New values remembered per window. At the bound further ones count as events only.
@@ -56,6 +62,9 @@ impl Default for Config {
             finding_p_value_max: 0.01,
             learning_windows: 8,
             lateness_allowed_minutes: 20,
+            habits_max: 32,
+            habit_half_life_days: 14.0,
+            routine_days_min: 2.0,
             seen_values_max: 512,
             window_news_max: 256,
             values_max: 500_000,

@@ -3,7 +3,8 @@
 use keytrail_schemas::{Micros, Text};
 
 use super::aspect::{Aspect, Score};
-use crate::IdentityIx;
+use super::habit::Habit;
+use crate::{IdentityIx, action::Class};
 
 /// What the detector knows when it asks.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -18,6 +19,8 @@ pub struct Context {
     pub age_over_policy: bool,
     /// The credential was never used before this event.
     pub first_use: bool,
+    /// The class of the action.
+    pub class: Class,
 }
 
 /// Whether a dimension could be judged.
@@ -95,6 +98,8 @@ pub struct Features {
     pub dimensions: Vec<Dimension>,
     /// The incident that the event belongs to.
     pub incident: Option<Incident>,
+    /// On how many days before the identity did such an act; `None` when the class of its action is not privileged.
+    pub habit: Option<Habit>,
 }
 
 impl Features {

@@ -2,7 +2,7 @@
 //! they close. It computes evidence; rules decide on it.
 //!
 //! One idea per file. Names become small numbers ([`value`], [`generalise`], [`address`]); an identity remembers which it has met
-//! ([`seen`], [`hours`], [`rhythm`], [`profile`]); how often such identities meet something new is learned as a rate ([`rate`],
+//! ([`seen`], [`hours`], [`rhythm`], [`habit`], [`profile`]); how often such identities meet something new is learned as a rate ([`rate`],
 //! [`group`], [`audience`], [`overlap`]); counts have distributions ([`count`], [`share`], [`tail`]). A window ([`window`]) collects
 //! the evidence ([`judge`]), shared causes are told apart ([`incident`]), the sum becomes a probability ([`calibration`]), and the
 //! day's budget a threshold ([`budget`]). Silence is in [`silence`]. No training phase, no labels, no clock.
@@ -20,6 +20,7 @@ pub mod facet;
 mod features;
 pub mod generalise;
 pub mod group;
+pub mod habit;
 pub mod hours;
 pub mod incident;
 mod judge;
@@ -48,6 +49,7 @@ pub use features::{Absence, Context, Dimension, DimensionState, Features, Incide
 use crate::IdentityIx;
 use estate::Estate;
 use facet::Facet;
+pub use habit::Habit;
 use judge::{Brought, Case, Verdict};
 use profile::{Gap, Profile};
 use rate::Class;
@@ -95,7 +97,8 @@ impl Baseline {
         let source = silence.heard(&event.source, event.time, config);
         let Some(profile) = profile_of(profiles, who, uid, estate, event, config) else { return Features::default() };
         let idle_days = profile.idle_days(event.time);
-        let (at, mut brought) = profile.enter(hour, who, estate, closing, spare);
+        let (at, mut brought) = profile.enter(hour, who, estate, closing, spare, config);
+        let habit = context.class.is_privileged().then(|| profile.habits.meet(context.class, event, hour / 24, config));
         profile.source = source;
         profile.meet_time(event.time, at, silence, &mut brought);
         let values = estate.resolve(event, hour / 24, config);
@@ -104,7 +107,7 @@ impl Baseline {
         profile.count(at, event, &mut brought);
         let crowd = closing.get(&hour).map_or(0, |identities| u32::try_from(identities.len()).unwrap_or(u32::MAX));
         if brought.is_nothing() {
-            return features(profile, at, &values, new, idle_days, config);
+            return Features { habit, ..features(profile, at, &values, new, idle_days, config) };
         }
         let Some(window) = profile.open.get_mut(at) else { return Features::default() };
         let mut window = std::mem::take(window);
@@ -113,7 +116,7 @@ impl Baseline {
         if let Some(place) = profile.open.get_mut(at) {
             *place = window;
         }
-        let mut features = features(profile, at, &values, new, idle_days, config);
+        let mut features = Features { habit, ..features(profile, at, &values, new, idle_days, config) };
         decide(&mut features, estate, profile, at, verdict, config);
         features
     }
@@ -335,6 +338,7 @@ impl Profile {
         estate: &Estate,
         closing: &mut BTreeMap<u32, Vec<IdentityIx>>,
         spare: &mut Vec<Window>,
+        config: &Config,
     ) -> (usize, Brought) {
         let mut brought = Brought::default();
         if let Some(at) = self.open.iter().rposition(|window| window.hour == hour) {
@@ -342,6 +346,7 @@ impl Profile {
         }
         let mut window = spare.pop().unwrap_or_default();
         window.reset(hour);
+        self.habits.active(hour / 24, config);
         judge::set_marks(estate, self, &mut window);
         closing.entry(hour).or_default().push(who);
         if self.windows > 0 {

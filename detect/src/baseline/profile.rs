@@ -7,6 +7,7 @@ use super::config::Config;
 use super::count::Counts;
 use super::facet::{Facet, PerFacet};
 use super::group::Key;
+use super::habit::Habits;
 use super::hours::Hours;
 use super::overlap::Arrivals;
 use super::rate::Own;
@@ -63,6 +64,8 @@ pub struct Profile {
     pub spread: Counts,
     /// Failures among events.
     pub failures: Share,
+    /// Days of privileged acts.
+    pub habits: Habits,
 }
 
 /// Values that were stamped with one hour, a few per facet: what is found here need not be looked up. No outcome depends on it.
@@ -104,6 +107,7 @@ impl Profile {
             volume: Counts::default(),
             spread: Counts::default(),
             failures: Share::default(),
+            habits: Habits::default(),
             watched: false,
             source: 0,
             open: Vec::new(),

@@ -3,7 +3,7 @@
 //! A *case* is an open finding. Rules that fire on one event, or on the same scope (the identity, its credential, a source address,
 //! an incident) while a case is open, join it: the most severe rule is the finding, the others are its reasons. Rules that describe
 //! a lasting condition (`posture`) never absorb anything; where something acute is open for the same credential they are one of its
-//! reasons, and open a case of their own otherwise.
+//! reasons, and open a case of their own otherwise. Signs, and what its doer does habitually, only ever join.
 //!
 //! A finding is written when it opens, at each of its first additions, then whenever its count doubles, when it grows more severe
 //! or a further rule joins, and when the watermark closes it with additions not yet written.
@@ -101,7 +101,7 @@ impl Fold {
 
     /// Takes the rules that matched an observation. Returns the identities of findings opened.
     pub fn add(&mut self, o: &Observation<'_>, hits: &[Hit], around: &Surroundings<'_>, out: &mut Vec<Finding>) -> Option<Text> {
-        let acute = |hit: &&Hit| around.rules.get(hit.rule).is_some_and(|rule| !rule.meta.posture);
+        let acute = |hit: &&Hit| around.rules.get(hit.rule).is_some_and(|rule| !quiet(rule, o));
         let subject = subject_key(o);
         let lead = hits.iter().filter(acute).max_by_key(|hit| (around.rules.get(hit.rule).map(|rule| rule.severity), std::cmp::Reverse(hit.rule)));
         let Some(lead) = lead else {
@@ -124,7 +124,7 @@ impl Fold {
         let mut touched: Vec<u64> = vec![primary];
         for hit in hits {
             let Some(rule) = around.rules.get(hit.rule) else { continue };
-            let number = if rule.meta.posture {
+            let number = if quiet(rule, o) {
                 primary
             } else {
                 let key = scope_key(o, rule);
@@ -150,7 +150,7 @@ impl Fold {
         opened
     }
 
-    /// Only lasting conditions matched.
+    /// Nothing acute matched.
     fn add_posture(&mut self, o: &Observation<'_>, hits: &[Hit], around: &Surroundings<'_>, subject: Key, out: &mut Vec<Finding>) -> Option<Text> {
         let mut opened = None;
         if let Some(number) = self.by_key.get(&subject).copied() {
@@ -165,7 +165,7 @@ impl Fold {
             return None;
         }
         for hit in hits {
-            let Some(rule) = around.rules.get(hit.rule) else { continue };
+            let Some(rule) = around.rules.get(hit.rule).filter(|rule| rule.meta.posture) else { continue };
             let key = (20, hash_of(&(rule.id.as_str(), subject.1)));
             match self.by_key.get(&key).copied() {
                 Some(number) => self.count(number, o, false, around, out),
@@ -224,7 +224,7 @@ impl Fold {
         if case.rules.contains(&rule.id) {
             return;
         }
-        let leads = case.rules.is_empty() || (!rule.meta.posture && rule.severity > case.finding.severity);
+        let leads = case.rules.is_empty() || (!quiet(rule, o) && rule.severity > case.finding.severity);
         if leads {
             case.rules.insert(0, rule.id.clone());
             case.advice = explain::Advice::of(rule);
@@ -315,6 +315,11 @@ impl Fold {
             }
         }
     }
+}
+
+/// Whether the rule says nothing acute of the observation: a lasting condition, a sign, or what its doer does habitually.
+fn quiet(rule: &Rule, o: &Observation<'_>) -> bool {
+    rule.meta.posture || rule.meta.sign || (rule.meta.learns && o.is_routine())
 }
 
 impl Case {

@@ -7,6 +7,7 @@ use keytrail_schemas::{Activity, CredentialKind, CredentialState, Event, Finding
 use rsigma_eval::EventValue;
 
 use crate::{
+    action::{Class, Classed, request::Request},
     baseline::{self, Aspect, Novelty},
     inventory,
     ledger::{Ledger, Observed},
@@ -17,6 +18,10 @@ use crate::{
 pub struct Observation<'a> {
     /// The event.
     pub event: &'a Event,
+    /// The class of its action.
+    pub classed: Classed,
+    /// What its request asked for, where that is looked at.
+    pub request: Option<Request>,
     /// The ledger's answer.
     pub observed: &'a Observed,
     /// The baseline's; `None` for a late event.
@@ -94,6 +99,10 @@ fn evidence(o: &Observation<'_>, aspect: Aspect) -> Option<f64> {
     o.baseline.map(|b| f64::from(b.score(aspect).evidence))
 }
 
+fn habit(o: &Observation<'_>) -> Option<baseline::Habit> {
+    o.baseline.and_then(|b| b.habit)
+}
+
 fn novelty(o: &Observation<'_>, aspect: Aspect) -> usize {
     o.baseline.map_or(Novelty::NotAssessable as usize, |b| b.score(aspect).novelty as usize)
 }
@@ -149,6 +158,8 @@ pub const NUMBERS: &[(&str, Number)] = &[
     ("baseline.off_schedule_minutes", |o| o.baseline.and_then(|b| b.off_schedule_minutes).map(f64::from)),
     ("baseline.idle_days", |o| o.baseline.and_then(|b| b.idle_days).map(f64::from)),
     ("baseline.incident_members", |o| o.baseline.and_then(|b| b.incident.as_ref()).map(|incident| count(incident.members.len() as u64))),
+    ("baseline.action_class_days", |o| habit(o).map(|habit| f64::from(habit.days))),
+    ("baseline.action_class_share", |o| habit(o).map(|habit| f64::from(habit.share))),
     ("absence.evidence", |o| o.absence.map(|absence| absence.evidence)),
     ("absence.members", |o| o.absence.map(|absence| count(absence.members.len() as u64))),
 ];
@@ -156,6 +167,15 @@ pub const NUMBERS: &[(&str, Number)] = &[
 /// Every fact.
 pub const FLAGS: &[(&str, Flag)] = &[
     ("late", |o| Some(o.late)),
+    ("action.class_guessed", |o| Some(o.classed.guessed)),
+    ("action.privileged", |o| Some(o.classed.class.is_privileged())),
+    ("request.public", |o| o.request.map(|request| request.public)),
+    ("request.foreign_account", |o| o.request.map(|request| request.foreign_account)),
+    ("request.admin", |o| o.request.map(|request| request.admin)),
+    ("request.powerful", |o| o.request.map(|request| request.powerful)),
+    ("request.host_access", |o| o.request.map(|request| request.host_access)),
+    ("request.admin_port", |o| o.request.map(|request| request.admin_port)),
+    ("request.on_itself", |o| o.request.map(|request| request.on_itself)),
     ("credential.age_is_exact", |o| o.observed.credential.age_days.map(|_| o.observed.credential.age_is_exact)),
     ("credential.lifetime_over_policy", |o| Some(o.observed.credential.lifetime_over_policy)),
     ("credential.age_over_policy", |o| Some(o.observed.credential.age_over_policy)),
@@ -168,6 +188,8 @@ pub const FLAGS: &[(&str, Flag)] = &[
     ("baseline.exceeds_budget", |o| o.baseline.map(|b| b.exceeds_budget)),
     ("baseline.learning", |o| o.baseline.map(|b| b.learning)),
     ("baseline.incident", |o| o.baseline.map(|b| b.incident.is_some())),
+    ("baseline.action_class_first", |o| habit(o).map(|habit| habit.days == 0.0)),
+    ("baseline.action_routine", |o| habit(o).map(|habit| habit.routine)),
     ("baseline.missed_heartbeat", |o| Some(o.absence.is_some_and(|absence| matches!(absence.subject, baseline::Subject::Identity(_))))),
     ("source.silent", |o| Some(o.absence.is_some_and(|absence| matches!(absence.subject, baseline::Subject::Source(_))))),
     ("declared.known", |o| Some(o.declared.known)),
@@ -204,6 +226,7 @@ pub const TEXTS: &[(&str, Texts)] = &[
     ("outcome", Texts::Word(words_of!(Outcome), |o| o.event.outcome as usize)),
     ("identity_kind", Texts::Word(words_of!(IdentityKind), |o| o.event.identity_kind as usize)),
     ("credential_kind", Texts::Word(words_of!(CredentialKind), |o| o.event.credential_kind as usize)),
+    ("action.class", Texts::Word(words_of!(Class), |o| o.classed.class as usize)),
     ("credential.state", Texts::Word(words_of!(CredentialState), |o| o.observed.credential.state as usize)),
     ("baseline.destination_novelty", Texts::Word(NOVELTIES, |o| novelty(o, Aspect::Destination))),
     ("baseline.action_novelty", Texts::Word(NOVELTIES, |o| novelty(o, Aspect::Action))),
@@ -247,6 +270,12 @@ impl<'a> Observation<'a> {
         }
     }
 
+    /// Whether its identity does such acts as a routine.
+    #[must_use]
+    pub fn is_routine(&self) -> bool {
+        habit(self).is_some_and(|habit| habit.routine)
+    }
+
     /// The value of a field.
     #[must_use]
     pub fn value(&self, field: Field) -> Option<EventValue<'a>> {
@@ -277,7 +306,7 @@ impl<'a> Observation<'a> {
             }
         }
         for (at, (name, _)) in TEXTS.iter().enumerate().filter(|(_, (name, _))| name.contains('.')) {
-            if let Some(text) = self.text(at).filter(|text| !matches!(*text, "known" | "not_assessable" | "unknown")) {
+            if let Some(text) = self.text(at).filter(|text| !matches!(*text, "known" | "not_assessable" | "unknown" | "none")) {
                 features.insert((*name).to_owned(), text.into());
             }
         }

@@ -39,6 +39,10 @@ pub struct Meta {
     pub scope: Scope,
     /// The rule describes a lasting condition: where something acute is open for the same credential, it is one of its reasons.
     pub posture: bool,
+    /// A sign: it counts beside others, and gives no finding of its own.
+    pub sign: bool,
+    /// Who does such acts habitually is learned (`baseline.action_routine`): a routine act is kept as a sign, and gives no finding of its own.
+    pub learns: bool,
     /// The rule judges people too.
     pub humans: bool,
     /// What to do, in a line.
@@ -58,6 +62,8 @@ impl Default for Meta {
             fold_window: None,
             scope: Scope::default(),
             posture: false,
+            sign: false,
+            learns: false,
             humans: false,
             runbook: None,
             reason: None,

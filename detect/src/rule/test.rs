@@ -211,6 +211,10 @@ fn default_event() -> Event {
     }
 }
 
+fn habit(features: &mut baseline::Features) -> &mut baseline::Habit {
+    features.habit.get_or_insert_default()
+}
+
 /// `baseline.*` features as a test gives them, without the prefix.
 fn features(value: &serde_json::Value) -> Result<baseline::Features, String> {
     let given = value.as_object().ok_or("baseline: a mapping is expected")?;
@@ -228,6 +232,9 @@ fn features(value: &serde_json::Value) -> Result<baseline::Features, String> {
             "events_in_window" => features.events_in_window = number()? as u32,
             "failures_in_window" => features.failures_in_window = number()? as u32,
             "destinations_in_window" => features.destinations_in_window = number()? as u32,
+            "action_class_days" => habit(&mut features).days = number()? as f32,
+            "action_class_first" => habit(&mut features).days = if fact()? { 0.0 } else { 1.0 },
+            "action_routine" => habit(&mut features).routine = fact()?,
             "off_schedule_minutes" => features.off_schedule_minutes = Some(number()? as f32),
             _ => {
                 let (name, is_novelty) = key.strip_suffix("_novelty").map_or((key.as_str(), false), |name| (name, true));
