@@ -15,14 +15,70 @@ const GRANTS: &[&str] = &["grant", "authorize", "entitle", "impersonate"];
 const BEFORE: &[&str] = &["batch", "bulk", "admin", "async", "force", "add"];
 /// Verbs that change, so that a name's verb is found also where it stands last.
 const CHANGES: &[&str] = &[
-    "create", "update", "put", "set", "add", "remove", "attach", "detach", "enable", "disable", "stop", "start", "modify", "change", "reset", "rotate", "patch", "write",
-    "insert", "associate", "disassociate", "register", "deregister", "import", "upload", "generate", "issue", "revoke", "renew", "action",
+    "create",
+    "update",
+    "put",
+    "set",
+    "add",
+    "remove",
+    "attach",
+    "detach",
+    "enable",
+    "disable",
+    "stop",
+    "start",
+    "modify",
+    "change",
+    "reset",
+    "rotate",
+    "patch",
+    "write",
+    "insert",
+    "associate",
+    "disassociate",
+    "register",
+    "deregister",
+    "import",
+    "upload",
+    "generate",
+    "issue",
+    "revoke",
+    "renew",
+    "action",
 ];
 
-const PERMISSIONS: &[&str] =
-    &["policy", "policies", "permission", "permissions", "role", "roles", "grant", "binding", "bindings", "acl", "entitlement", "privilege", "privileges", "trust", "membership"];
+const PERMISSIONS: &[&str] = &[
+    "policy",
+    "policies",
+    "permission",
+    "permissions",
+    "role",
+    "roles",
+    "grant",
+    "binding",
+    "bindings",
+    "acl",
+    "entitlement",
+    "privilege",
+    "privileges",
+    "trust",
+    "membership",
+];
 const CREDENTIALS: &[&str] = &[
-    "password", "credential", "credentials", "token", "tokens", "secret", "secrets", "certificate", "certificates", "mfa", "apikey", "accesskey", "keypair", "factor",
+    "password",
+    "credential",
+    "credentials",
+    "token",
+    "tokens",
+    "secret",
+    "secrets",
+    "certificate",
+    "certificates",
+    "mfa",
+    "apikey",
+    "accesskey",
+    "keypair",
+    "factor",
 ];
 const WATCHES: &[&str] = &["trail", "audit", "log", "logs", "logging", "detector", "alarm", "alarms", "alert", "alerts", "sink", "diagnostic"];
 const SECRETS: &[&str] = &["secret", "secrets", "password", "passwords", "credential", "credentials"];
@@ -49,7 +105,8 @@ pub(super) fn class(action: &str) -> Class {
     if GRANTS.contains(&verb) || has(PERMISSIONS) {
         return Class::Permission;
     }
-    let key = words.iter().any(|word| word == "key" || word == "keys") && words.iter().any(|word| matches!(word.as_str(), "access" | "api" | "ssh" | "signing" | "account"));
+    let key = words.iter().any(|word| word == "key" || word == "keys")
+        && words.iter().any(|word| matches!(word.as_str(), "access" | "api" | "ssh" | "signing" | "account"));
     if key || has(CREDENTIALS) {
         return Class::Credential;
     }

@@ -58,7 +58,9 @@ pub fn read(event: &Event, class: Class) -> Option<Request> {
         if let Some(parameters) = parameters {
             policy::read(parameters, &event.identity_account, &mut request);
         }
-    } else if let Some(object) = ["/requestObject", "/protoPayload/request", "/responseObject", "/protoPayload/response"].iter().find_map(|at| record.pointer(at)) {
+    } else if let Some(object) =
+        ["/requestObject", "/protoPayload/request", "/responseObject", "/protoPayload/response"].iter().find_map(|at| record.pointer(at))
+    {
         workload::read(object, &mut request);
     }
     Some(request)

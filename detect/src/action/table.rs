@@ -99,10 +99,12 @@ fn gcp(action: &str) -> Option<Class> {
     let rows = GCP.get(service)?;
     let of = |noun: &str, verb: &str| {
         let (noun, verb) = (singular(noun), synonym(verb));
-        rows.iter().find(|(_, names)| names.split(' ').filter_map(|name| name.split_once('.')).any(|(known, does)| {
-            let known = singular(known);
-            does.eq_ignore_ascii_case(&verb) && (known == noun || (noun.ends_with(&known) && !known.is_empty()))
-        }))
+        rows.iter().find(|(_, names)| {
+            names.split(' ').filter_map(|name| name.split_once('.')).any(|(known, does)| {
+                let known = singular(known);
+                does.eq_ignore_ascii_case(&verb) && (known == noun || (noun.ends_with(&known) && !known.is_empty()))
+            })
+        })
     };
     let any = || rows.iter().find(|(_, names)| names.split(' ').filter_map(|name| name.split_once('.')).any(|(_, does)| does.eq_ignore_ascii_case(last)));
     let rest = parts.get(1..).unwrap_or_default();

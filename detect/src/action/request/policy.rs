@@ -6,20 +6,65 @@ use super::{NESTING_MAX, Request, texts, within};
 
 /// Keys of conditions that narrow a principal `*` to somebody.
 const NARROWING: &[&str] = &[
-    "aws:principalorgid", "aws:principalorgpaths", "aws:principalaccount", "aws:principalarn", "aws:sourceaccount", "aws:sourcearn", "aws:sourceowner",
-    "aws:sourceorgid", "aws:sourceorgpaths", "aws:sourcevpc", "aws:sourcevpce", "aws:sourceip", "aws:vpcsourceip", "aws:userid", "aws:username",
-    "kms:calleraccount", "kms:viaservice", "lambda:functionurlauthtype", "s3:dataaccesspointaccount", "s3:dataaccesspointarn", "sts:externalid", "aws:ponumber",
+    "aws:principalorgid",
+    "aws:principalorgpaths",
+    "aws:principalaccount",
+    "aws:principalarn",
+    "aws:sourceaccount",
+    "aws:sourcearn",
+    "aws:sourceowner",
+    "aws:sourceorgid",
+    "aws:sourceorgpaths",
+    "aws:sourcevpc",
+    "aws:sourcevpce",
+    "aws:sourceip",
+    "aws:vpcsourceip",
+    "aws:userid",
+    "aws:username",
+    "kms:calleraccount",
+    "kms:viaservice",
+    "lambda:functionurlauthtype",
+    "s3:dataaccesspointaccount",
+    "s3:dataaccesspointarn",
+    "sts:externalid",
+    "aws:ponumber",
 ];
 /// Actions that lead to everything.
 const POWERFUL: &[&str] = &[
-    "iam:*", "iam:passrole", "iam:createpolicyversion", "iam:setdefaultpolicyversion", "iam:attachuserpolicy", "iam:attachrolepolicy", "iam:attachgrouppolicy",
-    "iam:putuserpolicy", "iam:putrolepolicy", "iam:putgrouppolicy", "iam:createaccesskey", "iam:createloginprofile", "iam:updateloginprofile",
-    "iam:updateassumerolepolicy", "iam:addusertogroup", "sts:*", "lambda:*", "secretsmanager:*", "secretsmanager:getsecretvalue", "ssm:*", "ssm:sendcommand",
-    "organizations:*", "kms:*", "cloudtrail:*",
+    "iam:*",
+    "iam:passrole",
+    "iam:createpolicyversion",
+    "iam:setdefaultpolicyversion",
+    "iam:attachuserpolicy",
+    "iam:attachrolepolicy",
+    "iam:attachgrouppolicy",
+    "iam:putuserpolicy",
+    "iam:putrolepolicy",
+    "iam:putgrouppolicy",
+    "iam:createaccesskey",
+    "iam:createloginprofile",
+    "iam:updateloginprofile",
+    "iam:updateassumerolepolicy",
+    "iam:addusertogroup",
+    "sts:*",
+    "lambda:*",
+    "secretsmanager:*",
+    "secretsmanager:getsecretvalue",
+    "ssm:*",
+    "ssm:sendcommand",
+    "organizations:*",
+    "kms:*",
+    "cloudtrail:*",
 ];
 /// Managed policies that give everything, or lead to it.
 const ADMIN_POLICIES: &[&str] = &["policy/AdministratorAccess", "policy/AdministratorAccess-Amplify", "policy/AdministratorAccess-AWSElasticBeanstalk"];
-const POWERFUL_POLICIES: &[&str] = &["policy/IAMFullAccess", "policy/PowerUserAccess", "policy/job-function/SystemAdministrator", "policy/AWSOrganizationsFullAccess", "policy/SecretsManagerReadWrite"];
+const POWERFUL_POLICIES: &[&str] = &[
+    "policy/IAMFullAccess",
+    "policy/PowerUserAccess",
+    "policy/job-function/SystemAdministrator",
+    "policy/AWSOrganizationsFullAccess",
+    "policy/SecretsManagerReadWrite",
+];
 /// Access policies of EKS that give everything in a cluster.
 const CLUSTER_POLICIES: &[&str] = &["AmazonEKSClusterAdminPolicy", "AmazonEKSAdminPolicy"];
 
@@ -67,8 +112,28 @@ fn word(key: &str, text: &str, account: &str, request: &mut Request) {
     };
     let names_account = matches!(
         lower.as_str(),
-        "userid" | "userids" | "valuestoadd" | "attributevalues" | "principal" | "principalarn" | "accountid" | "accountids" | "awsaccountids" | "awsaccountid" | "layers" | "id"
-            | "accountwithrestoreaccess" | "grantee" | "granteeprincipal" | "principals" | "peerownerid" | "targetaccount" | "rolearn" | "destinationbucketaccount" | "account" | "aws"
+        "userid"
+            | "userids"
+            | "valuestoadd"
+            | "attributevalues"
+            | "principal"
+            | "principalarn"
+            | "accountid"
+            | "accountids"
+            | "awsaccountids"
+            | "awsaccountid"
+            | "layers"
+            | "id"
+            | "accountwithrestoreaccess"
+            | "grantee"
+            | "granteeprincipal"
+            | "principals"
+            | "peerownerid"
+            | "targetaccount"
+            | "rolearn"
+            | "destinationbucketaccount"
+            | "account"
+            | "aws"
     );
     request.foreign_account |= names_account && foreign(text, account);
     if matches!(lower.as_str(), "policyarn" | "policyarns" | "managedpolicyarns" | "managedpolicyarn" | "permissionsboundary" | "arn") {
@@ -103,7 +168,8 @@ fn statement(statement: &Value, account: &str, request: &mut Request) {
         return;
     }
     let narrowed = get("Condition").is_some_and(|condition| {
-        let keys = condition.as_object().into_iter().flatten().filter(|(operator, _)| !operator.contains("Not")).filter_map(|(_, keys)| keys.as_object()).flatten();
+        let keys =
+            condition.as_object().into_iter().flatten().filter(|(operator, _)| !operator.contains("Not")).filter_map(|(_, keys)| keys.as_object()).flatten();
         keys.into_iter().any(|(key, value)| {
             NARROWING.contains(&key.to_ascii_lowercase().as_str()) && !texts(Some(value)).any(|value| matches!(value, "*" | "0.0.0.0/0" | "::/0" | "arn:aws:*"))
         })

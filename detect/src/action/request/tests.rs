@@ -58,7 +58,9 @@ fn administrators_and_what_leads_there() {
     assert!(policy(r#"{"Effect":"Allow","Action":"*","Resource":"*"}"#).admin);
     assert!(policy(r#"{"Effect":"Allow","Action":["iam:PassRole"],"Resource":["*"]}"#).powerful);
     assert!(!policy(r#"{"Effect":"Allow","Action":["s3:GetObject"],"Resource":["arn:aws:s3:::b/*"]}"#).powerful);
-    assert!(aws("{\"policyDocument\":\"%7B%22Statement%22%3A%7B%22Effect%22%3A%22Allow%22%2C%22Action%22%3A%22%2A%22%2C%22Resource%22%3A%22%2A%22%7D%7D\"}").admin);
+    assert!(
+        aws("{\"policyDocument\":\"%7B%22Statement%22%3A%7B%22Effect%22%3A%22Allow%22%2C%22Action%22%3A%22%2A%22%2C%22Resource%22%3A%22%2A%22%7D%7D\"}").admin
+    );
     assert!(k8s(r#"{"kind":"ClusterRole","rules":[{"apiGroups":["*"],"resources":["*"],"verbs":["*"]}]}"#).admin);
     assert!(k8s(r#"{"kind":"Role","rules":[{"apiGroups":[""],"resources":["pods/exec"],"verbs":["create"]}]}"#).powerful);
     let reader = k8s(r#"{"kind":"Role","rules":[{"apiGroups":["apps"],"resources":["deployments"],"verbs":["get","list"]}]}"#);
@@ -85,7 +87,9 @@ fn workloads_that_reach_their_node() {
 #[test]
 fn open_ports() {
     let rule = |from: i64, to: i64, cidr: &str| {
-        aws(&format!("{{\"groupId\":\"sg-1\",\"ipPermissions\":{{\"items\":[{{\"ipProtocol\":\"tcp\",\"fromPort\":{from},\"toPort\":{to},\"ipRanges\":{{\"items\":[{{\"cidrIp\":\"{cidr}\"}}]}}}}]}}}}"))
+        aws(&format!(
+            "{{\"groupId\":\"sg-1\",\"ipPermissions\":{{\"items\":[{{\"ipProtocol\":\"tcp\",\"fromPort\":{from},\"toPort\":{to},\"ipRanges\":{{\"items\":[{{\"cidrIp\":\"{cidr}\"}}]}}}}]}}}}"
+        ))
     };
     assert!(rule(22, 22, "0.0.0.0/0").admin_port && rule(22, 22, "0.0.0.0/0").public);
     assert!(!rule(443, 443, "0.0.0.0/0").admin_port && rule(443, 443, "0.0.0.0/0").public);
@@ -95,7 +99,15 @@ fn open_ports() {
 
 #[test]
 fn bad_input_tells_nothing() {
-    for raw in ["", "{", "[]", "null", "{\"requestParameters\":{\"policyDocument\":\"{{{{\"}}", "{\"requestParameters\":{\"policyDocument\":\"%7B%zz%\"}}", "{\"requestObject\":{\"rules\":7,\"spec\":[]}}"] {
+    for raw in [
+        "",
+        "{",
+        "[]",
+        "null",
+        "{\"requestParameters\":{\"policyDocument\":\"{{{{\"}}",
+        "{\"requestParameters\":{\"policyDocument\":\"%7B%zz%\"}}",
+        "{\"requestObject\":{\"rules\":7,\"spec\":[]}}",
+    ] {
         for format in ["cloudtrail", "k8s_audit"] {
             let event = Event { format: format.into(), raw: Some(raw.to_owned()), ..Event::default() };
             assert_eq!(read(&event, Class::Permission), Some(Request::default()), "{raw}");

@@ -8,9 +8,33 @@ use super::{Request, texts};
 const CAPABILITIES: &[&str] = &["ALL", "SYS_ADMIN", "SYS_PTRACE", "SYS_MODULE", "DAC_READ_SEARCH", "DAC_OVERRIDE", "SYS_RAWIO", "NET_ADMIN", "BPF"];
 /// Paths of the node that lead to it; below `/` each leads there.
 const PATHS: &[&str] = &[
-    "/", "/etc", "/root", "/proc", "/sys", "/dev", "/home", "/var", "/var/run", "/run", "/var/lib", "/var/lib/kubelet", "/var/log", "/var/run/docker.sock", "/run/docker.sock",
-    "/var/run/containerd", "/run/containerd", "/run/containerd/containerd.sock", "/var/run/crio/crio.sock", "/etc/kubernetes", "/etc/kubernetes/pki", "/etc/kubernetes/manifests", "/var/lib/etcd",
-    "/etc/shadow", "/etc/passwd", "/boot", "/lib/modules",
+    "/",
+    "/etc",
+    "/root",
+    "/proc",
+    "/sys",
+    "/dev",
+    "/home",
+    "/var",
+    "/var/run",
+    "/run",
+    "/var/lib",
+    "/var/lib/kubelet",
+    "/var/log",
+    "/var/run/docker.sock",
+    "/run/docker.sock",
+    "/var/run/containerd",
+    "/run/containerd",
+    "/run/containerd/containerd.sock",
+    "/var/run/crio/crio.sock",
+    "/etc/kubernetes",
+    "/etc/kubernetes/pki",
+    "/etc/kubernetes/manifests",
+    "/var/lib/etcd",
+    "/etc/shadow",
+    "/etc/passwd",
+    "/boot",
+    "/lib/modules",
 ];
 /// Resources whose use leads further, and the verbs with which it does.
 const POWERFUL: &[(&str, &[&str])] = &[
@@ -34,7 +58,8 @@ const POWERFUL: &[(&str, &[&str])] = &[
     ("mutatingwebhookconfigurations", &["create", "update", "patch", "*"]),
 ];
 /// Cluster roles that give everything in their scope.
-const ADMIN_ROLES: &[&str] = &["cluster-admin", "admin", "system:masters", "system:kube-controller-manager", "system:controller:clusterrole-aggregation-controller"];
+const ADMIN_ROLES: &[&str] =
+    &["cluster-admin", "admin", "system:masters", "system:kube-controller-manager", "system:controller:clusterrole-aggregation-controller"];
 
 pub(super) fn read(object: &Value, request: &mut Request) {
     for spec in ["/spec", "/spec/template/spec", "/spec/jobTemplate/spec/template/spec"].iter().filter_map(|at| object.pointer(at)) {
