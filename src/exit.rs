@@ -45,10 +45,10 @@ pub fn code_of(error: &anyhow::Error) -> Code {
         if cause.is::<Usage>() {
             return Code::Usage;
         }
-        if matches!(cause.downcast_ref(), Some(keytrail_ingest::log::Error::Settings { .. } | keytrail_ingest::log::Error::Topics { .. })) {
+        if matches!(cause.downcast_ref(), Some(keytrail_log::Error::Settings { .. } | keytrail_log::Error::Topics { .. })) {
             return Code::Usage;
         }
-        if cause.is::<OutOfReach>() || cause.is::<keytrail_ingest::log::Error>() {
+        if cause.is::<OutOfReach>() || cause.is::<keytrail_log::Error>() {
             return Code::OutOfReach;
         }
         if let Some(error) = cause.downcast_ref::<keytrail_lake::Error>() {

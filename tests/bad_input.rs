@@ -46,6 +46,25 @@ fn a_broken_line_is_one_dead_letter_with_its_place_and_reason() {
     one_dead_letter("deep.log", &[br#"{"eventTime":"2026-03-01T00:00:00Z","x":"#.as_slice(), &deep, b"}"].concat(), "too_deep");
 }
 
+/// What was read is stored, was stored before, or is a dead letter: nothing else can become of it.
+#[test]
+fn read_is_stored_plus_duplicate_plus_dead_lettered() {
+    let home = Home::new();
+    let lines = cloudtrail_lines(600);
+    // Five files of 200 records, each of which half overlaps the next, and a broken line of its own at the end of each.
+    let starts: Vec<usize> = std::iter::once(0).chain(lines.match_indices('\n').map(|(at, _)| at + 1)).collect();
+    for file in 0..5 {
+        home.file(&format!("in/{file}.json"), format!("{}broken{file}\n", &lines[starts[file * 100]..starts[file * 100 + 200]]));
+    }
+    let folder = home.path().join("in");
+    for expected in
+        [Totals { read: 1_005, stored: 600, duplicate: 400, dead_lettered: 5 }, Totals { read: 1_005, stored: 0, duplicate: 1_000, dead_lettered: 5 }]
+    {
+        assert_eq!(home.ingest(&[folder.to_str().unwrap()]), expected);
+    }
+    assert_eq!(dead_letters(&home).len(), 5, "a dead letter that is delivered again is the one that is there");
+}
+
 #[test]
 fn a_line_of_200_megabytes_is_one_dead_letter() {
     let letter = one_dead_letter("long.log", &[b"{\"x\":\"".as_slice(), &vec![b'a'; 200 << 20], b"\"}"].concat(), "too_long");

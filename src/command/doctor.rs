@@ -29,7 +29,7 @@ pub fn run(config: &Config) -> anyhow::Result<Code> {
 }
 
 fn log(config: &Config, home: &Home) -> Result<String, String> {
-    use keytrail_ingest::log::{Error, EventLog as _, embedded::EmbeddedLog};
+    use keytrail_log::{Error, EventLog as _, embedded::EmbeddedLog};
     match EmbeddedLog::open(home.log(), crate::pipeline::log_options(config)) {
         Ok(log) => {
             let ends: Result<i64, Error> = (0..log.partitions()).map(|partition| log.end(keytrail_schemas::Topic::Events, partition)).sum();
@@ -43,7 +43,7 @@ fn log(config: &Config, home: &Home) -> Result<String, String> {
 
 fn kafka(config: &Config) -> Result<String, String> {
     let options = crate::role::options(config).map_err(|error| crate::exit::message(&error))?;
-    let reports = keytrail_ingest::log::kafka::topics::check(&options).map_err(|error| error.to_string())?;
+    let reports = keytrail_log::kafka::topics::check(&options).map_err(|error| error.to_string())?;
     let wrong: Vec<String> = reports.iter().flat_map(|report| report.differences.iter().map(|line| format!("{}: {line}", report.topic))).collect();
     if !wrong.is_empty() {
         return Err(wrong.join("; "));

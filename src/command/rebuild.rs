@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use futures::StreamExt as _;
 use keytrail_detect::Detector;
-use keytrail_ingest::log::EventLog;
-use keytrail_ingest::log::embedded::EmbeddedLog;
-use keytrail_ingest::log::kafka::KafkaLog;
+use keytrail_log::EventLog;
+use keytrail_log::embedded::EmbeddedLog;
+use keytrail_log::kafka::KafkaLog;
 use keytrail_query::Session;
 use keytrail_schemas::{Event, Finding, LogRecord, Table as _, Topic};
 

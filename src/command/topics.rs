@@ -1,6 +1,6 @@
 //! `keytrail topics`: Kafka's topics, made and held against what is needed.
 
-use keytrail_ingest::log::kafka::topics::{Report, Spec, apply, check};
+use keytrail_log::kafka::topics::{Report, Spec, apply, check};
 use serde::Serialize;
 
 use crate::cli::{TopicAction, Topics};

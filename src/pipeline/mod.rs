@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use keytrail_detect::Detector;
-use keytrail_ingest::log::embedded::{EmbeddedLog, Fsync, Options as LogOptions};
-use keytrail_ingest::log::{Appended, EventLog as _};
+use keytrail_log::embedded::{EmbeddedLog, Fsync, Options as LogOptions};
+use keytrail_log::{Appended, EventLog as _};
 use keytrail_schemas::{DeadLetter, Event, Micros, Topic};
 
 pub use shared::Shared;

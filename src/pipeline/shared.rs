@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use keytrail_detect::Rules;
-use keytrail_ingest::log::EventLog;
 use keytrail_lake::Lake;
+use keytrail_log::EventLog;
 use keytrail_schemas::Topic;
 
 use crate::config::Config;

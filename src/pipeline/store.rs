@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use keytrail_ingest::log::Chunk;
 use keytrail_lake::TableName;
+use keytrail_log::Chunk;
 use keytrail_schemas::{DeadLetter, Event, LogRecord, Topic};
 
 use super::{PATIENCE, Shared};

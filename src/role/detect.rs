@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use keytrail_detect::Detector;
-use keytrail_ingest::log::kafka::{Change, Group};
+use keytrail_log::kafka::{Change, Group};
 use keytrail_schemas::Topic;
 
 use super::Context;

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use keytrail_ingest::log::kafka::{KafkaLog, Options};
-use keytrail_ingest::log::{Appended, EventLog as _};
+use keytrail_log::kafka::{KafkaLog, Options};
+use keytrail_log::{Appended, EventLog as _};
 use keytrail_schemas::{DeadLetter, Event, Micros, Topic};
 
 use crate::cli::Role;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use keytrail_ingest::log::kafka::{Change, Group};
 use keytrail_lake::TableName;
+use keytrail_log::kafka::{Change, Group};
 use keytrail_schemas::Topic;
 
 use super::Context;

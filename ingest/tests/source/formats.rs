@@ -1,10 +1,8 @@
-//! Formats told apart by their contents, and the log behind the source.
+//! Formats told apart by their contents.
 
 use keytrail_ingest::format::auto;
-use keytrail_ingest::log::EventLog;
-use keytrail_ingest::log::embedded::{EmbeddedLog, Fsync};
 use keytrail_ingest::redact::Redactor;
-use keytrail_ingest::source::{Choice, Options, Reader};
+use keytrail_ingest::source::{Choice, Options};
 use keytrail_schemas::Reason;
 
 use crate::pack::gzip;
@@ -83,32 +81,4 @@ fn nesting_without_end_and_times_beyond_reason_are_dead_letters() {
     assert_eq!(read.letters[0].reason, Reason::TooDeep);
     assert_eq!(read.letters[1].reason, Reason::NoTime);
     assert_eq!(read.letters[2].reason, Reason::NotUtf8);
-}
-
-/// What was read is stored, was stored before, or is a dead letter: nothing else can become of it.
-#[test]
-fn read_is_stored_plus_duplicate_plus_dead_lettered() {
-    let dir = tempfile::tempdir().unwrap();
-    for file in 0..5 {
-        let lines: String =
-            (0..200).map(|n| cloudtrail(&format!("a{:07}-1111-1111-1111-111111111111", file * 100 + n), "2026-01-02T03:04:05Z") + "\n").collect();
-        std::fs::write(dir.path().join(format!("{file}.json")), format!("{lines}broken{file}\n")).unwrap();
-    }
-    let home = tempfile::tempdir().unwrap();
-    let log = EmbeddedLog::open(home.path(), keytrail_ingest::log::embedded::Options { fsync: Fsync::Never, ..Default::default() }).unwrap();
-    for pass in 0..2 {
-        let mut options = auto();
-        options.limits.batch_events_max = 64;
-        let mut reader = Reader::open(&[dir.path().display().to_string()], options).unwrap();
-        let (mut stored, mut duplicate, mut dead, mut dead_again) = (0, 0, 0, 0);
-        for batch in reader.by_ref() {
-            let appended = log.append(batch.events, batch.dead_letters).unwrap();
-            stored += appended.stored;
-            duplicate += appended.duplicate;
-            dead += appended.dead_lettered;
-            dead_again += appended.duplicate_dead_letters;
-        }
-        assert_eq!(reader.counts().read(), stored + duplicate + dead + dead_again);
-        assert_eq!((stored, duplicate, dead, dead_again), if pass == 0 { (600, 400, 5, 0) } else { (0, 1_000, 0, 5) });
-    }
 }

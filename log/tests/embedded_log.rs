@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use keytrail_ingest::log::embedded::{EmbeddedLog, Fsync, Options};
-use keytrail_ingest::log::{Appended, Error, EventLog, FormatCount};
+use keytrail_log::embedded::{EmbeddedLog, Fsync, Options};
+use keytrail_log::{Appended, Error, EventLog, FormatCount};
 use keytrail_schemas::{DeadLetter, Event, EventId, Finding, LogRecord, Micros, Reason, Topic};
 use proptest::prelude::*;
 

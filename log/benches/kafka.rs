@@ -5,8 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use keytrail_ingest::log::EventLog as _;
-use keytrail_ingest::log::kafka::{KafkaLog, Options, topics};
+use keytrail_log::EventLog as _;
+use keytrail_log::kafka::{KafkaLog, Options, topics};
 use keytrail_schemas::{Event, EventId, Micros, Topic};
 
 const BATCH: u64 = 4_096;

@@ -9,8 +9,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use keytrail_ingest::log::embedded::{EmbeddedLog, Fsync, Options};
-use keytrail_ingest::log::{Error, EventLog};
+use keytrail_log::embedded::{EmbeddedLog, Fsync, Options};
+use keytrail_log::{Error, EventLog};
 use keytrail_schemas::{Event, EventId, LogRecord, Micros, Topic};
 
 const BATCH: u64 = 100;

@@ -18,8 +18,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use broker::{Broker, Server};
-use keytrail_ingest::log::kafka::{Change, Group, KafkaLog, Options, topics};
-use keytrail_ingest::log::{Error, EventLog};
+use keytrail_log::kafka::{Change, Group, KafkaLog, Options, topics};
+use keytrail_log::{Error, EventLog};
 use keytrail_schemas::{DeadLetter, Event, EventId, Finding, LogRecord, Micros, Topic};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};

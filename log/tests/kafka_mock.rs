@@ -5,8 +5,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use keytrail_ingest::log::kafka::{KafkaLog, Options};
-use keytrail_ingest::log::{Error, EventLog};
+use keytrail_log::kafka::{KafkaLog, Options};
+use keytrail_log::{Error, EventLog};
 use keytrail_schemas::{DeadLetter, Event, EventId, Finding, LogRecord, Micros, Topic};
 use rdkafka::ClientConfig;
 use rdkafka::mocking::MockCluster;

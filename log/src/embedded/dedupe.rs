@@ -307,7 +307,7 @@ mod tests {
     struct Memory(BTreeMap<u64, Vec<Id>>);
 
     impl Load for Memory {
-        fn load(&self, number: u64) -> Result<Vec<Id>, crate::log::Error> {
+        fn load(&self, number: u64) -> Result<Vec<Id>, crate::Error> {
             Ok(self.0.get(&number).cloned().unwrap_or_default())
         }
     }

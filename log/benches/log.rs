@@ -4,8 +4,8 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use keytrail_ingest::log::EventLog;
-use keytrail_ingest::log::embedded::{EmbeddedLog, Fsync, Options};
+use keytrail_log::EventLog;
+use keytrail_log::embedded::{EmbeddedLog, Fsync, Options};
 use keytrail_schemas::{Event, EventId, Hash32, Micros, Text};
 
 const BATCH: u64 = 8_192;
