@@ -136,6 +136,12 @@ pub struct Demo {
     /// Seed of the simulation: the same seed gives the same estate
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
+    /// How hard it is to tell attacks from work: easy, normal or hard
+    #[arg(long, default_value = "normal", value_parser = clap::value_parser!(keytrail_estate::Level))]
+    pub level: keytrail_estate::Level,
+    /// How many attacks to hide [default: about one and a half a day in the last three fifths of the period]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub attacks: Option<u32>,
     /// End after the summary (there is no console yet: the demo always does)
     #[arg(long)]
     pub no_serve: bool,

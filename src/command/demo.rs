@@ -4,7 +4,7 @@
 use std::io::Write as _;
 
 use anyhow::Context as _;
-use keytrail_schemas::{Finding, Table as _};
+use keytrail_schemas::{Finding, Micros, Table as _};
 
 use super::ingest::{self, Request};
 use crate::cli::Demo;
@@ -23,10 +23,17 @@ pub fn run(config: &Config, telemetry: &Telemetry, output: &Writer, arguments: &
     if config.dir.join("log").exists() && !raw.exists() {
         return Err(Usage(format!("{} holds other data: name a folder of the demo's own with --dir", config.dir.display())).into());
     }
-    let options =
-        demo::Options { days: arguments.days, identities: arguments.identities, events: arguments.events, seed: arguments.seed, ..demo::Options::default() };
+    let options = keytrail_estate::Options {
+        days: arguments.days,
+        identities: arguments.identities,
+        events: arguments.events,
+        seed: arguments.seed,
+        level: arguments.level,
+        attacks: arguments.attacks,
+        ..keytrail_estate::Options::default()
+    };
     // The same estate is read again without being stored twice; another one would mix with it.
-    let asked = serde_json::json!({ "days": options.days, "identities": options.identities, "events": options.events, "seed": options.seed }).to_string();
+    let asked = serde_json::json!({ "days": options.days, "identities": options.identities, "events": options.events, "seed": options.seed, "level": options.level.name(), "attacks": options.attacks }).to_string();
     let stamp = raw.join("options.json");
     match std::fs::read_to_string(&stamp) {
         Ok(before) if before != asked => {
@@ -38,7 +45,7 @@ pub fn run(config: &Config, telemetry: &Telemetry, output: &Writer, arguments: &
     }
     output.note(&format!("simulating {} days of {} identities …", options.days, options.identities));
     let started = tokio::time::Instant::now();
-    let simulation = demo::generate(&options, &raw)?;
+    let simulation = keytrail_estate::generate(&options, &raw)?;
     std::fs::write(&stamp, asked).with_context(|| stamp.display().to_string())?;
     output.note(&format!(
         "{} records, {} MiB, in {} files under {}",
@@ -55,7 +62,7 @@ pub fn run(config: &Config, telemetry: &Telemetry, output: &Writer, arguments: &
     let outcome = outcome.unwrap_or_default();
 
     let findings = findings(config)?;
-    let score = demo::score::score(&simulation.labels, &simulation.decoys, &findings, simulation.start, simulation.end);
+    let score = demo::score::score(&simulation.labels, &simulation.decoys, &findings, Micros(simulation.start.0), Micros(simulation.end.0));
     let mut out = std::io::stdout().lock();
     writeln!(out, "\n{:<14}{:>10}{:>10}{:>10}{:>15}", "format", "read", "stored", "duplicate", "dead-lettered")?;
     for count in counts.values() {

@@ -4,9 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use keytrail_estate::{Decoy, Label};
 use keytrail_schemas::{Finding, FindingKind, Micros};
-
-use super::label::{Decoy, Label};
 
 /// How far outside of an attack's records a finding's evidence may lie: baselines judge whole hours.
 pub const SLACK: i64 = Micros::HOUR;
@@ -135,7 +134,7 @@ pub fn score(labels: &[Label], decoys: &[Decoy], findings: &[Finding], start: Mi
     Score { outcomes, false_findings, by_kind, days: end.days_since(start) }
 }
 
-fn overlaps(finding: &Finding, start: Micros, end: Micros) -> bool {
+fn overlaps(finding: &Finding, start: keytrail_estate::Micros, end: keytrail_estate::Micros) -> bool {
     finding.first_event_time.0 <= end.0 + SLACK && finding.last_event_time.0 >= start.0 - SLACK
 }
 
@@ -176,7 +175,7 @@ fn why(label: &Label, findings: &[&Finding]) -> String {
     let nearest = findings.iter().filter(|f| names(f, label)).min_by_key(|f| (f.time.0 - label.start.0).abs());
     match nearest {
         None => String::from("no finding names this identity at any time"),
-        Some(f) if f.time < label.start => format!("\"{}\" was already open {} before", f.title, span(label.start.0 - f.time.0)),
+        Some(f) if f.time.0 < label.start.0 => format!("\"{}\" was already open {} before", f.title, span(label.start.0 - f.time.0)),
         Some(f) => format!("the nearest finding, \"{}\", came {} later", f.title, span(f.time.0 - label.start.0)),
     }
 }
@@ -267,8 +266,8 @@ mod tests {
             identity: identity.into(),
             also: Vec::new(),
             credential: None,
-            start: Micros(start),
-            end: Micros(end),
+            start: keytrail_estate::Micros(start),
+            end: keytrail_estate::Micros(end),
             provider_event_ids: vec![String::from("e")],
             description: String::new(),
         }
@@ -317,8 +316,8 @@ mod tests {
         let decoys = [Decoy {
             what: String::from("launch"),
             identities: vec![String::from("aws:1:user/c")],
-            start: Micros(AT - H),
-            end: Micros(AT + H),
+            start: keytrail_estate::Micros(AT - H),
+            end: keytrail_estate::Micros(AT + H),
             description: String::new(),
         }];
         let score = score(&labels, &decoys, &findings, Micros(0), Micros(10 * Micros::DAY));
