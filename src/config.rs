@@ -215,11 +215,14 @@ pub struct Source {
     pub paths: Vec<String>,
     /// Time between two looks.
     pub poll_interval_ms: u64,
+    /// A file that has not changed for so long is finished: a last line without an end is a record then, and a request whose response
+    /// has not come is an event of unknown outcome.
+    pub finished_after_ms: u64,
 }
 
 impl Default for Source {
     fn default() -> Self {
-        Self { name: String::new(), format: "auto".to_owned(), cluster: String::new(), paths: Vec::new(), poll_interval_ms: 5_000 }
+        Self { name: String::new(), format: "auto".to_owned(), cluster: String::new(), paths: Vec::new(), poll_interval_ms: 5_000, finished_after_ms: 120_000 }
     }
 }
 

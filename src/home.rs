@@ -38,6 +38,12 @@ impl Home {
         self.dir.join("seen")
     }
 
+    /// Folder of the positions in watched files.
+    #[must_use]
+    pub fn sources(&self) -> PathBuf {
+        self.dir.join("sources")
+    }
+
     /// Folder of the forwarders' positions.
     #[must_use]
     pub fn outbox(&self) -> PathBuf {

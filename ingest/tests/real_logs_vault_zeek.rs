@@ -49,6 +49,9 @@ fn read(format: &dyn Format, name: &str, bytes: &[u8]) -> Read {
             Ok(Disposition::Held) => read.held += 1,
             Ok(Disposition::Control) => read.control += 1,
             Ok(Disposition::Yielded) => {}
+            Ok(Disposition::Partly(rejected)) => {
+                read.rejects.extend(rejected.into_iter().map(|rejected| (number, format!("{}: {}", rejected.reject.reason, rejected.reject))));
+            }
             Err(reject) => read.rejects.push((number, format!("{}: {reject}", reject.reason))),
         }
     }

@@ -4,8 +4,14 @@
 
 #[path = "source/damage.rs"]
 mod damage;
+#[path = "source/envelope.rs"]
+mod envelope;
+#[path = "source/follow.rs"]
+mod follow;
 #[path = "source/formats.rs"]
 mod formats;
+#[path = "source/ids.rs"]
+mod ids;
 #[path = "source/merge.rs"]
 mod merge;
 #[path = "source/pack.rs"]

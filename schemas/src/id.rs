@@ -73,15 +73,18 @@ impl EventId {
         Self::first_half(&hasher)
     }
 
-    /// The id of an event that its provider does not name: from the hash of the redacted raw record and `occurrence`, how
-    /// many identical records stood before it in the same input, so that two equal lines are two events and the same line
-    /// delivered again is not.
+    /// The id of an event that its provider does not name: from the source kind, the `cluster` (broker, sensor) that the record comes
+    /// from, the hash of the redacted raw record with every fingerprint masked (so that the key does not show in ids), and `occurrence`, how
+    /// many identical records stood before it in the same input. So two equal lines are two events, the same line of two sensors is two events,
+    /// and the same line delivered again is not.
     #[must_use]
-    pub fn of_raw(kind: &str, raw_hash: &Hash32, occurrence: u32, part: u32) -> Self {
-        let mut hasher = blake3::Hasher::new_derive_key("keytrail event id v1 raw");
-        hasher.update(&(kind.len() as u64).to_le_bytes());
-        hasher.update(kind.as_bytes());
-        hasher.update(&raw_hash.0);
+    pub fn of_raw(kind: &str, cluster: &str, masked_hash: &Hash32, occurrence: u32, part: u32) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("keytrail event id v2 raw");
+        for field in [kind, cluster] {
+            hasher.update(&(field.len() as u64).to_le_bytes());
+            hasher.update(field.as_bytes());
+        }
+        hasher.update(&masked_hash.0);
         hasher.update(&occurrence.to_le_bytes());
         hasher.update(&part.to_le_bytes());
         Self::first_half(&hasher)

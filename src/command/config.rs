@@ -47,7 +47,7 @@ pub fn run(config: &Config) -> anyhow::Result<Code> {
     if config.sources.is_empty() {
         writeln!(
             out,
-            "\n# What `keytrail run` watches, once per source:\n# [[source]]\n# name = \"cloudtrail-prod\"\n# format = \"cloudtrail\"\n# paths = [\"/var/log/cloudtrail\"]\n# poll_interval_ms = 5000"
+            "\n# What `keytrail run` watches, once per source:\n# [[source]]\n# name = \"cloudtrail-prod\"\n# format = \"cloudtrail\"\n# paths = [\"/var/log/cloudtrail\"]\n# poll_interval_ms = 5000\n# finished_after_ms = 120000"
         )?;
     }
     Ok(Code::Done)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use keytrail_ingest::format::auto;
 use keytrail_ingest::redact::Redactor;
-use keytrail_ingest::source::{Choice, Limits, Options, Progress, RawPolicy, Reader};
+use keytrail_ingest::source::{Choice, Follow, Limits, Options, Progress, RawPolicy, Reader};
 use opentelemetry::KeyValue;
 use serde::Serialize;
 
@@ -83,14 +83,14 @@ pub fn through(
     let bar = (!config.quiet).then(Bar::new);
     if config.is_kafka() {
         let brokers = crate::role::Brokers::open(config, telemetry, &home)?;
-        let read = read(telemetry, &brokers, reader, stop, bar.as_ref());
+        let read = read(telemetry, &brokers, reader, None, stop, bar.as_ref());
         if let Some(bar) = bar {
             bar.end();
         }
         return Ok((read?, None));
     }
     let pipeline = Pipeline::start(config, telemetry)?;
-    let read = read(telemetry, &pipeline, reader, stop, bar.as_ref());
+    let read = read(telemetry, &pipeline, reader, None, stop, bar.as_ref());
     if let Some(bar) = &bar {
         bar.message(&pipeline);
     }
@@ -103,8 +103,18 @@ pub fn through(
 }
 
 /// Reads everything into the log.
-pub fn read(telemetry: &Telemetry, sink: &dyn Sink, reader: Reader, stop: &Arc<AtomicBool>, bar: Option<&Bar>) -> anyhow::Result<BTreeMap<String, Count>> {
+pub fn read(
+    telemetry: &Telemetry,
+    sink: &dyn Sink,
+    reader: Reader,
+    follow: Option<&Follow>,
+    stop: &Arc<AtomicBool>,
+    bar: Option<&Bar>,
+) -> anyhow::Result<BTreeMap<String, Count>> {
+    /// So many batches, at most, are read again after a kill.
+    const BATCHES_BETWEEN_SAVES: usize = 64;
     let progress = reader.progress();
+    let mut batches = 0;
     let mut counts: BTreeMap<String, Count> = BTreeMap::new();
     for batch in reader {
         let span = tracing::debug_span!("ingest", events = batch.events.len(), dead_letters = batch.dead_letters.len()).entered();
@@ -114,6 +124,13 @@ pub fn read(telemetry: &Telemetry, sink: &dyn Sink, reader: Reader, stop: &Arc<A
         }
         let appended = sink.append(batch.events, batch.dead_letters)?;
         drop(span);
+        if let Some(follow) = follow {
+            follow.reached(batch.reached);
+            batches += 1;
+            if batches % BATCHES_BETWEEN_SAVES == 0 {
+                save(follow, sink)?;
+            }
+        }
         for (format, done) in appended.formats {
             let count = counts.entry(format.to_string()).or_insert_with(|| Count { format: format.to_string(), ..Count::default() });
             let read = done.stored + done.duplicate + done.dead_lettered;
@@ -137,12 +154,22 @@ pub fn read(telemetry: &Telemetry, sink: &dyn Sink, reader: Reader, stop: &Arc<A
     Ok(counts)
 }
 
+/// Keeps on disk how far sources have been read, once what was read is on the log's disk.
+pub fn save(follow: &Follow, sink: &dyn Sink) -> anyhow::Result<()> {
+    sink.settle()?;
+    // Where it cannot be kept, the next start reads from further back.
+    if let Err(error) = follow.save() {
+        tracing::warn!(%error, "how far sources have been read cannot be kept");
+    }
+    Ok(())
+}
+
 /// Opens what is to be read.
 pub fn open(config: &Config, home: &Home, request: &Request) -> anyhow::Result<Reader> {
     Reader::open(&request.paths, options(config, home, request)?).map_err(|error| Usage(error.to_string()).into())
 }
 
-fn options(config: &Config, home: &Home, request: &Request) -> anyhow::Result<Options> {
+pub fn options(config: &Config, home: &Home, request: &Request) -> anyhow::Result<Options> {
     let format = match request.format.as_str() {
         "auto" => Choice::Auto,
         name => Choice::Named(auto::by_name(name).map_err(|error| Usage(error.to_string()))?),

@@ -12,3 +12,4 @@ pub mod rebuild;
 pub mod rules;
 pub mod run;
 pub mod topics;
+mod watched;

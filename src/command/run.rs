@@ -1,17 +1,16 @@
 //! `keytrail run`: every role in one process. Sources are looked at again and again; what is new is appended, what is known is not. A
 //! tick every 30 seconds lets the detector judge silence; findings are forwarded; `/metrics` and `/healthz` are served.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::ingest;
+use super::watched::Watched;
 use crate::cli::Run;
 use crate::clock;
-use crate::config::{Config, Source};
+use crate::config::Config;
 use crate::exit::{Code, OutOfReach, Usage};
 use crate::home::Home;
 use crate::pipeline::{Pipeline, Sink};
@@ -58,14 +57,14 @@ pub fn sources(config: &Config) -> anyhow::Result<()> {
 
 /// Looks at the sources again and again and appends what is new, with a tick every 30 seconds; with `once`, looks a single time.
 pub fn watch(config: &Config, telemetry: &Telemetry, home: &Home, sink: &dyn Sink, stop: &Arc<AtomicBool>, once: bool) -> anyhow::Result<()> {
-    let mut watched: Vec<Watched> = config.sources.iter().map(Watched::new).collect();
+    let mut watched = config.sources.iter().map(|source| Watched::open(config, home, source, sink)).collect::<anyhow::Result<Vec<_>>>()?;
     let mut tick_due = Duration::ZERO;
     while !stop.load(Ordering::Acquire) {
         for source in watched.iter_mut().filter(|source| source.due.is_zero()) {
             source.look(config, telemetry, home, sink, stop)?;
         }
         if once {
-            return Ok(());
+            return watched.iter().try_for_each(Watched::is_whole);
         }
         if tick_due.is_zero() {
             sink.tick(clock::now())?;
@@ -81,53 +80,6 @@ pub fn watch(config: &Config, telemetry: &Telemetry, home: &Home, sink: &dyn Sin
         }
     }
     Ok(())
-}
-
-/// A source between two looks: a file is read again when its size or its time has changed.
-struct Watched {
-    source: Source,
-    seen: BTreeMap<std::path::PathBuf, (u64, SystemTime)>,
-    due: Duration,
-}
-
-impl Watched {
-    fn new(source: &Source) -> Self {
-        Self { source: source.clone(), seen: BTreeMap::new(), due: Duration::ZERO }
-    }
-
-    fn look(&mut self, config: &Config, telemetry: &Telemetry, home: &Home, sink: &dyn Sink, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
-        self.due = Duration::from_millis(self.source.poll_interval_ms);
-        let mut changed = Vec::new();
-        for file in keytrail_ingest::source::files(&self.source.paths).unwrap_or_default() {
-            let Ok(metadata) = std::fs::metadata(&file) else { continue };
-            let state = (metadata.len(), metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH));
-            if self.seen.insert(file.clone(), state) != Some(state) {
-                changed.push(file.to_string_lossy().into_owned());
-            }
-        }
-        if changed.is_empty() {
-            return Ok(());
-        }
-        let request = ingest::Request {
-            paths: changed,
-            format: self.source.format.clone(),
-            source: Some(self.source.name.clone()).filter(|name| !name.is_empty()),
-            cluster: Some(self.source.cluster.clone()).filter(|name| !name.is_empty()),
-        };
-        let counts = ingest::read(telemetry, sink, ingest::open(config, home, &request)?, stop, None)?;
-        for (format, count) in counts {
-            tracing::info!(
-                source = self.source.name,
-                format,
-                read = count.read,
-                stored = count.stored,
-                duplicate = count.duplicate,
-                dead_lettered = count.dead_lettered,
-                "source read"
-            );
-        }
-        Ok(())
-    }
 }
 
 /// Set by Ctrl-C and TERM.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use keytrail_detect::Detector;
 use keytrail_log::embedded::{EmbeddedLog, Fsync, Options as LogOptions};
-use keytrail_log::{Appended, EventLog as _};
+use keytrail_log::{Appended, EventLog};
 use keytrail_schemas::{DeadLetter, Event, Micros, Topic};
 
 pub use shared::Shared;
@@ -39,6 +39,16 @@ pub trait Sink {
     /// # Errors
     /// As [`append`](Self::append).
     fn tick(&self, time: Micros) -> anyhow::Result<()>;
+    /// Forces what was appended onto the disk, whatever the log's policy: positions in sources may only then be kept.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    fn settle(&self) -> anyhow::Result<()>;
+    /// Whether nothing was ever appended.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    fn is_empty(&self) -> anyhow::Result<bool>;
     /// Whether another role of the process has failed.
     fn has_failed(&self) -> bool;
     /// How far things are, for a progress bar.
@@ -155,6 +165,14 @@ impl Sink for Pipeline {
         Ok(self.shared.log.append_tick(time)?)
     }
 
+    fn settle(&self) -> anyhow::Result<()> {
+        Ok(self.log.sync()?)
+    }
+
+    fn is_empty(&self) -> anyhow::Result<bool> {
+        is_empty(&*self.log)
+    }
+
     fn has_failed(&self) -> bool {
         self.shared.failed.load(Ordering::Acquire)
     }
@@ -162,6 +180,21 @@ impl Sink for Pipeline {
     fn progress(&self) -> String {
         format!("{} events, {} judged, {} stored", self.shared.ends().unwrap_or(0), self.shared.judged.sum(), self.shared.stored.sum())
     }
+}
+
+/// Whether a log has never held an event or a dead letter.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn is_empty(log: &dyn EventLog) -> anyhow::Result<bool> {
+    for topic in [Topic::Events, Topic::DeadLetters] {
+        for partition in 0..log.partitions() {
+            if log.end(topic, partition)? > 0 {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
 }
 
 /// The embedded log's options under this configuration.

@@ -51,6 +51,15 @@ impl Sink for Brokers {
         Ok(self.log.append_tick(time)?)
     }
 
+    /// What was acknowledged is with the brokers.
+    fn settle(&self) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn is_empty(&self) -> anyhow::Result<bool> {
+        crate::pipeline::is_empty(&*self.log)
+    }
+
     fn has_failed(&self) -> bool {
         false
     }

@@ -4,7 +4,7 @@ use keytrail_schemas::Reason;
 
 use super::nearest::nearest;
 use super::{Format, Framing, Reject};
-use crate::json;
+use crate::json::{self, Reader};
 
 mod foreign;
 
@@ -54,12 +54,16 @@ pub fn detect(sample: &[u8]) -> Result<&'static dyn Format, Reject> {
     let records = first_values(sample);
     // A record within is far shorter than its envelope, and mostly says it all.
     let mut best: Option<(u8, &'static dyn Format)> = None;
+    let mut reader = Reader::default();
     for record in records.iter().rev().copied().map(Some).chain(records.is_empty().then_some(None)) {
+        // Parsed once for all formats; each looks into the envelopes that it knows.
+        let document = record.and_then(|record| reader.parse(record).ok());
         for format in all().iter().copied() {
-            let certainty = match (format.framing(), record) {
-                (Framing::Json, Some(record)) => format.sniff(record),
-                (Framing::Json, None) => 0,
-                (Framing::Lines, _) => format.sniff(sample),
+            let certainty = match (format.framing(), record, &document) {
+                (Framing::Json, Some(_), Some(document)) => format.sniff_value(document.root()),
+                (Framing::Json, Some(record), None) => format.sniff(record),
+                (Framing::Json, None, _) => 0,
+                (Framing::Lines, ..) => format.sniff(sample),
             };
             if best.is_none_or(|(most, _)| certainty > most) {
                 best = Some((certainty, format));

@@ -7,7 +7,8 @@ use std::sync::LazyLock;
 
 use keytrail_schemas::{Activity, CredentialKind, Event, IdentityKind, Outcome, Text};
 
-use super::{Context, Disposition, Draft, Format, Framing, Parser, Reject, envelope, envelope::Envelope};
+use super::envelope::{self, Envelope, Opening};
+use super::{Context, Disposition, Draft, Format, Framing, Parser, Reject};
 use crate::json::{Reader, Value};
 use crate::redact::{Places, Redactor};
 
@@ -48,6 +49,10 @@ impl Format for CloudTrail {
             return if has("\"eventSource\"") && has("\"userIdentity\"") && has("\"eventName\"") { 60 } else { 0 };
         };
         sniff_value(doc.root(), 0)
+    }
+
+    fn sniff_value(&self, value: Value<'_>) -> u8 {
+        sniff_value(value, 0)
     }
 
     fn parser(&self, context: &Context) -> Box<dyn Parser> {
@@ -140,30 +145,40 @@ struct CloudTrailParser {
 
 impl Parser for CloudTrailParser {
     fn record(&mut self, record: &[u8], line: u64, out: &mut Vec<Draft>) -> Result<Disposition, Reject> {
-        let first = out.len();
-        self.unwrap(record, line, out, 0)?;
-        Ok(if out.len() > first { Disposition::Yielded } else { Disposition::Control })
+        let mut opening = Opening::new(out, line);
+        self.unwrap(record, &mut opening, 0)?;
+        Ok(opening.end())
+    }
+
+    fn shed(&mut self) {
+        self.reader.shed();
+        self.parameters.shed();
+        self.response.shed();
     }
 }
 
 impl CloudTrailParser {
     /// Opens envelopes, `nesting` of which were opened before, and reads the events within.
-    fn unwrap(&mut self, record: &[u8], line: u64, out: &mut Vec<Draft>, nesting: u8) -> Result<(), Reject> {
+    fn unwrap(&mut self, record: &[u8], opening: &mut Opening<'_>, nesting: u8) -> Result<(), Reject> {
         let texts = {
             let doc = self.reader.parse(record)?;
             let root = doc.root();
             if !root.is_object() && !root.is_array() {
                 return Err(Reject::malformed("", "a CloudTrail event is a JSON object"));
             }
-            match envelope::open(root, is_record) {
-                Envelope::Texts(texts) if nesting < envelope::NESTING_MAX => texts,
+            let value = match envelope::open(root, is_record) {
+                Envelope::Texts(texts) if nesting < envelope::NESTING_MAX => Err(texts),
                 Envelope::Texts(_) => return Err(Reject::malformed("", "envelopes are nested too deep")),
                 Envelope::Empty => return Ok(()),
-                Envelope::Within(inner) => return event(inner, record, line, out, &self.redactor, (&mut self.parameters, &mut self.response)),
-                Envelope::None => return event(root, record, line, out, &self.redactor, (&mut self.parameters, &mut self.response)),
+                Envelope::Within(inner) => Ok(inner),
+                Envelope::None => Ok(root),
+            };
+            match value {
+                Ok(value) => return event(value, record, opening.line, opening.out, &self.redactor, (&mut self.parameters, &mut self.response)),
+                Err(texts) => texts,
             }
         };
-        texts.iter().try_for_each(|text| self.unwrap(text.as_bytes(), line, out, nesting + 1))
+        opening.each(&texts, |text, opening| self.unwrap(text.as_bytes(), opening, nesting + 1))
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Framing opens the envelopes that a file consists of; this opens those that stand around a single record.
 
+use super::{Disposition, Draft, Reject, Rejected};
 use crate::json::Value;
 
 /// How many envelopes may stand around one another.
@@ -26,6 +27,51 @@ pub(super) enum Envelope<'d> {
     Within(Value<'d>),
     /// The records stand in these texts.
     Texts(Vec<String>),
+}
+
+/// What is read of one record and of those within it: one that cannot be understood costs itself alone.
+pub(super) struct Opening<'o> {
+    /// Where drafts go.
+    pub(super) out: &'o mut Vec<Draft>,
+    /// The line of the outermost envelope.
+    pub(super) line: u64,
+    first: usize,
+    rejected: Vec<Rejected>,
+    number: u32,
+}
+
+impl<'o> Opening<'o> {
+    pub(super) fn new(out: &'o mut Vec<Draft>, line: u64) -> Self {
+        Self { first: out.len(), out, line, rejected: Vec::new(), number: 0 }
+    }
+
+    /// Reads the records of an envelope, one after the other. Of an envelope around a single record, that record's fault is its own.
+    pub(super) fn each(&mut self, texts: &[String], mut read: impl FnMut(&str, &mut Self) -> Result<(), Reject>) -> Result<(), Reject> {
+        if let [only] = texts {
+            return read(only, self);
+        }
+        for (text, place) in texts.iter().zip(1..) {
+            self.number += 1;
+            let (before, number) = (self.out.len(), self.number);
+            if let Err(mut reject) = read(text, self) {
+                self.out.truncate(before);
+                reject.message = format!("record {place} of {} in an envelope: {}", texts.len(), reject.message);
+                self.rejected.push(Rejected { number, record: text.clone().into_bytes(), reject });
+            }
+        }
+        Ok(())
+    }
+
+    /// What became of the record as a whole.
+    pub(super) fn end(self) -> Disposition {
+        if !self.rejected.is_empty() {
+            Disposition::Partly(self.rejected)
+        } else if self.out.len() > self.first {
+            Disposition::Yielded
+        } else {
+            Disposition::Control
+        }
+    }
 }
 
 /// Looks for an envelope around a record that `is_record` does not know.

@@ -12,7 +12,8 @@ use std::sync::LazyLock;
 
 use keytrail_schemas::Text;
 
-use super::{Context, Disposition, Draft, Format, Framing, Parser, Reject, envelope, envelope::Envelope};
+use super::envelope::{self, Envelope, Opening};
+use super::{Context, Disposition, Draft, Format, Framing, Parser, Reject};
 use crate::json::{Reader, Value};
 use crate::redact::{Places, Redactor};
 
@@ -53,6 +54,10 @@ impl Format for K8sAudit {
             Err(_) if has("audit.k8s.io/") && has("\"auditID\"") => 60,
             Err(_) => 0,
         }
+    }
+
+    fn sniff_value(&self, value: Value<'_>) -> u8 {
+        sniff_value(value, 0)
     }
 
     fn parser(&self, context: &Context) -> Box<dyn Parser> {
@@ -128,16 +133,20 @@ struct K8sAuditParser {
 
 impl Parser for K8sAuditParser {
     fn record(&mut self, record: &[u8], line: u64, out: &mut Vec<Draft>) -> Result<Disposition, Reject> {
-        let first = out.len();
         let cluster = self.cluster.clone();
-        self.unwrap(record, line, out, &cluster, 0)?;
-        Ok(if out.len() > first { Disposition::Yielded } else { Disposition::Control })
+        let mut opening = Opening::new(out, line);
+        self.unwrap(record, &mut opening, &cluster, 0)?;
+        Ok(opening.end())
+    }
+
+    fn shed(&mut self) {
+        self.reader.shed();
     }
 }
 
 impl K8sAuditParser {
     /// Opens envelopes, `nesting` of which were opened before, and reads the events within.
-    fn unwrap(&mut self, record: &[u8], line: u64, out: &mut Vec<Draft>, cluster: &Text, nesting: u8) -> Result<(), Reject> {
+    fn unwrap(&mut self, record: &[u8], opening: &mut Opening<'_>, cluster: &Text, nesting: u8) -> Result<(), Reject> {
         let (texts, cluster) = {
             let doc = self.reader.parse(record)?;
             let root = doc.root();
@@ -152,7 +161,7 @@ impl K8sAuditParser {
                     let Some(request) = Request::read(root, cluster)? else { return Ok(()) };
                     let places = if request.object.resource == Some("secrets") { &*SECRETS } else { &*TOKENS };
                     let raw = self.redactor.json(record, places).into_owned();
-                    return event::of(&request, &self.redactor, raw, line, out);
+                    return event::of(&request, &self.redactor, raw, opening.line, opening.out);
                 }
             };
             if nesting >= envelope::NESTING_MAX {
@@ -160,7 +169,7 @@ impl K8sAuditParser {
             }
             (texts, cluster_of_envelope(root).unwrap_or_else(|| cluster.clone()))
         };
-        texts.iter().try_for_each(|text| self.unwrap(text.as_bytes(), line, out, &cluster, nesting + 1))
+        opening.each(&texts, |text, opening| self.unwrap(text.as_bytes(), opening, &cluster, nesting + 1))
     }
 }
 

@@ -1,8 +1,9 @@
 //! keytrail's own event as JSON, one object an event, for programs that write their own audit.
 //!
 //! The keys are the columns of the table `events`; what is not nullable there must be, except what ingest sets (`event_id`, `ingested_at`,
-//! `source`, `format`, `raw`, `raw_hash` and the log's coordinates: all but `event_id` are accepted, so that an
-//! exported event can be read again, and ignored), and except what follows from the rest:
+//! `source`, `format`, `raw`, `raw_hash` and the log's coordinates), and except what follows from the rest. Of these an `event_id` that is
+//! given is kept. With a `raw_hash` beside it the event is one that keytrail wrote: it comes back as itself, `source`, `format` and `raw`
+//! included; `ingested_at` and the coordinates are those of this reading.
 //!
 //! | missing | taken as |
 //! |---|---|
@@ -13,17 +14,20 @@
 
 use std::sync::LazyLock;
 
-use keytrail_schemas::{Column, Event, EventId, Micros, Reason, Table, Text};
+use keytrail_schemas::{Column, Event, EventId, Hash32, Micros, Reason, Table, Text};
 
 use super::nearest::nearest;
-use super::{Context, Disposition, Draft, Format, Framing, Parser, Reject};
+use super::{Context, Disposition, Draft, Format, Framing, Parser, Reject, auto};
 use crate::json::{Reader, Value};
 use crate::redact::{Places, Redactor};
 
 const NAME: &str = "keytrail";
 
-/// Columns that ingest sets itself.
-const OWN: &[&str] = &["ingested_at", "source", "format", "raw", "raw_hash", "log_partition", "log_offset"];
+/// Columns that are made anew whenever an event is read.
+const OWN: &[&str] = &["ingested_at", "log_partition", "log_offset"];
+
+/// The lake's column that follows from the time; an exported event has it.
+const DAY: &str = "day";
 
 /// The format.
 #[derive(Debug, Clone, Copy)]
@@ -41,8 +45,12 @@ impl Format for Keytrail {
     fn sniff(&self, sample: &[u8]) -> u8 {
         let mut reader = Reader::default();
         let Ok(doc) = reader.parse(sample) else { return 0 };
-        let has = |key| doc.root().get(key).is_some();
-        match (has("identity") && has("time"), has("activity"), doc.root().entries().all(|(key, _)| column(key).is_some())) {
+        self.sniff_value(doc.root())
+    }
+
+    fn sniff_value(&self, value: Value<'_>) -> u8 {
+        let has = |key| value.get(key).is_some();
+        match (has("identity") && has("time"), has("activity"), value.entries().all(|(key, _)| key == DAY || column(key).is_some())) {
             (true, true, true) => 95,
             (true, true, false) | (true, false, true) => 75,
             _ => 0,
@@ -70,10 +78,18 @@ impl Parser for KeytrailParser {
             }
             read(doc.root(), &self.redactor)?
         };
-        event.raw = Some(self.redactor.json(record, &PLACES).into_owned());
-        let provider_id = (event.event_id != EventId::default()).then(|| event.event_id.to_hex().into());
-        out.push(Draft { event: Box::new(event), provider_id, part: 0, line });
+        let is_export = event.event_id != EventId::default() && event.raw_hash != Hash32::default();
+        if !is_export {
+            event.raw = Some(self.redactor.json(record, &PLACES).into_owned());
+            event.raw_hash = Hash32::default();
+            (event.source, event.format) = (Text::default(), Text::const_new(NAME));
+        }
+        out.push(Draft { event: Box::new(event), provider_id: None, part: 0, line });
         Ok(Disposition::Yielded)
+    }
+
+    fn shed(&mut self) {
+        self.reader.shed();
     }
 }
 
@@ -85,6 +101,9 @@ fn read(value: Value<'_>, redactor: &Redactor) -> Result<Event, Reject> {
     let mut event = Event { format: Text::const_new(NAME), ..Event::default() };
     let (mut timed, mut provided, mut accounted) = (false, false, false);
     for (key, value) in value.entries() {
+        if key == DAY {
+            continue;
+        }
         if column(key).is_none() {
             let hint = nearest(key, Event::COLUMNS.iter().map(|c| c.name)).map_or_else(String::new, |near| format!("; did you mean {near}?"));
             return Err(Reject {
@@ -105,6 +124,14 @@ fn read(value: Value<'_>, redactor: &Redactor) -> Result<Event, Reject> {
                 event.event_id = EventId::from_hex(text(key, value)?)
                     .ok_or_else(|| Reject::malformed(key, "event_id must be 32 hex digits; leave it out to have one made"))?
             }
+            "raw_hash" => {
+                event.raw_hash = Hash32::from_hex(text(key, value)?)
+                    .ok_or_else(|| Reject::malformed(key, "raw_hash must be 64 hex digits; leave it out to have one made"))?
+            }
+            "raw" => event.raw = Some(redactor.text(text(key, value)?).into_owned()),
+            "source" => event.source = redactor.text(text(key, value)?).as_ref().into(),
+            // A name that is none is not taken over: metrics and counts are kept by it.
+            "format" => event.format = auto::by_name(text(key, value)?).map_or(Text::const_new(NAME), |format| Text::const_new(format.name())),
             "activity" => event.activity = word(key, value)?,
             "outcome" => event.outcome = word(key, value)?,
             "identity_kind" => event.identity_kind = word(key, value)?,

@@ -36,6 +36,11 @@ pub trait Format: Send + Sync {
     }
     /// How surely `sample` (one framed record; for [`Framing::Lines`] the first lines of the file) is of this format: 0 for no, 100 for without doubt.
     fn sniff(&self, sample: &[u8]) -> u8;
+    /// How surely `value`, one whole record or an envelope around records, is of this format; for [`Framing::Json`].
+    fn sniff_value(&self, value: crate::json::Value<'_>) -> u8 {
+        let _ = value;
+        0
+    }
     /// A parser for one file.
     fn parser(&self, context: &Context) -> Box<dyn Parser>;
 }
@@ -60,6 +65,12 @@ pub trait Parser: Send {
     /// # Errors
     /// [`Reject`] when it cannot be understood; the caller writes the dead letter and goes on.
     fn record(&mut self, record: &[u8], line: u64, out: &mut Vec<Draft>) -> Result<Disposition, Reject>;
+    /// The line of the oldest record that is held back.
+    fn oldest_held(&self) -> Option<u64> {
+        None
+    }
+    /// A great record has passed: buffers that grew for it are given back.
+    fn shed(&mut self) {}
     /// The file has ended: yields what was held back.
     fn finish(&mut self, out: &mut Vec<Draft>) {
         let _ = out;
@@ -67,22 +78,38 @@ pub trait Parser: Send {
 }
 
 /// What became of an understood record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Disposition {
     /// It yielded one draft or more.
     Yielded,
+    /// It is an envelope, and some of the records within it cannot be understood, these; the others yielded what they had to.
+    Partly(Vec<Rejected>),
     /// It is held until its counterpart arrives.
     Held,
     /// It was joined with a held one, or says nothing about an identity by its nature (header line, digest file): understood, nothing to store.
     Control,
 }
 
+/// A record within an envelope that cannot be understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// Its number within the envelope, from 1.
+    pub number: u32,
+    /// Its bytes.
+    pub record: Vec<u8>,
+    /// Why.
+    pub reject: Reject,
+}
+
 /// One event on its way: everything the format knows.
 #[derive(Debug, Clone)]
 pub struct Draft {
     /// The event, with `event_id`, `ingested_at`, `source`, `raw_hash` and coordinates still at their defaults, and `raw` set to the redacted record.
+    ///
+    /// An `event_id` that is set says that keytrail itself wrote the record once: the event comes back as it was, and what of `source`, `format`
+    /// and `raw_hash` is set stays.
     pub event: Box<Event>,
-    /// The provider's own id for the record; `None` when it has none, and the id is made from the redacted bytes.
+    /// The provider's own id for the record; `None` when it has none, and the id is made from the cluster and the redacted bytes.
     pub provider_id: Option<Text>,
     /// Tells apart the events that one record yields: 0, 1, …
     pub part: u32,

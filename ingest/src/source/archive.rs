@@ -41,7 +41,7 @@ pub fn list<R: Read + Seek>(archive: R, members_max: usize) -> Result<Vec<Listed
             format!("the zip archive has {} members, and {members_max} is the limit: unpack it first, or raise archive_members_max", archive.len()),
         ));
     }
-    let mut members = Vec::new();
+    let mut members: Vec<Listed> = Vec::new();
     for number in 0..archive.len() {
         let entry = match archive.by_index_raw(number) {
             Ok(entry) => entry,
@@ -63,7 +63,69 @@ pub fn list<R: Read + Seek>(archive: R, members_max: usize) -> Result<Vec<Listed
         };
         members.push((name, member));
     }
+    refuse_overlaps(&mut members);
     Ok(members)
+}
+
+/// Members that share bytes with another are a trap: no archiver writes them, and each would expand the same bytes again.
+fn refuse_overlaps(members: &mut [Listed]) {
+    let spans = members.iter().enumerate().filter_map(|(number, (_, member))| {
+        let member = member.as_ref().ok()?;
+        (member.packed_bytes > 0).then_some((member.start, member.start.saturating_add(member.packed_bytes), number))
+    });
+    let mut spans: Vec<(u64, u64, usize)> = spans.collect();
+    spans.sort_unstable();
+    let mut furthest: Option<(u64, usize)> = None;
+    let mut overlapping = Vec::new();
+    for (start, end, number) in spans {
+        if let Some((reached, other)) = furthest.filter(|(reached, _)| start < *reached) {
+            overlapping.extend([number, other]);
+            furthest = Some(if end > reached { (end, number) } else { (reached, other) });
+        } else {
+            furthest = Some((end, number));
+        }
+    }
+    for number in overlapping {
+        if let Some((_, member)) = members.get_mut(number) {
+            *member = Err(Fault::new(
+                Reason::Expansion,
+                "the member's bytes are another member's too, which makes a small archive expand to a great one: it is kept out",
+            ));
+        }
+    }
+}
+
+/// What came out of one archive, those within it included.
+#[derive(Debug)]
+pub struct Yield {
+    /// The archive's own bytes.
+    packed: u64,
+    expanded: AtomicU64,
+    /// That of the archive which it lies in.
+    outer: Option<Arc<Yield>>,
+}
+
+impl Yield {
+    pub fn new(packed: u64, outer: Option<Arc<Self>>) -> Arc<Self> {
+        Arc::new(Self { packed, expanded: AtomicU64::new(0), outer })
+    }
+
+    /// Adds bytes, and says how much the archive expanded to by now from how much, for the one of the enclosing archives that expanded most.
+    pub fn add(&self, bytes: u64) -> (u64, u64) {
+        let own = (self.expanded.fetch_add(bytes, Ordering::AcqRel) + bytes, self.packed.max(1));
+        match self.outer.as_ref().map(|outer| outer.add(bytes)) {
+            Some(outer) if outer.0 / outer.1 > own.0 / own.1 => outer,
+            _ => own,
+        }
+    }
+
+    /// Takes back what is going to be read again.
+    pub fn take_back(&self, bytes: u64) {
+        self.expanded.fetch_sub(bytes, Ordering::AcqRel);
+        if let Some(outer) = &self.outer {
+            outer.take_back(bytes);
+        }
+    }
 }
 
 #[expect(deprecated, reason = "the zip crate names methods it was built without by their number alone")]
@@ -128,6 +190,11 @@ impl Held {
                 ));
             }
         }
+    }
+
+    /// How many bytes it has.
+    pub fn len(&self) -> u64 {
+        self.0.bytes.len() as u64
     }
 
     /// All of it.

@@ -45,6 +45,8 @@ pub struct Archive {
     pub kind: ArchiveKind,
     /// How many archives this one lies in.
     pub depth: u32,
+    /// What came out of it so far.
+    pub expanded: Arc<super::archive::Yield>,
 }
 
 #[derive(Debug)]
@@ -63,6 +65,14 @@ impl Input {
     /// Whether it can be opened again.
     pub const fn is_stream(&self) -> bool {
         matches!(self.origin, Origin::Pipe(_) | Origin::Stdin)
+    }
+
+    /// What came out of the archive that it lies in.
+    pub fn expanded(&self) -> Option<Arc<super::archive::Yield>> {
+        match &self.origin {
+            Origin::Member(archive, _) => Some(Arc::clone(&archive.expanded)),
+            _ => None,
+        }
     }
 
     /// How many archives it lies in.
@@ -122,6 +132,14 @@ pub fn list(arguments: &[String]) -> Result<Vec<Input>, Error> {
         }
     }
     Ok(inputs)
+}
+
+/// These files, whatever has become of them.
+pub fn of_files<'p>(paths: impl Iterator<Item = &'p Path>) -> Vec<Input> {
+    let mut inputs = Vec::new();
+    let mut listing = Listing { inputs: &mut inputs, argument: 0, file: 0 };
+    paths.for_each(|path| listing.entry(path));
+    inputs
 }
 
 fn is_pattern(argument: &str) -> bool {

@@ -1,22 +1,31 @@
 //! One open file: its format is chosen, its records are parsed in order, and what they yield gets ids, hashes and names.
 
-use std::sync::Arc;
+use std::fs::File;
+use std::io::Read;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use keytrail_schemas::{DeadLetter, Event, EventId, Hash32, Micros, Reason, Text};
 use rustc_hash::FxHashMap;
 
 use super::archive::Budget;
 use super::fault::Fault;
+use super::follow::{Reached, Resume};
 use super::frame::{Frame, Framer, Place};
-use super::input::Input;
+use super::input::{Input, Origin};
 use super::letter::{self, Remains};
-use super::magic;
 use super::options::{Choice, Options, RawPolicy};
 use super::progress::Progress;
 use super::repeat::Repeats;
 use super::stream::{self, Opened, ReadBytes, Stream};
 use super::unit::{Item, Kind, Unit};
-use crate::format::{Context, Disposition, Draft, Format, Framing, Parser, Reject, auto};
+use super::{magic, mask, width};
+use crate::format::{Context, Disposition, Draft, Format, Framing, Parser, Reject, Rejected, auto};
+use crate::json;
+
+mod trail;
+
+pub use trail::Trail;
 
 /// What all files of a reader share.
 #[derive(Debug)]
@@ -24,6 +33,10 @@ pub struct Shared {
     pub options: Options,
     pub budget: Arc<Budget>,
     pub progress: Arc<Progress>,
+    /// Bytes of the units that are parsed ahead.
+    pub under_way: AtomicU64,
+    /// Held while a great record is parsed: it takes many times its size meanwhile.
+    pub great: Mutex<()>,
 }
 
 /// What became of opening a file.
@@ -44,6 +57,8 @@ const SURE: u8 = 80;
 const STRANGE_RECORDS_MAX: usize = 16;
 /// First bytes of a file that are looked at to choose its format.
 const SAMPLE_BYTES: usize = 64 << 10;
+/// Records from this size on are parsed one at a time, over all files, and the parser's buffers are given back behind each.
+const GREAT_RECORD_BYTES: usize = 1 << 20;
 /// An event's own size in memory, for the size of batches.
 const EVENT_BYTES: usize = size_of::<Event>();
 
@@ -52,6 +67,8 @@ pub struct Lane {
     framer: Framer<Stream>,
     records: Records,
     read_bytes: ReadBytes,
+    /// How far it has been read, where it is followed.
+    trail: Option<Trail>,
 }
 
 /// Opens a file and chooses its format, as far as that is possible before the first record.
@@ -81,6 +98,21 @@ impl From<Fault> for Stop {
 
 fn try_begin(input: &Input, shared: &Arc<Shared>) -> Result<Begun, Stop> {
     let options = &shared.options;
+    let mut follows = None;
+    if let (Some(follow), Origin::File(path)) = (&options.follow, &input.origin) {
+        let file = File::open(path).map_err(|error| Fault::of(&error))?;
+        let is_finished = trail::is_finished(follow, &file, shared);
+        match follow.resume(&input.name, &file) {
+            Resume::Fresh => follows = Some(is_finished),
+            Resume::At(position) => {
+                if let Some(lane) = trail::resume(input, shared, file, &position, is_finished)? {
+                    return Ok(Begun::Lane(Box::new(lane)));
+                }
+                follows = Some(is_finished);
+            }
+            Resume::With(parked) => return Ok(Begun::Lane(Box::new(trail::go_on(input, shared, file, *parked, is_finished)?))),
+        }
+    }
     let stream = match stream::open(input, &options.limits, &shared.budget, &shared.progress)? {
         Opened::Bytes(stream) => stream,
         Opened::Members(archive, listed) => {
@@ -88,8 +120,8 @@ fn try_begin(input: &Input, shared: &Arc<Shared>) -> Result<Begun, Stop> {
                 let mut order = input.order.clone();
                 order.push(number);
                 let origin = match member {
-                    Ok(member) => super::input::Origin::Member(Arc::clone(&archive), member),
-                    Err(fault) => super::input::Origin::Unreadable(fault),
+                    Ok(member) => Origin::Member(Arc::clone(&archive), member),
+                    Err(fault) => Origin::Unreadable(fault),
                 };
                 Input { order, name: format!("{}!{name}", input.name), bytes: 0, origin }
             };
@@ -97,7 +129,12 @@ fn try_begin(input: &Input, shared: &Arc<Shared>) -> Result<Begun, Stop> {
         }
     };
     let read_bytes = stream.read_bytes();
+    let is_followed = follows.is_some() && !stream.is_packed();
+    let is_open = is_followed && follows == Some(false);
     let mut framer = Framer::new(stream, options.limits.record_bytes_max, letter::head_bytes(options));
+    if is_open {
+        framer.leave_open();
+    }
     let (head, whole) = framer.peek(SAMPLE_BYTES);
     if let Some(message) = magic::not_text(head.get(..magic::HEAD_BYTES).unwrap_or(head)) {
         return Err(Stop { fault: Fault::new(Reason::UnknownFormat, message), head: head.to_vec() });
@@ -110,7 +147,7 @@ fn try_begin(input: &Input, shared: &Arc<Shared>) -> Result<Begun, Stop> {
     let state = match options.format {
         Choice::Named(format) => State::Chosen(format),
         Choice::Auto => {
-            let (head, _) = framer.peek(SAMPLE_BYTES);
+            let (head, whole) = framer.peek(SAMPLE_BYTES);
             match auto::detect(head) {
                 Ok(format) if format.framing() == Framing::Lines && is_spread_object(head) => {
                     let message = format!(
@@ -121,11 +158,21 @@ fn try_begin(input: &Input, shared: &Arc<Shared>) -> Result<Begun, Stop> {
                 }
                 Ok(format) => State::Chosen(format),
                 Err(reject) if looks_json => State::Seeking(reject.into(), Vec::new()),
+                // Its first line may yet say what it is.
+                Err(_) if is_open && whole && !head.contains(&b'\n') => return Ok(Begun::Done(waiting(input))),
                 Err(reject) => return Err(Stop { head: head.to_vec(), fault: framer.fault().cloned().unwrap_or_else(|| reject.into()) }),
             }
         }
     };
-    let envelopes = match &state {
+    set_framing(&mut framer, &state);
+    let at = framer.consumed();
+    let trail = is_followed.then(|| Trail::begin(&input.name, framer.peek(trail::HEAD_BYTES).0, at));
+    let records = Records::new(input, shared, state);
+    Ok(Begun::Lane(Box::new(Lane { framer, records, read_bytes, trail })))
+}
+
+fn set_framing<R: Read>(framer: &mut Framer<R>, state: &State) {
+    let envelopes = match state {
         State::Chosen(format) if format.framing() == Framing::Lines => None,
         State::Chosen(format) => Some(format.envelopes().to_vec()),
         State::Seeking(..) => Some(auto::all().iter().flat_map(|format| format.envelopes()).copied().collect()),
@@ -133,23 +180,11 @@ fn try_begin(input: &Input, shared: &Arc<Shared>) -> Result<Begun, Stop> {
     if let Some(envelopes) = envelopes {
         framer.set_json(envelopes);
     }
-    let context = Context {
-        redactor: options.redactor.clone(),
-        cluster: options.cluster_name(),
-        depth_max: options.limits.depth_max,
-        file_name: input.file_name().to_owned(),
-    };
-    let records = Records {
-        shared: Arc::clone(shared),
-        path: input.name.clone(),
-        context,
-        state,
-        parsers: FxHashMap::default(),
-        repeats: Repeats::new(options.limits.repeat_records_max),
-        drafts: Vec::new(),
-        last_time: Micros::MIN,
-    };
-    Ok(Begun::Lane(Box::new(Lane { framer, records, read_bytes })))
+}
+
+/// An open file that does not say yet what it is.
+fn waiting(input: &Input) -> Unit {
+    Unit { last: true, reached: Some(Box::new(Reached { path: input.name.clone(), position: None, end: Some((true, None)) })), ..Unit::default() }
 }
 
 impl Lane {
@@ -158,8 +193,17 @@ impl Lane {
         let mut unit = Unit::default();
         let begin = self.framer.consumed();
         while unit.items.len() < records_max && self.framer.consumed() - begin < bytes_max as u64 {
+            let is_open = self.framer.is_open();
             let goes_on = match self.framer.next() {
-                Some(frame) => self.records.frame(frame, &mut unit),
+                Some(frame) => {
+                    let place = frame.place();
+                    let goes_on = self.records.frame(frame, &mut unit);
+                    if let (Some(trail), Some(Kind::Held)) = (&mut self.trail, unit.items.last().map(|item| item.kind)) {
+                        trail.hold(&self.framer, place);
+                    }
+                    goes_on
+                }
+                None if is_open => false,
                 None => {
                     self.records.finish(&mut unit);
                     false
@@ -170,7 +214,19 @@ impl Lane {
                 break;
             }
         }
+        if let Some(trail) = &mut self.trail {
+            unit.reached = Some(Box::new(trail.reached(&self.framer, &self.records)));
+        }
         unit
+    }
+
+    /// The file has ended: what is known of it goes with its last unit.
+    pub fn end(self, unit: &mut Unit) {
+        let (Some(trail), Some(reached)) = (self.trail, &mut unit.reached) else { return };
+        let is_open = self.framer.is_open();
+        let waits = is_open && (self.framer.leaves_something() || self.records.oldest_held().is_some() || matches!(self.records.state, State::Seeking(..)));
+        let parked = trail.park(&self.framer, self.records).filter(|_| is_open);
+        reached.end = Some((waits, parked.map(Box::new)));
     }
 
     /// What was read of the file from disk.
@@ -187,7 +243,7 @@ enum State {
 }
 
 /// Everything about an open file but its bytes.
-struct Records {
+pub struct Records {
     shared: Arc<Shared>,
     path: String,
     context: Context,
@@ -196,14 +252,42 @@ struct Records {
     repeats: Repeats,
     drafts: Vec<Draft>,
     last_time: Micros,
+    /// Reads a record that the file's format rejects, for the others to look at.
+    sample: Option<Box<json::Reader>>,
 }
 
 impl Records {
+    fn new(input: &Input, shared: &Arc<Shared>, state: State) -> Self {
+        let options = &shared.options;
+        let context = Context {
+            redactor: options.redactor.clone(),
+            cluster: options.cluster_name(),
+            depth_max: options.limits.depth_max,
+            file_name: input.file_name().to_owned(),
+        };
+        Self {
+            shared: Arc::clone(shared),
+            path: input.name.clone(),
+            context,
+            state,
+            parsers: FxHashMap::default(),
+            repeats: Repeats::new(options.limits.repeat_records_max),
+            drafts: Vec::new(),
+            last_time: Micros::MIN,
+            sample: None,
+        }
+    }
+
+    /// The line of the oldest record that a parser holds back.
+    fn oldest_held(&self) -> Option<u64> {
+        self.parsers.values().filter_map(|parser| parser.oldest_held()).min()
+    }
+
     /// Takes one frame; `false` when the file is given up.
     fn frame(&mut self, frame: Frame<'_>, unit: &mut Unit) -> bool {
         match frame {
             Frame::Damaged(damage) => {
-                let remains = Remains { head: &damage.head, bytes: damage.bytes, hash: damage.hash, place: damage.place };
+                let remains = Remains { head: &damage.head, bytes: damage.bytes, hash: damage.hash, place: damage.place, within: 0 };
                 self.letter(unit, &remains, damage.fault.into(), Kind::Rejected);
                 true
             }
@@ -283,37 +367,89 @@ impl Records {
             }
         };
         match outcome {
+            Ok(Disposition::Partly(rejected)) => self.partly(format, name, drafts, rejected, bytes, place, unit),
             Ok(disposition) => {
                 let kind = match disposition {
-                    Disposition::Yielded => Kind::Yielded,
+                    Disposition::Yielded | Disposition::Partly(_) => Kind::Yielded,
                     Disposition::Held => Kind::Held,
                     Disposition::Control => Kind::Control,
                 };
                 self.yield_drafts(name, &mut drafts, kind, bytes, unit);
+                self.drafts = drafts;
             }
-            Err(reject) => self.letter(unit, &Remains::whole(bytes, place), reject, Kind::Rejected),
+            Err(reject) => {
+                self.letter(unit, &Remains::whole(bytes, place), reject, Kind::Rejected);
+                self.drafts = drafts;
+            }
+        }
+    }
+
+    /// An envelope of which some records cannot be understood: they are offered to the other formats one by one, unless nothing of it could be
+    /// understood and another format knows the whole.
+    fn partly(
+        &mut self,
+        own: &'static dyn Format,
+        name: &'static str,
+        mut drafts: Vec<Draft>,
+        rejected: Vec<Rejected>,
+        bytes: &[u8],
+        place: Place,
+        unit: &mut Unit,
+    ) {
+        if drafts.is_empty()
+            && let Some(other) = self.other_format(own, bytes).filter(|other| other.name() != name)
+        {
+            if let Ok(disposition @ (Disposition::Yielded | Disposition::Held)) = self.parse(other, bytes, place, &mut drafts) {
+                let kind = if disposition == Disposition::Held { Kind::Held } else { Kind::Yielded };
+                self.yield_drafts(other.name(), &mut drafts, kind, bytes, unit);
+                self.drafts = drafts;
+                return;
+            }
+            drafts.clear();
+        }
+        let kind = if drafts.is_empty() { Kind::Rejected } else { Kind::Yielded };
+        self.yield_drafts(name, &mut drafts, kind, bytes, unit);
+        for Rejected { number, record, reject } in rejected {
+            let other = self.other_format(own, &record);
+            match other.map(|other| (other.name(), self.parse(other, &record, place, &mut drafts))) {
+                Some((other, Ok(_))) => self.yield_drafts(other, &mut drafts, Kind::Other, &record, unit),
+                _ => {
+                    drafts.clear();
+                    self.letter(unit, &Remains { within: number, ..Remains::whole(&record, place) }, reject, Kind::Other);
+                }
+            }
         }
         self.drafts = drafts;
     }
 
     fn parse(&mut self, format: &'static dyn Format, bytes: &[u8], place: Place, drafts: &mut Vec<Draft>) -> Result<Disposition, Reject> {
         let parser = self.parsers.entry(format.name()).or_insert_with(|| format.parser(&self.context));
-        parser.record(bytes, place.line, drafts)
+        if bytes.len() < GREAT_RECORD_BYTES {
+            return parser.record(bytes, place.line, drafts);
+        }
+        let _alone = self.shared.great.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = parser.record(bytes, place.line, drafts);
+        parser.shed();
+        outcome
     }
 
     /// Another format that knows for certain a record that the file's own rejects.
-    fn other_format(&self, own: &dyn Format, bytes: &[u8]) -> Option<&'static dyn Format> {
+    fn other_format(&mut self, own: &dyn Format, bytes: &[u8]) -> Option<&'static dyn Format> {
         if !matches!(self.shared.options.format, Choice::Auto) || own.framing() != Framing::Json {
             return None;
         }
+        // Parsed once for all of them; what is no JSON is none of theirs.
+        let _alone = (bytes.len() >= GREAT_RECORD_BYTES).then(|| self.shared.great.lock().unwrap_or_else(PoisonError::into_inner));
+        let depth_max = self.shared.options.limits.depth_max;
+        let document = self.sample.get_or_insert_with(|| Box::new(json::Reader::new(depth_max))).parse(bytes).ok()?;
         let others = auto::all().iter().filter(|format| format.framing() == Framing::Json && format.name() != own.name());
-        let (sure, other) = others.map(|format| (format.sniff(bytes), *format)).max_by_key(|(sure, _)| *sure)?;
-        (sure >= SURE && sure > own.sniff(bytes)).then_some(other)
+        let (sure, other) = others.map(|format| (format.sniff_value(document.root()), *format)).max_by_key(|(sure, _)| *sure)?;
+        (sure >= SURE && sure > own.sniff_value(document.root())).then_some(other)
     }
 
     /// Completes a record's drafts and puts them into the unit, together.
     fn yield_drafts(&mut self, format: &'static str, drafts: &mut Vec<Draft>, kind: Kind, record: &[u8], unit: &mut Unit) {
-        let mut counted: Option<(Hash32, u32)> = None;
+        let mut counted: Option<(Hash32, u32, u32)> = None;
         let before = unit.events.len();
         let mut bytes = 0;
         let mut bad_times = Vec::new();
@@ -323,24 +459,38 @@ impl Records {
                 bad_times.push(line);
                 continue;
             }
-            let raw = event.raw.take().unwrap_or_else(|| self.shared.options.redactor.bytes(record, self.shared.options.limits.record_bytes_max));
-            let raw_hash = Hash32::of(raw.as_bytes());
-            event.event_id = match &provider_id {
-                Some(id) => EventId::of_provider(format, &event.identity_account, id, part),
-                None => {
-                    let occurrence = match counted {
-                        Some((hash, occurrence)) if hash == raw_hash => occurrence,
-                        _ => self.repeats.occurrence(&raw_hash),
-                    };
-                    counted = Some((raw_hash, occurrence));
-                    EventId::of_raw(format, &raw_hash, occurrence, part)
-                }
-            };
-            event.format = Text::const_new(format);
-            event.source = self.shared.options.source_name(format);
+            width::cut(&mut event);
+            // An event that keytrail wrote once keeps what it had.
+            let is_given = event.event_id != EventId::default();
+            let raw = event.raw.take().unwrap_or_else(|| {
+                let is_kept_elsewhere = is_given && event.raw_hash != Hash32::default();
+                if is_kept_elsewhere { String::new() } else { self.shared.options.redactor.bytes(record, self.shared.options.limits.record_bytes_max) }
+            });
+            let raw_hash = if raw.is_empty() { event.raw_hash } else { Hash32::of(raw.as_bytes()) };
+            if !is_given {
+                event.event_id = match &provider_id {
+                    Some(id) => EventId::of_provider(format, &event.identity_account, id, part),
+                    None => {
+                        let masked = mask::hash(&raw, &raw_hash);
+                        let occurrence = match counted {
+                            // The next event of the same record.
+                            Some((hash, occurrence, before)) if hash == masked && part > before => occurrence,
+                            _ => self.repeats.occurrence(&masked),
+                        };
+                        counted = Some((masked, occurrence, part));
+                        EventId::of_raw(format, &self.context.cluster, &masked, occurrence, part)
+                    }
+                };
+            }
+            if !is_given || event.format.is_empty() {
+                event.format = Text::const_new(format);
+            }
+            if !is_given || event.source.is_empty() {
+                event.source = self.shared.options.source_name(format);
+            }
             bytes += EVENT_BYTES + raw.len();
             match self.shared.options.raw {
-                RawPolicy::Keep => (event.raw, event.raw_hash) = (Some(raw), raw_hash),
+                RawPolicy::Keep => (event.raw, event.raw_hash) = ((!raw.is_empty()).then_some(raw), raw_hash),
                 RawPolicy::Hash => event.raw_hash = raw_hash,
                 RawPolicy::Drop => event.raw_hash = Hash32::default(),
             }

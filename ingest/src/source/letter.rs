@@ -21,17 +21,19 @@ pub struct Remains<'a> {
     pub hash: Hash32,
     /// Where they stand; `line` 0 for the file as a whole.
     pub place: Place,
+    /// Its number within the envelope that stands there, from 1; 0 for what stands there itself.
+    pub within: u32,
 }
 
 impl<'a> Remains<'a> {
     /// All the bytes of a record.
     pub fn whole(record: &'a [u8], place: Place) -> Self {
-        Self { head: record, bytes: record.len() as u64, hash: Hash32::of(record), place }
+        Self { head: record, bytes: record.len() as u64, hash: Hash32::of(record), place, within: 0 }
     }
 
     /// A file as a whole, of which these are the first bytes.
     pub fn file(head: &'a [u8], bytes: u64) -> Self {
-        Self { head, bytes, hash: Hash32::of(head), place: Place { line: 0, byte_offset: 0 } }
+        Self { head, bytes, hash: Hash32::of(head), place: Place { line: 0, byte_offset: 0 }, within: 0 }
     }
 }
 
@@ -43,6 +45,9 @@ pub fn letter(options: &Options, path: &str, file_name: &str, format: &str, rema
     for part in [file_name.as_bytes(), reason.as_str().as_bytes(), &remains.hash.0, &remains.place.byte_offset.to_le_bytes(), &remains.bytes.to_le_bytes()] {
         hasher.update(&(part.len() as u64).to_le_bytes());
         hasher.update(part);
+    }
+    if remains.within > 0 {
+        hasher.update(&remains.within.to_le_bytes());
     }
     let mut id = [0; 16];
     hasher.finalize_xof().fill(&mut id);

@@ -6,20 +6,24 @@
 mod archive;
 mod count;
 mod fault;
+mod follow;
 mod frame;
 mod input;
 mod lane;
 mod letter;
 mod magic;
+mod mask;
 mod options;
 mod progress;
 mod reader;
 mod repeat;
 mod stream;
 mod unit;
+mod width;
 mod worker;
 
 pub use count::{Counts, FormatCounts};
+pub use follow::{Changed, Follow, Look, Reached};
 pub use options::{Choice, Limits, Options, RawPolicy};
 pub use progress::Progress;
 pub use reader::{Batch, Reader};

@@ -1,7 +1,10 @@
 //! What a reader is told, and its bounds: each has a name, a default, and a word on what happens at it.
 
+use std::sync::Arc;
+
 use keytrail_schemas::{Micros, Text};
 
+use super::follow::Follow;
 use crate::format::Format;
 use crate::redact::Redactor;
 
@@ -55,6 +58,8 @@ pub struct Options {
     pub raw: RawPolicy,
     /// Bounds.
     pub limits: Limits,
+    /// Files that grow are read on from where they were left, as this knows; `None` reads each as it is, to its end.
+    pub follow: Option<Arc<Follow>>,
     /// Threads that read and parse; 0 for as many as the machine has cores, at most 8.
     pub threads: usize,
 }
@@ -63,7 +68,17 @@ impl Options {
     /// Options with default bounds.
     #[must_use]
     pub fn new(source: impl Into<Text>, format: Choice, redactor: Redactor, clock: fn() -> Micros) -> Self {
-        Self { source: source.into(), format, cluster: Text::default(), redactor, clock, raw: RawPolicy::Keep, limits: Limits::default(), threads: 0 }
+        Self {
+            source: source.into(),
+            format,
+            cluster: Text::default(),
+            redactor,
+            clock,
+            raw: RawPolicy::Keep,
+            limits: Limits::default(),
+            follow: None,
+            threads: 0,
+        }
     }
 
     /// The collector's name on a record of `format`.
@@ -84,7 +99,7 @@ pub struct Limits {
     pub record_bytes_max: usize,
     /// The deepest nesting of a record that a format accepts; a deeper one is a dead letter `too_deep`.
     pub depth_max: usize,
-    /// The most bytes that one compressed file may expand to. Behind it the file is a dead letter `expansion`.
+    /// The most bytes that one compressed file, or one archive with all its members, may expand to. Behind it the file is a dead letter `expansion`.
     pub expanded_bytes_max: u64,
     /// The most bytes that one compressed byte may expand to, judged past the first [`expansion_free_bytes`](Self::expansion_free_bytes). Behind it the file is a dead letter `expansion`.
     pub expansion_ratio_max: u64,
@@ -111,6 +126,8 @@ pub struct Limits {
     pub unit_bytes_max: usize,
     /// Records of a file that are parsed ahead as one unit.
     pub unit_records_max: usize,
+    /// The most bytes of events that are parsed ahead, over all files; past it a file is parsed on only when it is the next one's turn.
+    pub under_way_bytes_max: u64,
     /// Units that are parsed ahead in all, shared by the open files; each has at least one.
     pub units_ahead_max: usize,
 }
@@ -133,6 +150,7 @@ impl Default for Limits {
             batch_bytes_max: 32 << 20,
             unit_bytes_max: 1 << 20,
             unit_records_max: 2_048,
+            under_way_bytes_max: 128 << 20,
             units_ahead_max: 32,
         }
     }

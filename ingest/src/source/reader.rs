@@ -6,13 +6,14 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use keytrail_schemas::{DeadLetter, Event, Micros};
 
 use super::archive::Budget;
 use super::count::Counts;
+use super::follow::{Changed, Reached};
 use super::input::{self, Input};
 use super::lane::{Lane, Shared};
 use super::options::Options;
@@ -30,6 +31,8 @@ pub struct Batch {
     pub dead_letters: Vec<DeadLetter>,
     /// What this batch adds to the counts: its events and dead letters, and the records that they came from.
     pub counts: Counts,
+    /// How far followed files have been read with it: to be told to [`Follow`](super::Follow) when the log holds the batch.
+    pub reached: Vec<Reached>,
 }
 
 /// Reads files. It yields nothing more when it is done, or has been interrupted.
@@ -55,13 +58,30 @@ impl Reader {
     /// # Errors
     /// [`Error`] when a path names nothing or cannot be read; nothing has been read then.
     pub fn open(paths: &[String], options: Options) -> Result<Self, Error> {
-        let inputs = input::list(paths)?;
+        Self::of(input::list(paths)?, options)
+    }
+
+    /// A reader of these files. One that cannot be read, or is gone by then, is a dead letter.
+    ///
+    /// # Errors
+    /// [`Error`] when a thread cannot be started.
+    pub fn of_files(files: &[Changed], options: Options) -> Result<Self, Error> {
+        Self::of(input::of_files(files.iter().map(|file| std::path::Path::new(&file.path))), options)
+    }
+
+    fn of(inputs: Vec<Input>, options: Options) -> Result<Self, Error> {
         let progress = Arc::new(Progress::default());
         progress.bytes_total.store(inputs.iter().map(|input| input.bytes).sum(), Ordering::Relaxed);
         progress.files_total.store(inputs.len() as u64, Ordering::Relaxed);
         let cores = || std::thread::available_parallelism().map_or(1, usize::from).min(8);
         let threads = if options.threads == 0 { cores() } else { options.threads };
-        let shared = Arc::new(Shared { budget: Budget::new(options.limits.archive_memory_bytes_max), options, progress });
+        let shared = Arc::new(Shared {
+            budget: Budget::new(options.limits.archive_memory_bytes_max),
+            options,
+            progress,
+            under_way: AtomicU64::new(0),
+            great: Mutex::default(),
+        });
         Ok(Self { pool: Pool::start(threads, &shared)?, shared, totals: Counts::default(), stage: Stage::Listed(inputs) })
     }
 
@@ -92,7 +112,7 @@ impl Iterator for Reader {
             return None;
         }
         let mut batch = merge.next_batch(&self.pool);
-        if batch.events.is_empty() && batch.dead_letters.is_empty() && batch.counts.formats.is_empty() {
+        if batch.events.is_empty() && batch.dead_letters.is_empty() && batch.counts.formats.is_empty() && batch.reached.is_empty() {
             self.stage = Stage::Done;
             return None;
         }
@@ -136,6 +156,8 @@ struct Head {
     items: std::iter::Peekable<std::vec::IntoIter<Item>>,
     events: std::vec::IntoIter<Box<Event>>,
     letters: std::vec::IntoIter<DeadLetter>,
+    /// How far the file has been read when the unit has been handed on.
+    reached: Option<Box<Reached>>,
 }
 
 impl PartialEq for Head {
@@ -157,18 +179,28 @@ impl Ord for Head {
 
 impl Head {
     fn new(order: Vec<u32>, queue: Arc<Queue>) -> Self {
-        Self { time: Micros::MIN, order, queue, items: Vec::new().into_iter().peekable(), events: Vec::new().into_iter(), letters: Vec::new().into_iter() }
+        Self {
+            time: Micros::MIN,
+            order,
+            queue,
+            items: Vec::new().into_iter().peekable(),
+            events: Vec::new().into_iter(),
+            letters: Vec::new().into_iter(),
+            reached: None,
+        }
     }
 
     /// Goes to the next item, in the next unit if need be; `false` at the file's end.
-    fn advance(&mut self, pool: &Pool) -> bool {
+    fn advance(&mut self, pool: &Pool, batch: &mut Batch) -> bool {
         loop {
             if let Some(item) = self.items.peek() {
                 self.time = item.time;
                 return true;
             }
+            batch.reached.extend(self.reached.take().map(|reached| *reached));
             let Some(unit) = self.queue.pop(pool) else { return false };
-            let Unit { items, events, letters, last: _ } = unit;
+            let Unit { items, events, letters, last: _, reached } = unit;
+            self.reached = reached;
             self.items = items.into_iter().peekable();
             self.events = events.into_iter();
             self.letters = letters.into_iter();
@@ -208,7 +240,7 @@ impl Merge {
                 Peeked::File(unit, lane) => {
                     let key = (unit.first_time().unwrap_or(Micros::MIN), input.order.clone());
                     let keep = match &lane {
-                        Some(_) => input.is_stream() || kept_lanes < limits.open_files_max,
+                        Some(_) => input.is_stream() || (kept_lanes < limits.open_files_max && kept_bytes < limits.peek_bytes_max),
                         None => input.is_stream() || kept_bytes < limits.peek_bytes_max,
                     };
                     if keep {
@@ -242,7 +274,7 @@ impl Merge {
                     Queue::closed(input, depth)
                 }
                 None if !unit.last => Queue::closed(input, depth),
-                lane => Queue::begun(input, depth, unit, lane),
+                lane => Queue::begun(input, depth, unit, lane, pool.shared()),
             };
             pending.insert(key, queue);
         }
@@ -254,7 +286,7 @@ impl Merge {
         let mut batch = Batch::default();
         let mut bytes = 0;
         let mut items = 0;
-        while self.take_up(pool) {
+        while self.take_up(pool, &mut batch) {
             let Some(Reverse(mut head)) = self.open.pop() else { break };
             // Until another file's turn comes.
             let next = self.open.peek().map(|Reverse(other)| (other.time, other.order.clone()));
@@ -263,7 +295,7 @@ impl Merge {
             loop {
                 hand_on(&mut head, &mut batch, &mut bytes);
                 items += 1;
-                if !head.advance(pool) {
+                if !head.advance(pool, &mut batch) {
                     pool.shared().progress.files_done.fetch_add(1, Ordering::Relaxed);
                     break;
                 }
@@ -283,7 +315,7 @@ impl Merge {
     }
 
     /// Opens the files whose time has come; `false` when there is nothing left.
-    fn take_up(&mut self, pool: &Pool) -> bool {
+    fn take_up(&mut self, pool: &Pool, batch: &mut Batch) -> bool {
         while self.open.len() < self.open_files_max {
             let Some(entry) = self.pending.first_entry() else { break };
             if self.open.peek().is_some_and(|Reverse(head)| head.time < entry.key().0) {
@@ -295,7 +327,7 @@ impl Merge {
                 ahead.read_ahead(pool);
             }
             let mut head = Head::new(order, queue);
-            if head.advance(pool) {
+            if head.advance(pool, batch) {
                 self.open.push(Reverse(head));
             } else {
                 pool.shared().progress.files_done.fetch_add(1, Ordering::Relaxed);

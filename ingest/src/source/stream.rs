@@ -9,7 +9,7 @@ use flate2::Crc;
 use flate2::read::DeflateDecoder;
 use keytrail_schemas::Reason;
 
-use super::archive::{self, Budget, Held, Member, Method};
+use super::archive::{self, Budget, Held, Member, Method, Yield};
 use super::fault::Fault;
 use super::input::{Archive, ArchiveKind, Input, Origin};
 use super::magic::{self, Packing};
@@ -45,7 +45,9 @@ pub fn open(input: &Input, limits: &Limits, budget: &Arc<Budget>, progress: &Arc
                 return Err(Fault::new(Reason::UnknownFormat, format!("the file is compressed more than {PACKINGS_MAX} times over: expand it first")));
             }
             None => {
-                let limit = packed.then(|| Limit { counter: Arc::clone(&counter), limits: limits.clone(), bytes: 0 });
+                let archive = input.expanded();
+                let limit =
+                    (packed || archive.is_some()).then(|| Limit { counter: Arc::clone(&counter), limits: limits.clone(), bytes: 0, archive, ended: false });
                 return Ok(Opened::Bytes(Stream { inner: rest, limit, counter }));
             }
             Some(Packing::Gzip) => stream = Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(64 << 10, rest))),
@@ -57,13 +59,15 @@ pub fn open(input: &Input, limits: &Limits, budget: &Arc<Budget>, progress: &Arc
                 return match &input.origin {
                     Origin::File(path) if packings == 0 => {
                         let file = File::open(path).map_err(|error| Fault::of(&error))?;
+                        let expanded = Yield::new(file.metadata().map_or(0, |about| about.len()), None);
                         let members = archive::list(BufReader::new(file), limits.archive_members_max)?;
-                        Ok(Opened::Members(Arc::new(Archive { kind: ArchiveKind::File(path.clone()), depth: input.depth() }), members))
+                        Ok(Opened::Members(Arc::new(Archive { kind: ArchiveKind::File(path.clone()), depth: input.depth(), expanded }), members))
                     }
                     _ => {
                         let held = Held::read(rest, budget)?;
                         let members = archive::list(held.cursor(), limits.archive_members_max)?;
-                        Ok(Opened::Members(Arc::new(Archive { kind: ArchiveKind::Memory(held), depth: input.depth() }), members))
+                        let expanded = Yield::new(held.len(), input.expanded());
+                        Ok(Opened::Members(Arc::new(Archive { kind: ArchiveKind::Memory(held), depth: input.depth(), expanded }), members))
                     }
                 };
             }
@@ -71,6 +75,12 @@ pub fn open(input: &Input, limits: &Limits, budget: &Arc<Budget>, progress: &Arc
         packings += 1;
         packed = true;
     }
+}
+
+/// An ordinary file from where it stands, without any compression.
+pub fn plain(file: File, progress: &Arc<Progress>) -> Stream {
+    let counter = Arc::new(Counter { bytes: AtomicU64::new(0), progress: Arc::clone(progress) });
+    Stream { inner: Box::new(Counting { inner: Box::new(file), counter: Arc::clone(&counter) }), limit: None, counter }
 }
 
 fn unpack(packed: Box<dyn Read + Send>, member: &Member) -> Result<Box<dyn Read + Send>, Fault> {
@@ -177,6 +187,11 @@ impl std::fmt::Debug for Stream {
 }
 
 impl Stream {
+    /// Whether it is expanded from something.
+    pub const fn is_packed(&self) -> bool {
+        self.limit.is_some()
+    }
+
     /// Takes what was read back from the progress: the file will be read again.
     pub fn uncount(counter: &ReadBytes) {
         let bytes = counter.0.bytes.swap(0, Ordering::Relaxed);
@@ -198,27 +213,45 @@ struct Limit {
     counter: Arc<Counter>,
     limits: Limits,
     bytes: u64,
+    /// What came out of the archive that the file lies in: the bounds are the archive's as a whole.
+    archive: Option<Arc<Yield>>,
+    ended: bool,
+}
+
+impl Drop for Limit {
+    fn drop(&mut self) {
+        // Set aside after a first look: it is read again.
+        if let Some(archive) = self.archive.as_ref().filter(|_| !self.ended) {
+            archive.take_back(self.bytes);
+        }
+    }
 }
 
 impl Limit {
     fn check(&mut self, count: usize) -> Result<(), Fault> {
         self.bytes += count as u64;
-        let (bytes, limits) = (self.bytes, &self.limits);
+        self.ended |= count == 0;
+        let limits = &self.limits;
+        let (what, bytes, packed) = match self.archive.as_ref().map(|archive| archive.add(count as u64)) {
+            Some((bytes, packed)) => ("archive", bytes, packed),
+            None => ("file", self.bytes, self.counter.bytes.load(Ordering::Relaxed).max(1)),
+        };
         if bytes > limits.expanded_bytes_max {
+            self.ended = true;
             return Err(Fault::new(
                 Reason::Expansion,
                 format!(
-                    "the file expands to more than {} bytes: the rest of it is kept out; expand it first, or raise expanded_bytes_max",
+                    "the {what} expands to more than {} bytes: the rest of it is kept out; expand it first, or raise expanded_bytes_max",
                     limits.expanded_bytes_max
                 ),
             ));
         }
-        let packed = self.counter.bytes.load(Ordering::Relaxed).max(1);
         if bytes > limits.expansion_free_bytes && bytes / packed >= limits.expansion_ratio_max {
+            self.ended = true;
             return Err(Fault::new(
                 Reason::Expansion,
                 format!(
-                    "{packed} bytes of the file expand to {bytes}, more than {}-fold: the rest of it is kept out; if it is not a trap, expand it first, or raise expansion_ratio_max",
+                    "{packed} bytes of the {what} expand to {bytes}, more than {}-fold: the rest of it is kept out; if it is not a trap, expand it first, or raise expansion_ratio_max",
                     limits.expansion_ratio_max
                 ),
             ));

@@ -2,6 +2,8 @@
 
 use keytrail_schemas::{DeadLetter, Event, Micros};
 
+use super::follow::Reached;
+
 /// What a stretch of a file came to.
 #[derive(Debug, Default)]
 pub struct Unit {
@@ -13,6 +15,8 @@ pub struct Unit {
     pub letters: Vec<DeadLetter>,
     /// The file ends with this unit.
     pub last: bool,
+    /// How far a followed file has been read with it.
+    pub reached: Option<Box<Reached>>,
 }
 
 /// What one record came to.

@@ -57,6 +57,11 @@ struct State {
     done: bool,
 }
 
+/// Whether so much is parsed ahead that only what the merge waits for is parsed on.
+fn is_much(shared: &Shared) -> bool {
+    shared.under_way.load(Ordering::Acquire) > shared.options.limits.under_way_bytes_max
+}
+
 impl Queue {
     /// A queue for a file that is still to be opened.
     pub fn closed(input: Input, depth: usize) -> Arc<Self> {
@@ -64,8 +69,9 @@ impl Queue {
     }
 
     /// A queue for a file that was looked at: its first unit is there, and it is read on from where it stands.
-    pub fn begun(input: Input, depth: usize, unit: Unit, lane: Option<Box<Lane>>) -> Arc<Self> {
+    pub fn begun(input: Input, depth: usize, unit: Unit, lane: Option<Box<Lane>>, shared: &Shared) -> Arc<Self> {
         let done = lane.is_none();
+        shared.under_way.fetch_add(unit.bytes() as u64, Ordering::AcqRel);
         Arc::new(Self { input, depth, state: Mutex::new(State { units: VecDeque::from([unit]), parked: lane, running: false, done }), grown: Condvar::new() })
     }
 
@@ -84,6 +90,7 @@ impl Queue {
         loop {
             if let Some(unit) = state.units.pop_front() {
                 drop(state);
+                pool.shared.under_way.fetch_sub(unit.bytes() as u64, Ordering::AcqRel);
                 self.read_ahead(pool);
                 return Some(unit);
             }
@@ -103,7 +110,7 @@ impl Queue {
     /// Has the file read on, if there is room for more of it.
     pub fn read_ahead(self: &Arc<Self>, pool: &Pool) {
         let mut state = self.state();
-        if state.running || state.done || state.units.len() >= self.depth {
+        if state.running || state.done || state.units.len() >= self.depth || (!state.units.is_empty() && is_much(&pool.shared)) {
             return;
         }
         state.running = true;
@@ -121,9 +128,10 @@ impl Queue {
                 Ok(produced) => produced,
                 Err(_) => (lane::internal_error(&self.input, shared), None),
             };
+            shared.under_way.fetch_add(unit.bytes() as u64, Ordering::AcqRel);
             let mut state = self.state();
             state.units.push_back(unit);
-            let full = state.units.len() >= self.depth || closing.load(Ordering::Acquire);
+            let full = state.units.len() >= self.depth || is_much(shared) || closing.load(Ordering::Acquire);
             match rest {
                 Some(rest) if !full => lane = Some(rest),
                 Some(rest) => {
@@ -153,9 +161,12 @@ impl Queue {
                 Begun::Members(_) => return (lane::internal_error(&self.input, shared), None),
             },
         };
-        let unit = lane.next_unit(limits.unit_bytes_max.max(1), limits.unit_records_max.max(1));
-        let rest = (!unit.last).then_some(lane);
-        (unit, rest)
+        let mut unit = lane.next_unit(limits.unit_bytes_max.max(1), limits.unit_records_max.max(1));
+        if unit.last {
+            lane.end(&mut unit);
+            return (unit, None);
+        }
+        (unit, Some(lane))
     }
 }
 
@@ -177,13 +188,16 @@ fn peek(input: &Input, shared: &Arc<Shared>) -> Peeked {
         unit.items.append(&mut next.items);
         unit.events.append(&mut next.events);
         unit.letters.append(&mut next.letters);
-        unit.last = next.last;
+        (unit.last, unit.reached) = (next.last, next.reached);
         if unit.last || !unit.events.is_empty() {
             break;
         }
     }
-    let rest = (!unit.last).then_some(lane);
-    Peeked::File(unit, rest)
+    if unit.last {
+        lane.end(&mut unit);
+        return Peeked::File(unit, None);
+    }
+    Peeked::File(unit, Some(lane))
 }
 
 impl Pool {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use keytrail_ingest::format::{Context, Draft, Format, Reject};
+use keytrail_ingest::format::{Context, Disposition, Draft, Format, Reject};
 use keytrail_ingest::redact::Redactor;
 use keytrail_schemas::Event;
 
@@ -30,9 +30,12 @@ pub fn drafts(format: &dyn Format, records: &[String]) -> Vec<Draft> {
 /// Why a record is refused.
 pub fn refused(format: &dyn Format, record: &str) -> Reject {
     let mut out = Vec::new();
-    let reject = format.parser(&context()).record(record.as_bytes(), 1, &mut out).expect_err(record);
+    let outcome = format.parser(&context()).record(record.as_bytes(), 1, &mut out);
     assert!(out.is_empty());
-    reject
+    match outcome {
+        Ok(Disposition::Partly(mut rejected)) => rejected.remove(0).reject,
+        outcome => outcome.expect_err(record),
+    }
 }
 
 /// What a snapshot shows of drafts: a line for where each came from, and its fields that are not empty, but for `raw`.

@@ -143,3 +143,51 @@ fn bounds_on_archives_hold() {
     let read = read_bytes("z.zip", &zip(&[("big.zip", &zip(&[("noise", &noise)])), ("small.zip", &zip(&[("a", &lines(0..2))]))]), narrow);
     assert_eq!((read.reasons(), read.events.len()), (vec![Reason::Expansion], 2));
 }
+
+/// A member's file header, and its entry in the archive's list, as PKWARE's APPNOTE has them.
+fn zip_entry(name: &str, packed: &[u8], crc: u32, expanded: u32, at: u32) -> (Vec<u8>, Vec<u8>) {
+    let sizes = [crc.to_le_bytes(), u32::try_from(packed.len()).unwrap().to_le_bytes(), expanded.to_le_bytes()].concat();
+    let name_bytes = u16::try_from(name.len()).unwrap().to_le_bytes();
+    let local = [b"PK\x03\x04\x14\0\0\0\x08\0\0\0\0\0".as_slice(), &sizes, &name_bytes, b"\0\0", name.as_bytes()].concat();
+    let central = [b"PK\x01\x02\x14\0\x14\0\0\0\x08\0\0\0\0\0".as_slice(), &sizes, &name_bytes, &[0; 12], &at.to_le_bytes(), name.as_bytes()].concat();
+    (local, central)
+}
+
+/// Twelve members that are the same bytes: 62 KB that would be read as 720 MB.
+#[test]
+fn members_over_the_same_bytes_are_refused() {
+    let text = lines(0..1).repeat(60_000);
+    let mut deflate = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut deflate, &text).unwrap();
+    let packed = deflate.finish().unwrap();
+    let mut crc = flate2::Crc::new();
+    crc.update(&text);
+    let entry = |name: &str| zip_entry(name, &packed, crc.sum(), u32::try_from(text.len()).unwrap(), 0);
+    let mut archive = [entry("a0").0, packed.clone()].concat();
+    let list_at = u32::try_from(archive.len()).unwrap();
+    let list: Vec<u8> = (0..12).flat_map(|n| entry(&format!("a{}", n % 10)).1).collect();
+    archive.extend_from_slice(&list);
+    archive.extend_from_slice(b"PK\x05\x06\0\0\0\0\x0c\0\x0c\0");
+    archive.extend_from_slice(&u32::try_from(list.len()).unwrap().to_le_bytes());
+    archive.extend_from_slice(&list_at.to_le_bytes());
+    archive.extend_from_slice(b"\0\0");
+    let read = read_bytes("a.zip", &archive, options(&JSON));
+    assert!(read.events.is_empty(), "{} events", read.events.len());
+    assert!(!read.letters.is_empty() && read.reasons().iter().all(|reason| *reason == Reason::Expansion), "{:?}", read.letters);
+}
+
+/// Each member keeps within the bounds of one file; together they do not.
+#[test]
+fn an_archive_has_one_budget_for_all_its_members() {
+    let text = lines(0..1).repeat(3_000);
+    let members: Vec<(String, &[u8])> = (0..20).map(|n| (format!("{n}.json"), text.as_slice())).collect();
+    let archive = zip(&members.iter().map(|(name, text)| (name.as_str(), *text)).collect::<Vec<_>>());
+    let mut bounded = options(&JSON);
+    bounded.limits.expansion_free_bytes = 2 * text.len() as u64;
+    bounded.limits.expansion_ratio_max = 10;
+    let read = read_bytes("a.zip", &archive, bounded);
+    assert!(read.events.len() < 6 * 3_000, "{} events", read.events.len());
+    assert!(read.reasons().contains(&Reason::Expansion), "{:?}", read.reasons());
+    let read = read_bytes("a.zip", &archive, options(&JSON));
+    assert_eq!((read.events.len(), read.letters.len()), (20 * 3_000, 0));
+}

@@ -106,7 +106,7 @@ pub fn read_paths(paths: &[&Path], options: Options) -> Read {
     let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
     let mut reader = Reader::open(&paths, options).unwrap();
     let mut read = Read::default();
-    for Batch { mut events, mut dead_letters, counts } in reader.by_ref() {
+    for Batch { mut events, mut dead_letters, counts, reached: _ } in reader.by_ref() {
         assert_eq!(counts.read(), (events.len() + dead_letters.len()) as u64);
         read.events.append(&mut events);
         read.letters.append(&mut dead_letters);

@@ -111,6 +111,14 @@ impl Parser for Audit {
         Ok(disposition)
     }
 
+    fn shed(&mut self) {
+        self.json.shed();
+    }
+
+    fn oldest_held(&self) -> Option<u64> {
+        self.pending.oldest()
+    }
+
     fn finish(&mut self, out: &mut Vec<Draft>) {
         self.leave(true, out);
     }

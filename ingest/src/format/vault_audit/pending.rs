@@ -52,6 +52,11 @@ impl Pending {
         true
     }
 
+    /// The line of the oldest request that waits.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.order.iter().find_map(|(id, turn)| self.waiting.get(id).filter(|request| request.turn == *turn).map(|request| request.line))
+    }
+
     /// The oldest request, if too much waits, or `all` have to leave.
     pub(super) fn evict(&mut self, all: bool) -> Option<Request> {
         if !(all || self.waiting.len() > REQUESTS_MAX || self.bytes > BYTES_MAX) {

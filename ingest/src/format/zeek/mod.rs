@@ -45,7 +45,7 @@ use keytrail_schemas::{Reason, Text};
 use self::kind::{Kind, Name};
 use self::row::Row;
 use self::scene::{Memory, Scene};
-use crate::format::{Context, Disposition, Draft, Format, Framing, Parser, Reject};
+use crate::format::{Context, Disposition, Draft, Format, Framing, Parser, Reject, Rejected};
 use crate::json::{self, Value};
 use crate::redact::Redactor;
 
@@ -126,6 +126,11 @@ impl Parser for Rows {
             _ => self.reading.tsv_line(record, line, out),
         }
     }
+
+    fn shed(&mut self) {
+        self.json.shed();
+        self.inner_json.shed();
+    }
 }
 
 impl Rows {
@@ -144,23 +149,22 @@ impl Rows {
         if !root.is_array() {
             return self.reading.object(root, text(record)?, line, out);
         }
-        let mut disposition = Disposition::Control;
-        let before = out.len();
-        for item in root.items() {
-            let start = out.len();
-            match self.reading.object(item, &item.to_json(), line, out) {
-                Ok(Disposition::Control) => {}
-                Ok(found) => disposition = found,
-                Err(reject) => {
-                    out.truncate(before);
+        let (before, mut rejected) = (out.len(), Vec::new());
+        let is_one = root.items().nth(1).is_none();
+        for (item, number) in root.items().zip(1_u32..) {
+            let row = item.to_json();
+            if let Err(reject) = self.reading.object(item, &row, line, out) {
+                if is_one {
                     return Err(reject);
                 }
-            }
-            for (part, draft) in (start - before..).zip(out.iter_mut().skip(start)) {
-                draft.part = u32::try_from(part).unwrap_or(u32::MAX);
+                rejected.push(Rejected { number, record: row.into_bytes(), reject });
             }
         }
-        Ok(disposition)
+        Ok(match (rejected.is_empty(), out.len() > before) {
+            (false, _) => Disposition::Partly(rejected),
+            (true, true) => Disposition::Yielded,
+            (true, false) => Disposition::Control,
+        })
     }
 }
 

@@ -116,7 +116,15 @@ impl Json {
         }
     }
 
+    /// Whether the framer is in no array and no envelope.
+    pub(super) fn is_outside(&self) -> bool {
+        self.containers.is_empty()
+    }
+
     fn end<R: Read>(&mut self, window: &mut Window<R>) -> Found {
+        if window.is_open && window.fault.is_none() {
+            return Found::End;
+        }
         let unclosed = !std::mem::take(&mut self.containers).is_empty();
         let records = self.records;
         let fault = window.fault.take().or_else(|| {
@@ -147,7 +155,7 @@ impl Json {
             let fault = window.too_long();
             return Some(swallow_line(window, fault));
         }
-        if !ended && window.fault.is_some() {
+        if !ended && (window.fault.is_some() || window.is_open) {
             // What is left may hold a whole value.
             self.scan.begin(true);
             return self.value(window);
@@ -274,6 +282,9 @@ impl Json {
         if let Some(found) = self.first_line_alone(window, usize::MAX) {
             return found;
         }
+        if window.is_open && window.fault.is_none() {
+            return Found::End;
+        }
         self.containers.clear();
         let all = window.data().len();
         let fault = window
@@ -353,6 +364,9 @@ impl Json {
                 Step::More if window.data().len() > window.record_bytes_max => return Some(self.too_long(window)),
                 Step::More => {
                     if !window.fill() {
+                        if window.is_open && window.fault.is_none() {
+                            return Some(Found::End);
+                        }
                         let all = window.data().len();
                         let fault = window.take_fault_or(|| {
                             Fault::new(

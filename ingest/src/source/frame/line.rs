@@ -1,4 +1,4 @@
-//! Lines: ended by LF or CRLF, the last one by the end of the file. Empty ones are passed over.
+//! Lines: ended by LF or CRLF, the last one by the end of the file unless that may grow. Empty ones are passed over.
 
 use std::io::Read;
 
@@ -28,7 +28,7 @@ pub(super) fn find<R: Read>(window: &mut Window<R>) -> Found {
                 let fault = window.take_fault_or(|| Fault::new(Reason::Truncated, "the file breaks off"));
                 return Found::Damaged(window.damaged(length, fault));
             }
-            if length == 0 {
+            if length == 0 || window.is_open {
                 return Found::End;
             }
         }

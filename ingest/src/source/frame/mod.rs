@@ -24,6 +24,16 @@ pub enum Frame<'a> {
     Damaged(Damage),
 }
 
+impl Frame<'_> {
+    /// Where it stands.
+    pub const fn place(&self) -> Place {
+        match self {
+            Self::Record { place, .. } => *place,
+            Self::Damaged(damage) => damage.place,
+        }
+    }
+}
+
 /// Where something stands in an expanded file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
@@ -68,6 +78,46 @@ impl<R: Read> Framer<R> {
     /// A framer that yields lines, until told otherwise.
     pub fn new(input: R, record_bytes_max: usize, head_bytes_max: usize) -> Self {
         Self { window: Window::new(input, record_bytes_max, head_bytes_max), kind: Kind::Lines }
+    }
+
+    /// A framer of a file from `offset` on, where the line of this number begins.
+    pub fn resume(input: R, record_bytes_max: usize, head_bytes_max: usize, offset: u64, line: u64) -> Self {
+        let mut framer = Self::new(input, record_bytes_max, head_bytes_max);
+        (framer.window.offset, framer.window.line, framer.window.begun) = (offset, line, offset > 0);
+        framer
+    }
+
+    /// The file may grow: a record at its end that has not ended is left where it is.
+    pub fn leave_open(&mut self) {
+        self.window.is_open = true;
+    }
+
+    /// Whether the file may grow.
+    pub fn is_open(&self) -> bool {
+        self.window.is_open
+    }
+
+    /// Whether something was left at the end of an open file.
+    pub fn leaves_something(&self) -> bool {
+        !self.window.data().trim_ascii().is_empty()
+    }
+
+    /// Whether reading could begin anew here: between two lines, or between two values that are in no array.
+    pub fn is_settled(&self) -> bool {
+        match &self.kind {
+            Kind::Lines => self.window.before(1) == b"\n",
+            Kind::Json(json) => json.is_outside(),
+        }
+    }
+
+    /// Number of the line that comes next.
+    pub fn line(&self) -> u64 {
+        self.window.line
+    }
+
+    /// The last bytes that were consumed, as far as they are still there.
+    pub fn before(&self, bytes_max: usize) -> Vec<u8> {
+        self.window.before(bytes_max)
     }
 
     /// Yields JSON values from here on; arrays behind one of the keys `envelopes` hold records.
@@ -133,7 +183,14 @@ struct Window<R> {
     record_bytes_max: usize,
     head_bytes_max: usize,
     begun: bool,
+    /// The file may grow.
+    is_open: bool,
+    /// What was consumed last before the buffer's first byte.
+    behind: Vec<u8>,
 }
+
+/// Consumed bytes that are still there when the buffer has been moved on.
+const BEHIND_BYTES: usize = 256;
 
 impl<R: Read> Window<R> {
     fn new(input: R, record_bytes_max: usize, head_bytes_max: usize) -> Self {
@@ -149,12 +206,22 @@ impl<R: Read> Window<R> {
             record_bytes_max: record_bytes_max.max(1),
             head_bytes_max,
             begun: false,
+            is_open: false,
+            behind: Vec::new(),
         }
     }
 
     /// What is in memory and not consumed.
     fn data(&self) -> &[u8] {
         self.buffer.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// The last bytes that were consumed.
+    fn before(&self, bytes_max: usize) -> Vec<u8> {
+        let here = self.buffer.get(self.start.saturating_sub(bytes_max)..self.start).unwrap_or_default();
+        let missing = bytes_max - here.len();
+        let behind = self.behind.get(self.behind.len().saturating_sub(missing)..).unwrap_or_default();
+        [behind, here].concat()
     }
 
     fn place(&self) -> Place {
@@ -166,8 +233,19 @@ impl<R: Read> Window<R> {
         if self.ended {
             return false;
         }
+        if self.buffer.len() > 8 * READ_BYTES && self.end - self.start < READ_BYTES {
+            // A great record has passed.
+            self.behind = self.before(BEHIND_BYTES);
+            let mut smaller = vec![0; 4 * READ_BYTES];
+            let rest = self.end - self.start;
+            if let (Some(room), Some(data)) = (smaller.get_mut(..rest), self.buffer.get(self.start..self.end)) {
+                room.copy_from_slice(data);
+            }
+            (self.buffer, self.start, self.end) = (smaller, 0, rest);
+        }
         if self.buffer.len() - self.end < READ_BYTES {
             if self.start > 0 {
+                self.behind = self.before(BEHIND_BYTES);
                 self.buffer.copy_within(self.start..self.end, 0);
                 self.end -= self.start;
                 self.start = 0;
