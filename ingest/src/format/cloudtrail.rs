@@ -14,6 +14,7 @@ use crate::redact::{Places, Redactor};
 
 mod activity;
 mod arn;
+mod certificate;
 mod credential;
 mod destination;
 mod identity;

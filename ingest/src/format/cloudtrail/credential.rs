@@ -11,7 +11,7 @@
 //! | `UploadSSHPublicKey`, `UploadSigningCertificate`, `CreateServiceSpecificCredential`, `ResetServiceSpecificCredential` | issue, and rotate for the last |
 
 use compact_str::format_compact;
-use keytrail_schemas::{Activity, CredentialKind, Event, Hash32, IdentityKind, Micros, Text};
+use keytrail_schemas::{Activity, CredentialKind, Event, IdentityKind, Micros, Text};
 
 use super::arn::{Arn, last_segment};
 use super::identity::{Principal, identity_of};
@@ -161,20 +161,6 @@ fn of_user(record: &Record<'_>, name: &str, caller: &Principal, first: &Event) -
 
 fn account_of<'r>(record: &Record<'r>, caller: &'r Principal) -> &'r str {
     record.recipient_account.unwrap_or(&caller.account)
-}
-
-/// The certificate of a Roles Anywhere session: by its serial number, which names the session, else by the hash of its bytes.
-pub(super) fn x509(record: &Record<'_>) -> Option<Text> {
-    let set = record.response.at(&["credentialSet"]).and_then(|set| set.items().next());
-    let serial = set.and_then(|set| set.str_at(&["assumedRoleUser", "arn"])).and_then(Arn::parse).map(|arn| last_segment(arn.resource));
-    let hashed = || {
-        record
-            .parameters
-            .text("cert")
-            .or_else(|| record.parameters.text("certificate"))
-            .map(|cert| format_compact!("x509:blake3:{}", Hash32::of(cert.as_bytes())))
-    };
-    serial.map(|serial| format_compact!("x509:serial:{serial}")).or_else(hashed)
 }
 
 /// A time in a response: RFC 3339, seconds since the epoch, or `Nov 30, 2024, 8:43:17 PM`, which is UTC.

@@ -160,7 +160,7 @@ impl Principal {
             event.issuer = external(record).map(|(provider, _)| provider.into());
         }
         if record.is_roles_anywhere_session() {
-            event.credential = super::credential::x509(record);
+            event.credential = super::certificate::of(record);
             event.credential_kind = CredentialKind::X509;
             event.issuer = record.parameters.text("trustAnchorArn").map(Into::into);
         }
@@ -259,7 +259,7 @@ fn x509_subject(record: &Record<'_>) -> Text {
         .or_else(|| record.additional.text("x509Subject"))
         .map(Text::from)
         .or_else(|| record.response.text("subjectArn").and_then(Arn::parse).map(|arn| last_segment(arn.resource).into()))
-        .or_else(|| super::credential::x509(record))
+        .or_else(|| super::certificate::of(record))
         .unwrap_or_else(|| Text::const_new("unknown"))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Read are `ssl`, `x509`, `kerberos`, `ntlm`, `ssh`, `ldap`, `ldap_search`, `modbus`, `dnp3`, `mqtt_connect`, `mqtt_publish`,
 //! `mqtt_subscribe`, `opcua_binary_create_session`, `opcua_binary_activate_session`, `radius`, `mysql` and `ftp`, one file each. Every
-//! other log (`conn`, `dns`, `files`, …; the list stands in `kind`) is recognised, and yields nothing.
+//! other log (`conn`, `dns`, `files`, …; the list stands in `catalog`) is recognised, and yields nothing.
 //!
 //! A log's kind is told by its `#path`, by `_path` or `@stream` in the row, by the file's name, and else by fields that only one
 //! kind has. A row wrapped by a Splunk export (`result._raw`) is unwrapped.
@@ -15,6 +15,7 @@
 //!
 //! Source: Zeek documentation, "Zeek Logs" and the script reference named in each file.
 
+mod catalog;
 mod dnp3;
 mod ftp;
 mod kerberos;
@@ -42,7 +43,8 @@ mod x509;
 
 use keytrail_schemas::{Reason, Text};
 
-use self::kind::{Kind, Name};
+use self::catalog::Name;
+use self::kind::Kind;
 use self::row::Row;
 use self::scene::{Memory, Scene};
 use crate::format::{Context, Disposition, Draft, Format, Framing, Parser, Reject, Rejected};
@@ -91,7 +93,7 @@ impl Format for Zeek {
             reading: Reading {
                 redactor: context.redactor.clone(),
                 cluster: context.cluster.clone(),
-                file_kind: kind::of_file(&context.file_name),
+                file_kind: catalog::of_file(&context.file_name),
                 header: tsv::Header::default(),
                 keys: object::Keys::default(),
                 memory: Memory::default(),
@@ -190,7 +192,7 @@ impl Reading {
                 message: "a JSON value that is no object: a Zeek JSON log has one object a line".to_owned(),
             });
         }
-        let name = object::path(object).map(kind::named).or(self.file_kind);
+        let name = object::path(object).map(catalog::named).or(self.file_kind);
         let kind = match name {
             Some(Name::Read(kind)) => Some(kind),
             Some(Name::Other) if object::path(object).is_some() => None,

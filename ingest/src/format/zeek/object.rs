@@ -1,5 +1,6 @@
 //! Zeek's JSON log writer: one object a row, its keys flat (`id.orig_h`), with underscores (`id_orig_h`) or nested (`id: {orig_h}`).
 
+use super::catalog;
 use super::kind::{self, Kind};
 use super::row::{Cell, Row};
 use crate::json::{Value, write_string};
@@ -71,7 +72,7 @@ pub(super) fn path<'a>(object: Value<'a>) -> Option<&'a str> {
 
 /// The kind whose own fields the object has.
 pub(super) fn marked(object: Value<'_>) -> Option<&'static Kind> {
-    kind::marked(|field| {
+    catalog::marked(|field| {
         object.entries().any(|(key, value)| {
             kind::same_field(key, field)
                 || (value.is_object() && field.split_once('.').is_some_and(|(outer, inner)| outer == key && value.get(inner).is_some()))

@@ -4,7 +4,8 @@
 
 use keytrail_schemas::{Reason, Text};
 
-use super::kind::{self, Kind, Name};
+use super::catalog::{self, Name};
+use super::kind::{self, Kind};
 use super::row::{Cell, Row};
 use crate::format::Reject;
 use crate::redact::Redactor;
@@ -44,7 +45,7 @@ impl Header {
             "#empty_field" => value.clone_into(&mut self.empty),
             "#unset_field" => value.clone_into(&mut self.unset),
             "#path" => {
-                self.path = Some(kind::named(value));
+                self.path = Some(catalog::named(value));
                 self.bind(file_kind);
             }
             "#fields" => {
@@ -67,7 +68,7 @@ impl Header {
         match self.path.or(file_kind) {
             Some(Name::Read(kind)) => Some(kind),
             Some(Name::Other) => None,
-            None => kind::marked(|field| self.names.iter().any(|name| kind::same_field(name, field))),
+            None => catalog::marked(|field| self.names.iter().any(|name| kind::same_field(name, field))),
         }
     }
 
