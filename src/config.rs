@@ -68,7 +68,7 @@ impl Default for Log {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ingest {
-    /// `keep`, `hash` or `drop`: what becomes of the redacted original record.
+    /// `safe`, `open` or `hash`: how much of a record is kept beside its event.
     pub raw: String,
     /// Longest record; a longer one is dead-lettered.
     pub record_bytes_max: usize,
@@ -87,7 +87,7 @@ pub struct Ingest {
 impl Default for Ingest {
     fn default() -> Self {
         Self {
-            raw: "keep".to_owned(),
+            raw: "safe".to_owned(),
             record_bytes_max: 32 << 20,
             expanded_bytes_max: 64 << 30,
             expansion_ratio_max: 1_000,
@@ -320,8 +320,8 @@ impl Config {
             Some(format!("log.url = {:?}: expected \"embedded\" or kafka://HOST:PORT[,HOST:PORT]", self.log.url))
         } else if !(1..=100_000_000).contains(&self.log.window_records) {
             Some(format!("log.window_records = {}: expected 1 to 100000000", self.log.window_records))
-        } else if !["keep", "hash", "drop"].contains(&self.ingest.raw.as_str()) {
-            Some(format!("ingest.raw = {:?}: expected keep, hash or drop", self.ingest.raw))
+        } else if let Err(error) = self.ingest.raw.parse::<keytrail_ingest::redact::Level>() {
+            Some(format!("ingest.raw: {error}"))
         } else if !["every_append", "interval", "never"].contains(&self.embedded.fsync.as_str()) {
             Some(format!("embedded.fsync = {:?}: expected every_append, interval or never", self.embedded.fsync))
         } else if !(0..=1_024).contains(&self.embedded.partitions) {

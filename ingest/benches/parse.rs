@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
-use keytrail_ingest::format::{Context, Framing, auto};
+use keytrail_ingest::format::{Context, Framing, auto, guarded};
 use keytrail_ingest::redact::Redactor;
 use serde_json::{Value, json};
 
@@ -30,11 +30,17 @@ fn parse(criterion: &mut Criterion<OnCore>) {
         let records: Vec<Vec<u8>> = records.into_iter().map(String::into_bytes).collect();
         let newline = usize::from(format.framing() == Framing::Lines);
         group.throughput(Throughput::Bytes(records.iter().map(|r| r.len() + newline).sum::<usize>() as u64));
-        let context = Context { redactor: Redactor::new(&[7; 32]), cluster: "bench".into(), depth_max: 128, file_name: file_name.to_owned() };
+        let context = Context {
+            redactor: Redactor::new(&[7; 32]),
+            level: keytrail_ingest::redact::Level::Safe,
+            cluster: "bench".into(),
+            depth_max: 128,
+            file_name: file_name.to_owned(),
+        };
         let mut out = Vec::new();
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
-                let mut parser = format.parser(&context);
+                let mut parser = guarded(format, &context);
                 for (record, line) in records.iter().zip(1..) {
                     parser.record(black_box(record), line, &mut out).expect("generated records are sound");
                     if out.len() > 512 {

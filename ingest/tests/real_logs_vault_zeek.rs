@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use keytrail_ingest::format::{Context, Disposition, Draft, Format, vault_audit::VaultAudit, zeek::Zeek};
+use keytrail_ingest::format::{Context, Disposition, Draft, Format, guarded, vault_audit::VaultAudit, zeek::Zeek};
 use keytrail_ingest::redact::Redactor;
 use keytrail_schemas::{Activity, CredentialKind, Event, Micros, Outcome, Text};
 
@@ -36,8 +36,14 @@ impl Read {
 }
 
 fn read(format: &dyn Format, name: &str, bytes: &[u8]) -> Read {
-    let context = Context { redactor: Redactor::new(&[7; 32]), cluster: Text::from("lab"), depth_max: 64, file_name: name.to_owned() };
-    let mut parser = format.parser(&context);
+    let context = Context {
+        redactor: Redactor::new(&[7; 32]),
+        level: keytrail_ingest::redact::Level::Safe,
+        cluster: Text::from("lab"),
+        depth_max: 64,
+        file_name: name.to_owned(),
+    };
+    let mut parser = guarded(format, &context);
     let mut read = Read::default();
     for (index, line) in bytes.split(|b| *b == b'\n').enumerate() {
         if line.trim_ascii().is_empty() {

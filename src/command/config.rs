@@ -7,7 +7,10 @@ use crate::exit::Code;
 
 /// What each section is for, printed above it.
 const SECTIONS: &[(&str, &str)] = &[
-    ("ingest", "Reading input. `raw` is keep, hash or drop; sizes are in bytes; what passes a bound goes to dead letters with the reason."),
+    (
+        "ingest",
+        "Reading input. `raw` says how much of a record is kept beside its event: safe (its structure, and values that cannot be secrets), open (all values that are not known to be secrets) or hash; sizes are in bytes; what passes a bound goes to dead letters with the reason.",
+    ),
     ("log", "The event log: embedded, in the data folder, or kafka://HOST:PORT[,HOST:PORT]."),
     ("log.kafka", "Any property of librdkafka, under its own name, such as \"security.protocol\" = \"SASL_SSL\"."),
     ("embedded", "The embedded log. `fsync` is every_append, interval or never; `partitions` is fixed when the log is created."),

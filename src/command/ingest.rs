@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use keytrail_ingest::format::auto;
 use keytrail_ingest::redact::Redactor;
-use keytrail_ingest::source::{Choice, Follow, Limits, Options, Progress, RawPolicy, Reader};
+use keytrail_ingest::source::{Choice, Follow, Limits, Options, Progress, Reader};
 use opentelemetry::KeyValue;
 use serde::Serialize;
 
@@ -176,11 +176,7 @@ pub fn options(config: &Config, home: &Home, request: &Request) -> anyhow::Resul
     };
     let mut options = Options::new(request.source.clone().unwrap_or_default(), format, Redactor::new(&home.fingerprint_key()?), clock::now);
     options.cluster = request.cluster.clone().unwrap_or_default().into();
-    options.raw = match config.ingest.raw.as_str() {
-        "hash" => RawPolicy::Hash,
-        "drop" => RawPolicy::Drop,
-        _ => RawPolicy::Keep,
-    };
+    options.raw = config.ingest.raw.parse().map_err(|error| Usage(format!("ingest.raw: {error}")))?;
     options.limits = Limits {
         record_bytes_max: config.ingest.record_bytes_max,
         expanded_bytes_max: config.ingest.expanded_bytes_max,

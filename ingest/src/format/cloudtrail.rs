@@ -3,14 +3,11 @@
 //! Source: AWS `CloudTrail` User Guide, "CloudTrail record contents", "CloudTrail userIdentity element". Digest files and
 //! Insights events are recognised: the one attests files, the other judges; neither is something an identity did.
 
-use std::sync::LazyLock;
-
 use keytrail_schemas::{Activity, CredentialKind, Event, IdentityKind, Outcome, Text};
 
 use super::envelope::{self, Envelope, Opening};
 use super::{Context, Disposition, Draft, Format, Framing, Parser, Reject};
 use crate::json::{Reader, Value};
-use crate::redact::{Places, Redactor};
 
 mod activity;
 mod arn;
@@ -61,28 +58,9 @@ impl Format for CloudTrail {
             reader: Reader::new(context.depth_max),
             parameters: Reader::new(context.depth_max),
             response: Reader::new(context.depth_max),
-            redactor: context.redactor.clone(),
         })
     }
 }
-
-static PLACES: LazyLock<Places> = LazyLock::new(|| {
-    Places::new().keys(&[
-        "password",
-        "newPassword",
-        "oldPassword",
-        "masterUserPassword",
-        "servicePassword",
-        "authToken",
-        "clientSecret",
-        "privateKey",
-        "accessToken",
-        "refreshToken",
-        "idToken",
-        "keyMaterial",
-        "tokenValue",
-    ])
-});
 
 fn sniff_value(value: Value<'_>, nesting: u8) -> u8 {
     if is_record(value) {
@@ -141,7 +119,6 @@ struct CloudTrailParser {
     /// Athena gives request parameters and response elements as strings of JSON.
     parameters: Reader,
     response: Reader,
-    redactor: Redactor,
 }
 
 impl Parser for CloudTrailParser {
@@ -175,7 +152,7 @@ impl CloudTrailParser {
                 Envelope::None => Ok(root),
             };
             match value {
-                Ok(value) => return event(value, record, opening.line, opening.out, &self.redactor, (&mut self.parameters, &mut self.response)),
+                Ok(value) => return event(value, record, opening.line, opening.out, (&mut self.parameters, &mut self.response)),
                 Err(texts) => texts,
             }
         };
@@ -184,14 +161,7 @@ impl CloudTrailParser {
 }
 
 /// Reads one event from `value`, which stands in `raw`.
-fn event(
-    value: Value<'_>,
-    raw: &[u8],
-    line: u64,
-    out: &mut Vec<Draft>,
-    redactor: &Redactor,
-    (parameters, response): (&mut Reader, &mut Reader),
-) -> Result<(), Reject> {
+fn event(value: Value<'_>, raw: &[u8], line: u64, out: &mut Vec<Draft>, (parameters, response): (&mut Reader, &mut Reader)) -> Result<(), Reject> {
     if is_digest(value) {
         return Ok(());
     }
@@ -223,7 +193,7 @@ fn event(
     origin(&record, &mut event);
     event.action = record.action();
     destination::of(&record, &principal).describe(&mut event);
-    event.raw = Some(redactor.json(raw, &PLACES).into_owned());
+    event.raw = Some(super::text_of(raw).into_owned());
 
     let provider_id = record.id.map(|id| match record.recipient_account {
         Some(account) => compact_str::format_compact!("{account}/{id}"),

@@ -8,14 +8,12 @@
 //! has the same event id and is dropped as a duplicate. `RequestReceived`, which says nothing of the outcome, and `ResponseStarted` of a
 //! watch are control records. So a policy that omits the stage `ResponseComplete` leaves nothing to read, except for events without any stage, which are taken as complete.
 
-use std::sync::LazyLock;
-
 use keytrail_schemas::Text;
 
 use super::envelope::{self, Envelope, Opening};
 use super::{Context, Disposition, Draft, Format, Framing, Parser, Reject};
 use crate::json::{Reader, Value};
-use crate::redact::{Places, Redactor};
+use crate::redact::Redactor;
 
 mod credential;
 mod event;
@@ -93,38 +91,6 @@ fn is_record(value: Value<'_>) -> bool {
     native || gke::is_record(value)
 }
 
-/// Where tokens stand in any record.
-static TOKENS: LazyLock<Places> = LazyLock::new(|| {
-    Places::new().paths(&[
-        "requestObject.spec.token",
-        "requestObject.status.token",
-        "responseObject.spec.token",
-        "responseObject.status.token",
-        "protoPayload.request.spec.token",
-        "protoPayload.response.status.token",
-    ])
-});
-
-/// Where secrets stand in records about Secrets.
-static SECRETS: LazyLock<Places> = LazyLock::new(|| {
-    TOKENS
-        .clone()
-        .paths(&[
-            "requestObject.data.*",
-            "requestObject.stringData.*",
-            "requestObject.items.data.*",
-            "responseObject.data.*",
-            "responseObject.stringData.*",
-            "responseObject.items.data.*",
-            "protoPayload.request.data.*",
-            "protoPayload.request.stringData.*",
-            "protoPayload.response.data.*",
-            "protoPayload.response.items.data.*",
-        ])
-        // What kubectl applied, as a string of JSON, data and all; and the operations of a JSON patch.
-        .keys(&["kubectl.kubernetes.io/last-applied-configuration", "value"])
-});
-
 struct K8sAuditParser {
     reader: Reader,
     cluster: Text,
@@ -159,8 +125,7 @@ impl K8sAuditParser {
                 Envelope::Empty => return Ok(()),
                 Envelope::None => {
                     let Some(request) = Request::read(root, cluster)? else { return Ok(()) };
-                    let places = if request.object.resource == Some("secrets") { &*SECRETS } else { &*TOKENS };
-                    let raw = self.redactor.json(record, places).into_owned();
+                    let raw = super::text_of(record).into_owned();
                     return event::of(&request, &self.redactor, raw, opening.line, opening.out);
                 }
             };

@@ -12,14 +12,11 @@
 //! | `identity_provider` | what stands before the first `:` of the identity |
 //! | `identity_account` | what stands before the next one, if there is another |
 
-use std::sync::LazyLock;
-
 use keytrail_schemas::{Column, Event, EventId, Hash32, Micros, Reason, Table, Text};
 
 use super::nearest::nearest;
 use super::{Context, Disposition, Draft, Format, Framing, Parser, Reject, auto};
 use crate::json::{Reader, Value};
-use crate::redact::{Places, Redactor};
 
 const NAME: &str = "keytrail";
 
@@ -58,15 +55,12 @@ impl Format for Keytrail {
     }
 
     fn parser(&self, context: &Context) -> Box<dyn Parser> {
-        Box::new(KeytrailParser { reader: Reader::new(context.depth_max), redactor: context.redactor.clone() })
+        Box::new(KeytrailParser { reader: Reader::new(context.depth_max) })
     }
 }
 
-static PLACES: LazyLock<Places> = LazyLock::new(Places::new);
-
 struct KeytrailParser {
     reader: Reader,
-    redactor: Redactor,
 }
 
 impl Parser for KeytrailParser {
@@ -76,11 +70,11 @@ impl Parser for KeytrailParser {
             if !doc.root().is_object() {
                 return Err(Reject::malformed("", "a keytrail event is a JSON object"));
             }
-            read(doc.root(), &self.redactor)?
+            read(doc.root())?
         };
         let is_export = event.event_id != EventId::default() && event.raw_hash != Hash32::default();
         if !is_export {
-            event.raw = Some(self.redactor.json(record, &PLACES).into_owned());
+            event.raw = Some(super::text_of(record).into_owned());
             event.raw_hash = Hash32::default();
             (event.source, event.format) = (Text::default(), Text::const_new(NAME));
         }
@@ -97,7 +91,7 @@ fn column(name: &str) -> Option<&'static Column> {
     Event::COLUMNS.iter().find(|c| c.name == name)
 }
 
-fn read(value: Value<'_>, redactor: &Redactor) -> Result<Event, Reject> {
+fn read(value: Value<'_>) -> Result<Event, Reject> {
     let mut event = Event { format: Text::const_new(NAME), ..Event::default() };
     let (mut timed, mut provided, mut accounted) = (false, false, false);
     for (key, value) in value.entries() {
@@ -109,7 +103,7 @@ fn read(value: Value<'_>, redactor: &Redactor) -> Result<Event, Reject> {
             return Err(Reject {
                 reason: Reason::Malformed,
                 field: Some(key.chars().take(64).collect::<String>().into()),
-                message: format!("unknown field {:?}{hint}", key.chars().take(64).collect::<String>()),
+                message: format!("unknown field, {}{hint}", super::described(key)),
             });
         }
         if value.is_null() || OWN.contains(&key) {
@@ -128,8 +122,8 @@ fn read(value: Value<'_>, redactor: &Redactor) -> Result<Event, Reject> {
                 event.raw_hash = Hash32::from_hex(text(key, value)?)
                     .ok_or_else(|| Reject::malformed(key, "raw_hash must be 64 hex digits; leave it out to have one made"))?
             }
-            "raw" => event.raw = Some(redactor.text(text(key, value)?).into_owned()),
-            "source" => event.source = redactor.text(text(key, value)?).as_ref().into(),
+            "raw" => event.raw = Some(text(key, value)?.to_owned()),
+            "source" => event.source = text(key, value)?.into(),
             // A name that is none is not taken over: metrics and counts are kept by it.
             "format" => event.format = auto::by_name(text(key, value)?).map_or(Text::const_new(NAME), |format| Text::const_new(format.name())),
             "activity" => event.activity = word(key, value)?,
@@ -149,8 +143,7 @@ fn read(value: Value<'_>, redactor: &Redactor) -> Result<Event, Reject> {
             "credential_expires_at" => event.credential_expires_at = Some(moment(key, value)?),
             "source_asn" => event.source_asn = Some(value.as_i64().filter(|n| *n >= 0).ok_or_else(|| wrong(key, "a whole number", value))?),
             _ => {
-                // A program may hand over the secret itself where its name belongs.
-                let text = Some(redactor.text(text(key, value)?).as_ref().into());
+                let text = Some(text(key, value)?.into());
                 match key {
                     "reason" => event.reason = text,
                     "credential" => event.credential = text,
@@ -198,13 +191,25 @@ fn text<'d>(key: &str, value: Value<'d>) -> Result<&'d str, Reject> {
 
 fn moment(key: &str, value: Value<'_>) -> Result<Micros, Reject> {
     let text = value.as_str().ok_or_else(|| wrong(key, "an RFC 3339 time such as 2026-01-31T12:00:00Z", value))?;
-    Micros::parse_rfc3339(text).map_err(|error| Reject::malformed(key, format!("{key}: {error}")))
+    Micros::parse_rfc3339(text)
+        .map_err(|_| Reject::malformed(key, format!("{key} holds {}, which is no RFC 3339 time between 1970 and 2200", super::described(text))))
 }
 
 fn word<W: std::str::FromStr<Err = keytrail_schemas::UnknownWord>>(key: &str, value: Value<'_>) -> Result<W, Reject> {
-    text(key, value)?.parse().map_err(|error: keytrail_schemas::UnknownWord| Reject::malformed(key, format!("{key}: {error}")))
+    let text = text(key, value)?;
+    text.parse().map_err(|error: keytrail_schemas::UnknownWord| {
+        Reject::malformed(key, format!("{key} holds {}, which is no {}: expected one of {}", super::described(text), error.vocabulary, error.expected))
+    })
 }
 
 fn wrong(key: &str, expected: &str, value: Value<'_>) -> Reject {
-    Reject::malformed(key, format!("{key} must be {expected}, not {}", value.to_json().chars().take(64).collect::<String>()))
+    let found = match value.as_str() {
+        Some(text) => super::described(text),
+        None if value.is_object() => "an object".to_owned(),
+        None if value.is_array() => "an array".to_owned(),
+        None if value.as_bool().is_some() => "a boolean".to_owned(),
+        None if value.is_null() => "null".to_owned(),
+        None => "a number".to_owned(),
+    };
+    Reject::malformed(key, format!("{key} must be {expected}, not {found}"))
 }

@@ -41,7 +41,7 @@ pub trait Format: Send + Sync {
         let _ = value;
         0
     }
-    /// A parser for one file.
+    /// A parser for one file. It yields records as they came, and columns with what stood in them: [`guarded`] alone is called outside of this module.
     fn parser(&self, context: &Context) -> Box<dyn Parser>;
 }
 
@@ -50,6 +50,8 @@ pub trait Format: Send + Sync {
 pub struct Context {
     /// Replaces secrets by keyed fingerprints.
     pub redactor: crate::redact::Redactor,
+    /// How much of a record is kept.
+    pub level: crate::redact::Level,
     /// The name of the cluster, broker or sensor, for formats whose records do not carry one; the collector's name by default.
     pub cluster: Text,
     /// The deepest nesting that is accepted.
@@ -75,6 +77,25 @@ pub trait Parser: Send {
     fn finish(&mut self, out: &mut Vec<Draft>) {
         let _ = out;
     }
+    /// The columns of a row, where a log has rows and not objects.
+    fn columns(&self) -> Option<Columns<'_>> {
+        None
+    }
+}
+
+/// The columns of a log with rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Columns<'p> {
+    /// Their names, in order.
+    pub names: &'p [Text],
+    /// What stands between two cells.
+    pub separator: u8,
+}
+
+/// The parser of one file, behind the gate that keeps secrets back.
+#[must_use]
+pub fn guarded(format: &dyn Format, context: &Context) -> Box<dyn Parser> {
+    Box::new(crate::redact::Gate::new(format, context))
 }
 
 /// What became of an understood record.
@@ -104,7 +125,7 @@ pub struct Rejected {
 /// One event on its way: everything the format knows.
 #[derive(Debug, Clone)]
 pub struct Draft {
-    /// The event, with `event_id`, `ingested_at`, `source`, `raw_hash` and coordinates still at their defaults, and `raw` set to the redacted record.
+    /// The event, with `event_id`, `ingested_at`, `source`, `raw_hash` and coordinates still at their defaults, and `raw` set to the record: as it came from the parser, redacted behind the gate.
     ///
     /// An `event_id` that is set says that keytrail itself wrote the record once: the event comes back as it was, and what of `source`, `format`
     /// and `raw_hash` is set stays.
@@ -146,7 +167,7 @@ impl Reject {
     #[must_use]
     pub fn no_time(field: &str, found: Option<&str>) -> Self {
         let message = match found {
-            Some(text) => format!("{field} is {:?}, which is no time between 1970 and 2200", text.chars().take(64).collect::<String>()),
+            Some(text) => format!("{field} holds {}, which is no time between 1970 and 2200", described(text)),
             None => format!("no {field}: an event without a time cannot be placed"),
         };
         Self { reason: Reason::NoTime, field: Some(field.into()), message }
@@ -157,6 +178,27 @@ impl Reject {
     pub fn no_identity(field: &str, message: impl Into<String>) -> Self {
         Self { reason: Reason::NoIdentity, field: Some(field.into()), message: message.into() }
     }
+}
+
+/// A value in a message: its form and length, never itself, for it may be a secret.
+#[must_use]
+pub(crate) fn described(value: &str) -> String {
+    let kind = match crate::redact::kind::of(value.as_bytes()) {
+        "text" => "a text",
+        "digits" => "digits",
+        "hex" => "hexadecimal digits",
+        "uuid" => "a UUID",
+        "json" => "JSON",
+        "url" => "a URL",
+        _ => "a token",
+    };
+    format!("{kind} of {} bytes", value.len())
+}
+
+/// A record as text. Parsed records are UTF-8; others are shown as far as they are.
+pub(crate) fn text_of(record: &[u8]) -> std::borrow::Cow<'_, str> {
+    // The strict check is several times as fast as the lossy one, and parsed records pass it.
+    std::str::from_utf8(record).map_or_else(|_| String::from_utf8_lossy(record), std::borrow::Cow::Borrowed)
 }
 
 /// Reads a time of a source that writes UTC: RFC 3339, or the same with a space for the `T` or without a zone, as Athena and other

@@ -1,185 +1,371 @@
-//! Where secrets stand in JSON: named keys and paths, and a rewriter that touches nothing but them.
+//! Where a format's records may hold what: an allow-list per format (`data/redact/<format>.toml`), compiled into a tree of places.
 //!
-//! The rewriter walks the record's bytes rather than its tape, so that all that is not a secret stays byte for byte: white space,
-//! the spelling of numbers, the order of keys, duplicated keys.
+//! A place that no list names is closed: what stands there is replaced unless its form cannot be a secret. Arrays on the way do not
+//! count, and keys are compared without regard to case.
 
-use std::borrow::Cow;
+use std::sync::LazyLock;
 
-use super::search::Search;
-use super::{Redactor, is_withheld, shape};
-use crate::json;
+use rustc_hash::FxHashMap;
+use serde::Deserialize;
 
-/// Keys that hold a secret wherever they stand.
-const KEYS: &[&str] =
-    &["secretAccessKey", "sessionToken", "SecretAccessKey", "SessionToken", "aws_secret_access_key", "aws_session_token", "secret_access_key", "session_token"];
+use super::harmless::names_secret;
 
-/// The places of a format's secrets. Build it once per parser, not per record.
-///
-/// All strings and numbers at a place, and within it, are secrets. Some keys are places for every format: the secret access
-/// key and the session token of AWS, in each of their spellings.
-#[derive(Debug, Clone)]
-pub struct Places {
-    keys: Vec<&'static str>,
-    paths: Vec<Vec<&'static str>>,
-    needles: Search,
+/// What may stand at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Anything; it is kept only if its form cannot be a secret.
+    Closed,
+    /// A name, an id, an address, a word of a vocabulary: kept, and searched for secrets that need no words around them.
+    Name,
+    /// Text of which its writer is known: kept, and searched for every form of secret.
+    Text,
+    /// A message: its words are kept as far as they are words of messages.
+    Words,
+    /// A command line, or one word of it: programs, options and references to variables are kept.
+    Command,
+    /// A path with a query: the path is kept, of the query the parameters that are known.
+    Uri,
+    /// A string of JSON that stands for the object that would stand there.
+    Json,
+    /// A policy of IAM or of a resource, as a string of JSON or as an object: the places of `iam_policy` hold below.
+    Policy,
+    /// A secret, whatever it looks like.
+    Secret,
 }
 
-impl Default for Places {
-    fn default() -> Self {
-        Self::new()
-    }
+/// A place in a record, as the walk knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Spot {
+    /// Its node in the tree, or none.
+    node: u16,
+    /// The tree that holds at any depth below.
+    deep: u16,
+    pub(super) kind: Kind,
+    /// The key says that its value is secret.
+    pub(super) names_secret: bool,
 }
 
-impl Places {
-    /// The places that hold for every format.
-    #[must_use]
-    pub fn new() -> Self {
-        Self { keys: KEYS.to_vec(), paths: Vec::new(), needles: Search::new(shape::RECORD.needles()) }.indexed()
+const NONE: u16 = u16::MAX;
+
+impl Spot {
+    /// A number for it that few others have.
+    pub(super) fn mark(self) -> u64 {
+        u64::from(self.node) << 16 | u64::from(self.deep)
     }
 
-    /// Also `key`, at any depth.
-    #[must_use]
-    pub fn key(self, key: &'static str) -> Self {
-        self.keys(&[key])
+    /// The same place, seen as one of messages.
+    pub(super) const fn words(self) -> Self {
+        Self { kind: Kind::Words, ..self }
     }
 
-    /// Also each of `keys`, at any depth.
-    #[must_use]
-    pub fn keys(mut self, keys: &[&'static str]) -> Self {
-        self.keys.extend_from_slice(keys);
-        self.indexed()
-    }
-
-    /// Also the keys from the record's root that `path` names, separated by dots; `*` stands for any one key. Arrays on the way do not count: `items.token` is
-    /// also the `token` of each object in the array `items`.
-    #[must_use]
-    pub fn path(self, path: &'static str) -> Self {
-        self.paths(&[path])
-    }
-
-    /// Also each of `paths`.
-    #[must_use]
-    pub fn paths(mut self, paths: &[&'static str]) -> Self {
-        self.paths.extend(paths.iter().map(|path| path.split('.').collect()));
-        self.indexed()
-    }
-
-    /// One pass over a record's bytes says whether it needs a closer look.
-    fn indexed(mut self) -> Self {
-        let mut needles: Vec<Cow<'static, str>> = shape::RECORD.needles().map(Cow::Borrowed).collect();
-        needles.extend(self.keys.iter().map(|key| format!("\"{key}\"").into()));
-        needles.extend(self.paths.iter().filter_map(|path| path.iter().rev().find(|key| **key != "*")).map(|key| format!("\"{key}\"").into()));
-        // A letter written as an escape hides a key or a shape from a search of bytes.
-        needles.push("\\u00".into());
-        self.needles = Search::new(needles.iter().map(|needle| needle.as_bytes()));
-        self
-    }
-
-    pub(super) fn may_hold_secret(&self, record: &[u8]) -> bool {
-        self.needles.is_in(record)
-    }
-
-    fn holds(&self, open: &[Open<'_>], key: &str) -> bool {
-        if self.keys.contains(&key) {
-            return true;
-        }
-        self.paths.iter().any(|path| {
-            let Some((last, above)) = path.split_last() else { return false };
-            let matches = |pattern: &str, key: &str| pattern == "*" || pattern == key;
-            let mut keys = open.iter().rev().skip(1).filter(|o| o.object);
-            matches(last, key) && above.iter().rev().all(|pattern| keys.next().is_some_and(|o| matches(pattern, &o.key))) && keys.next().is_none()
-        })
-    }
+    /// A place where anything may stand.
+    pub(super) const CLOSED: Self = Self { node: NONE, deep: NONE, kind: Kind::Closed, names_secret: false };
 }
 
-/// An object or array that the walk is in.
-struct Open<'t> {
-    object: bool,
-    /// The key whose value comes next, or is being walked.
-    key: Cow<'t, str>,
-    /// A key comes next.
-    expects_key: bool,
-    /// The whole container is at a secret place.
-    secret: bool,
-    /// The next value is.
-    value_secret: bool,
+/// A format's places.
+pub(super) struct Policy {
+    nodes: Vec<Node>,
 }
 
-/// `text` with its secrets replaced; `None` when it has none.
-pub(super) fn rewrite(redactor: &Redactor, text: &str, places: &Places) -> Option<String> {
-    let mut out = String::new();
-    let (mut copied, mut at) = (0, 0);
-    // Where the next shape may begin: one search runs through the record, and strings before it are passed over.
-    let mut marker = shape::RECORD.marker(text, 0);
-    let mut open: Vec<Open<'_>> = Vec::new();
-    let bytes = text.as_bytes();
-    while let Some(&byte) = bytes.get(at) {
-        let mut len = 1;
-        let mut replaced = None;
-        match byte {
-            b'{' | b'[' => {
-                let secret = open.last().is_some_and(|o| o.secret || o.value_secret);
-                open.push(Open { object: byte == b'{', key: Cow::Borrowed(""), expects_key: byte == b'{', secret, value_secret: secret });
-            }
-            b'}' | b']' => {
-                open.pop();
-            }
-            b',' => {
-                if let Some(top) = open.last_mut() {
-                    top.expects_key = top.object;
-                    top.value_secret = top.secret;
-                }
-            }
-            b'"' => {
-                len = json::string_len(bytes.get(at..).unwrap_or_default());
-                let token = text.get(at..at + len).unwrap_or_default();
-                let string = decoded(token);
-                let is_key = open.last().is_some_and(|o| o.expects_key);
-                if is_key {
-                    let secret = open.last().is_some_and(|o| o.secret) || places.holds(&open, &string);
-                    if let Some(top) = open.last_mut() {
-                        top.expects_key = false;
-                        top.value_secret = secret;
-                        top.key.clone_from(&string);
+#[derive(Default)]
+struct Node {
+    kind: Option<Kind>,
+    exact: FxHashMap<String, u16>,
+    any: Option<u16>,
+    /// Root of what holds at any depth below.
+    deep: Option<u16>,
+    /// The deep root around a deep root.
+    outer: Option<u16>,
+    /// Ends of keys, in a deep root.
+    ends: Vec<(String, Kind)>,
+}
+
+/// A file of `data/redact`.
+#[derive(Deserialize)]
+struct File {
+    place: Vec<Group>,
+}
+
+/// Places of one kind, with where it is written that they hold what they hold.
+#[derive(Deserialize)]
+struct Group {
+    kind: Kind,
+    /// The paths begin below each of these; at the record's root when there is none.
+    #[serde(default)]
+    under: Vec<String>,
+    #[serde(default)]
+    paths: Vec<String>,
+    /// Keys, at any depth.
+    #[serde(default)]
+    keys: Vec<String>,
+    /// Ends of keys, at any depth; of keys that do not name a secret.
+    #[serde(default)]
+    ends: Vec<String>,
+}
+
+macro_rules! policies {
+    ($($name:literal),+) => {
+        static POLICIES: LazyLock<Vec<(&'static str, Policy)>> =
+            LazyLock::new(|| vec![$(($name, Policy::read(include_str!(concat!("../../data/redact/", $name, ".toml"))))),+]);
+    };
+}
+
+policies!("cloudtrail", "k8s_audit", "vault_audit", "zeek", "keytrail", "iam_policy");
+
+/// The places in a policy of IAM, to be put below those where one stands.
+static IAM: LazyLock<Vec<(Vec<String>, Kind)>> = LazyLock::new(|| {
+    let file = file(include_str!("../../data/redact/iam_policy.toml"));
+    file.place.into_iter().flat_map(|group| group.paths.into_iter().map(move |path| (segments(&path), group.kind))).collect()
+});
+
+#[expect(clippy::expect_used, reason = "the files are part of the program, and tests read them")]
+fn file(text: &str) -> File {
+    toml::from_str(text).expect("a file of places of the program")
+}
+
+/// Everything is closed.
+static UNKNOWN: LazyLock<Policy> = LazyLock::new(|| Policy { nodes: vec![Node::default()] });
+
+impl Policy {
+    /// The places of a format; of an unknown one all are closed.
+    pub(super) fn of(format: &str) -> &'static Self {
+        POLICIES.iter().find(|(name, _)| *name == format).map_or(&*UNKNOWN, |(_, policy)| policy)
+    }
+
+    fn read(text: &str) -> Self {
+        let file = file(text);
+        let mut policy = Self { nodes: vec![Node::default()] };
+        for group in file.place {
+            let under = if group.under.is_empty() { vec![String::new()] } else { group.under };
+            for base in under {
+                let base = segments(&base);
+                let paths = group.paths.iter().map(|path| segments(path));
+                let keys = group.keys.iter().map(|key| vec!["**".to_owned(), key.to_ascii_lowercase()]);
+                for path in paths.chain(keys) {
+                    let path: Vec<String> = base.iter().cloned().chain(path).collect();
+                    policy.add(&path, group.kind);
+                    if group.kind == Kind::Policy {
+                        policy.graft(&path);
                     }
                 }
-                replaced = if !is_key && open.last().is_some_and(|o| o.value_secret) {
-                    (!is_withheld(&string)).then(|| redactor.fingerprint(string.as_bytes()).to_string())
-                } else {
-                    if marker.is_some_and(|marker| marker < at) {
-                        marker = shape::RECORD.marker(text, at);
+                for end in &group.ends {
+                    let root = policy.deep_root(&base);
+                    if let Some(node) = policy.nodes.get_mut(usize::from(root)) {
+                        node.ends.push((end.to_ascii_lowercase(), group.kind));
                     }
-                    let escaped = matches!(string, Cow::Owned(_));
-                    if escaped || marker.is_some_and(|marker| marker < at + len) { shape::RECORD.replace(redactor, &string, false) } else { None }
-                };
-            }
-            b'-' | b'0'..=b'9' => {
-                len = bytes.iter().skip(at).take_while(|b| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')).count();
-                if open.last().is_some_and(|o| o.value_secret && !o.expects_key) {
-                    replaced = bytes.get(at..at + len).map(|number| redactor.fingerprint(number).to_string());
                 }
             }
-            _ => {}
         }
-        if let Some(replaced) = replaced {
-            out.push_str(text.get(copied..at).unwrap_or_default());
-            json::write_string(&replaced, &mut out);
-            copied = at + len;
+        policy
+    }
+
+    /// Adds the places of a policy of IAM below `path`.
+    fn graft(&mut self, path: &[String]) {
+        for (inner, kind) in IAM.iter() {
+            let path: Vec<String> = path.iter().chain(inner).cloned().collect();
+            self.add(&path, *kind);
         }
-        at += len;
     }
-    if copied == 0 {
-        return None;
+
+    fn push(&mut self, node: Node) -> u16 {
+        self.nodes.push(node);
+        u16::try_from(self.nodes.len() - 1).unwrap_or(NONE)
     }
-    out.push_str(text.get(copied..).unwrap_or_default());
-    Some(out)
+
+    fn step(&mut self, at: u16, segment: &str) -> u16 {
+        let node = self.nodes.get(usize::from(at));
+        if let Some(known) = node.and_then(|node| if segment == "*" { node.any } else { node.exact.get(segment).copied() }) {
+            return known;
+        }
+        let new = self.push(Node::default());
+        if let Some(node) = self.nodes.get_mut(usize::from(at)) {
+            if segment == "*" {
+                node.any = Some(new);
+            } else {
+                node.exact.insert(segment.to_owned(), new);
+            }
+        }
+        new
+    }
+
+    fn deep_root(&mut self, path: &[String]) -> u16 {
+        let (mut at, mut outer) = (0, None);
+        for segment in path {
+            outer = self.nodes.get(usize::from(at)).and_then(|node| node.deep).or(outer);
+            at = if segment == "**" { self.deep_of(at, outer) } else { self.step(at, segment) };
+        }
+        outer = if path.is_empty() { None } else { outer };
+        self.deep_of(at, outer)
+    }
+
+    fn deep_of(&mut self, at: u16, outer: Option<u16>) -> u16 {
+        if let Some(known) = self.nodes.get(usize::from(at)).and_then(|node| node.deep) {
+            return known;
+        }
+        let new = self.push(Node { outer, ..Node::default() });
+        if let Some(node) = self.nodes.get_mut(usize::from(at)) {
+            node.deep = Some(new);
+        }
+        new
+    }
+
+    fn add(&mut self, path: &[String], kind: Kind) {
+        let (mut at, mut outer) = (0, None);
+        for (index, segment) in path.iter().enumerate() {
+            if segment == "**" {
+                if index + 1 == path.len() {
+                    // All that stands below, but for what is named: nothing that holds at any depth holds here.
+                    let sealed = self.push(Node { kind: Some(kind), ..Node::default() });
+                    for (node, seal) in [(sealed, sealed), (at, sealed)] {
+                        if let Some(node) = self.nodes.get_mut(usize::from(node)) {
+                            node.any = Some(seal);
+                            node.kind.get_or_insert(kind);
+                        }
+                    }
+                    return;
+                }
+                at = self.deep_of(at, outer);
+                outer = Some(at);
+            } else {
+                outer = self.nodes.get(usize::from(at)).and_then(|node| node.deep).or(outer);
+                at = self.step(at, segment);
+            }
+        }
+        if let Some(node) = self.nodes.get_mut(usize::from(at)) {
+            node.kind = Some(kind);
+        }
+    }
+
+    /// The record itself.
+    pub(super) fn root(&self) -> Spot {
+        self.spot(0, NONE, "")
+    }
+
+    fn spot(&self, node: u16, deep: u16, key: &str) -> Spot {
+        let found = self.nodes.get(usize::from(node));
+        let kind = found.and_then(|node| node.kind).unwrap_or(Kind::Closed);
+        let deep = found.and_then(|node| node.deep).unwrap_or(deep);
+        Spot { node, deep, kind, names_secret: kind == Kind::Closed && names_secret(key) }
+    }
+
+    /// The place of `key` in the object at `spot`.
+    pub(super) fn child(&self, spot: Spot, key: &str) -> Spot {
+        let lower = key.to_ascii_lowercase();
+        let inside = |node: &Node| node.exact.get(&lower).copied().or(node.any);
+        if let Some(node) = self.nodes.get(usize::from(spot.node)).and_then(inside) {
+            return self.spot(node, spot.deep, &lower);
+        }
+        let secret = names_secret(&lower);
+        let mut deep = Some(spot.deep);
+        while let Some(root) = deep.and_then(|root| self.nodes.get(usize::from(root))) {
+            if let Some(node) = inside(root) {
+                return self.spot(node, spot.deep, &lower);
+            }
+            if !secret && let Some((_, kind)) = root.ends.iter().find(|(end, _)| lower.ends_with(end.as_str())) {
+                return Spot { node: NONE, deep: spot.deep, kind: *kind, names_secret: false };
+            }
+            deep = root.outer;
+        }
+        // What stands in a secret is one.
+        let kind = if spot.kind == Kind::Secret { Kind::Secret } else { Kind::Closed };
+        Spot { node: NONE, deep: spot.deep, kind, names_secret: secret || spot.names_secret }
+    }
+
+    /// Every place that the list names, as a path, with its kind: for documentation.
+    pub(super) fn listed(&self) -> Vec<(String, Kind)> {
+        let mut out = Vec::new();
+        self.list(0, String::new(), 0, &mut out);
+        out.sort_by(|a, b| a.0.cmp(&b.0));
+        out
+    }
+
+    fn list(&self, at: u16, path: String, depth: u8, out: &mut Vec<(String, Kind)>) {
+        let Some(node) = self.nodes.get(usize::from(at)).filter(|_| depth < 16) else { return };
+        let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+        if let Some(kind) = node.kind.filter(|_| !path.is_empty()) {
+            out.push((path.clone(), kind));
+        }
+        out.extend(node.ends.iter().map(|(end, kind)| (below(&format!("*{end}")), *kind)));
+        for (key, child) in &node.exact {
+            self.list(*child, below(key), depth + 1, out);
+        }
+        match node.any {
+            Some(any) if any == at => out.push((below("**"), node.kind.unwrap_or(Kind::Closed))),
+            Some(any) => self.list(any, below("*"), depth + 1, out),
+            None => {}
+        }
+        if let Some(deep) = node.deep {
+            self.list(deep, below("**"), depth + 1, out);
+        }
+    }
 }
 
-/// What a JSON string says; the token itself when it is no JSON string.
-fn decoded(token: &str) -> Cow<'_, str> {
-    let inner = token.strip_prefix('"').map_or(token, |rest| rest.strip_suffix('"').unwrap_or(rest));
-    if memchr::memchr(b'\\', token.as_bytes()).is_none() {
-        return Cow::Borrowed(inner);
+/// The keys of a path: `a.b`, with quotes around a key that has a dot in it: `a."b.c/d"`.
+fn segments(path: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    let mut rest = path;
+    while !rest.is_empty() {
+        let (segment, after) = match rest.strip_prefix('"').and_then(|quoted| quoted.split_once('"')) {
+            Some((segment, after)) => (segment, after.strip_prefix('.').unwrap_or(after)),
+            None => rest.split_once('.').unwrap_or((rest, "")),
+        };
+        out.push(segment.to_ascii_lowercase());
+        rest = after;
     }
-    serde_json::from_str::<String>(token).map_or(Cow::Borrowed(inner), Cow::Owned)
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(policy: &Policy, path: &[&str]) -> Kind {
+        path.iter().fold(policy.root(), |spot, key| policy.child(spot, key)).kind
+    }
+
+    #[test]
+    fn a_list_names_paths_keys_at_any_depth_and_ends_of_keys() {
+        let policy = Policy::read(
+            r#"
+            [[place]]
+            kind = "name"
+            paths = ["a.b", "notes.\"x.y/z\"", "labels.*", "r.**.env.name"]
+            [[place]]
+            kind = "text"
+            under = ["r", "q.r"]
+            keys = ["name"]
+            ends = ["Id"]
+            [[place]]
+            kind = "secret"
+            paths = ["r.**.env.value", "s.**"]
+            "#,
+        );
+        for (path, expected) in [
+            (&["a", "B"][..], Kind::Name),
+            (&["a"], Kind::Closed),
+            (&["a", "c"], Kind::Closed),
+            (&["notes", "x.y/z"], Kind::Name),
+            (&["labels", "app"], Kind::Name),
+            (&["labels", "app", "x"], Kind::Closed),
+            (&["r", "x", "y", "name"], Kind::Text),
+            (&["q", "r", "name"], Kind::Text),
+            (&["q", "name"], Kind::Closed),
+            (&["r", "x", "env", "name"], Kind::Name),
+            (&["r", "x", "env", "value"], Kind::Secret),
+            (&["r", "x", "env", "value", "name"], Kind::Text),
+            (&["r", "x", "env", "fooId"], Kind::Text),
+            (&["r", "secretId"], Kind::Closed),
+            (&["s", "x", "y"], Kind::Secret),
+        ] {
+            assert_eq!(kind(&policy, path), expected, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn every_list_is_read() {
+        for (name, policy) in &*POLICIES {
+            assert!(policy.listed().len() > 10, "{name}");
+        }
+    }
 }

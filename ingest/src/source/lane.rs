@@ -14,14 +14,15 @@ use super::follow::{Reached, Resume};
 use super::frame::{Frame, Framer, Place};
 use super::input::{Input, Origin};
 use super::letter::{self, Remains};
-use super::options::{Choice, Options, RawPolicy};
+use super::options::{Choice, Options};
 use super::progress::Progress;
 use super::repeat::Repeats;
 use super::stream::{self, Opened, ReadBytes, Stream};
 use super::unit::{Item, Kind, Unit};
 use super::{magic, mask, width};
-use crate::format::{Context, Disposition, Draft, Format, Framing, Parser, Reject, Rejected, auto};
+use crate::format::{Context, Disposition, Draft, Format, Framing, Parser, Reject, Rejected, auto, guarded};
 use crate::json;
+use crate::redact::Level;
 
 mod trail;
 
@@ -261,6 +262,7 @@ impl Records {
         let options = &shared.options;
         let context = Context {
             redactor: options.redactor.clone(),
+            level: options.raw,
             cluster: options.cluster_name(),
             depth_max: options.limits.depth_max,
             file_name: input.file_name().to_owned(),
@@ -423,7 +425,7 @@ impl Records {
     }
 
     fn parse(&mut self, format: &'static dyn Format, bytes: &[u8], place: Place, drafts: &mut Vec<Draft>) -> Result<Disposition, Reject> {
-        let parser = self.parsers.entry(format.name()).or_insert_with(|| format.parser(&self.context));
+        let parser = self.parsers.entry(format.name()).or_insert_with(|| guarded(format, &self.context));
         if bytes.len() < GREAT_RECORD_BYTES {
             return parser.record(bytes, place.line, drafts);
         }
@@ -464,7 +466,7 @@ impl Records {
             let is_given = event.event_id != EventId::default();
             let raw = event.raw.take().unwrap_or_else(|| {
                 let is_kept_elsewhere = is_given && event.raw_hash != Hash32::default();
-                if is_kept_elsewhere { String::new() } else { self.shared.options.redactor.bytes(record, self.shared.options.limits.record_bytes_max) }
+                if is_kept_elsewhere { String::new() } else { self.shared.options.redactor.bytes(format, record, self.shared.options.limits.record_bytes_max) }
             });
             let raw_hash = if raw.is_empty() { event.raw_hash } else { Hash32::of(raw.as_bytes()) };
             if !is_given {
@@ -490,9 +492,8 @@ impl Records {
             }
             bytes += EVENT_BYTES + raw.len();
             match self.shared.options.raw {
-                RawPolicy::Keep => (event.raw, event.raw_hash) = ((!raw.is_empty()).then_some(raw), raw_hash),
-                RawPolicy::Hash => event.raw_hash = raw_hash,
-                RawPolicy::Drop => event.raw_hash = Hash32::default(),
+                Level::Safe | Level::Open => (event.raw, event.raw_hash) = ((!raw.is_empty()).then_some(raw), raw_hash),
+                Level::Hash => event.raw_hash = raw_hash,
             }
             unit.events.push(event);
         }

@@ -62,7 +62,7 @@ pub fn letter(options: &Options, path: &str, file_name: &str, format: &str, rema
         reason,
         field,
         message,
-        raw: options.redactor.bytes(remains.head, options.limits.dead_letter_raw_bytes_max),
+        raw: options.redactor.bytes(format, remains.head, options.limits.dead_letter_raw_bytes_max),
         raw_bytes: i64::try_from(remains.bytes).unwrap_or(i64::MAX),
         raw_hash: remains.hash,
         ..DeadLetter::default()

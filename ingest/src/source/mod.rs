@@ -24,7 +24,7 @@ mod worker;
 
 pub use count::{Counts, FormatCounts};
 pub use follow::{Changed, Follow, Look, Reached};
-pub use options::{Choice, Limits, Options, RawPolicy};
+pub use options::{Choice, Limits, Options};
 pub use progress::Progress;
 pub use reader::{Batch, Reader};
 

@@ -6,7 +6,7 @@ use keytrail_schemas::{Micros, Text};
 
 use super::follow::Follow;
 use crate::format::Format;
-use crate::redact::Redactor;
+use crate::redact::{Level, Redactor};
 
 /// Which format the files have.
 #[derive(Clone, Copy)]
@@ -29,18 +29,6 @@ impl std::fmt::Debug for Choice {
     }
 }
 
-/// What becomes of the redacted original of a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum RawPolicy {
-    /// It is kept with the event, and its hash.
-    #[default]
-    Keep,
-    /// Only its hash is kept.
-    Hash,
-    /// Neither is kept; the hash is all zeros.
-    Drop,
-}
-
 /// Options of a reader.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -54,8 +42,8 @@ pub struct Options {
     pub redactor: Redactor,
     /// Wall-clock time, asked once for each batch.
     pub clock: fn() -> Micros,
-    /// What becomes of the originals.
-    pub raw: RawPolicy,
+    /// How much of the originals is kept.
+    pub raw: Level,
     /// Bounds.
     pub limits: Limits,
     /// Files that grow are read on from where they were left, as this knows; `None` reads each as it is, to its end.
@@ -68,17 +56,7 @@ impl Options {
     /// Options with default bounds.
     #[must_use]
     pub fn new(source: impl Into<Text>, format: Choice, redactor: Redactor, clock: fn() -> Micros) -> Self {
-        Self {
-            source: source.into(),
-            format,
-            cluster: Text::default(),
-            redactor,
-            clock,
-            raw: RawPolicy::Keep,
-            limits: Limits::default(),
-            follow: None,
-            threads: 0,
-        }
+        Self { source: source.into(), format, cluster: Text::default(), redactor, clock, raw: Level::Safe, limits: Limits::default(), follow: None, threads: 0 }
     }
 
     /// The collector's name on a record of `format`.

@@ -1,6 +1,6 @@
 //! `CloudTrail`.
 
-use keytrail_ingest::format::{Disposition, Format, cloudtrail::CloudTrail};
+use keytrail_ingest::format::{Disposition, cloudtrail::CloudTrail, guarded};
 use keytrail_schemas::Reason;
 use serde_json::{Value, json};
 
@@ -76,7 +76,7 @@ fn digests_insights_and_control_messages_hold_no_event() {
         r#"{"messageType":"CONTROL_MESSAGE","logEvents":[{"id":"","timestamp":1,"message":"CWL CONTROL MESSAGE: Checking health of destination"}]}"#,
         r#"{"Records":[]}"#,
     ] {
-        assert_eq!(CloudTrail.parser(&context()).record(record.as_bytes(), 1, &mut out), Ok(Disposition::Control), "{record}");
+        assert_eq!(guarded(&CloudTrail, &context()).record(record.as_bytes(), 1, &mut out), Ok(Disposition::Control), "{record}");
     }
     assert!(out.is_empty());
 }

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use keytrail_ingest::format::{Context, Disposition, Draft, Format, Reject};
+use keytrail_ingest::format::{Context, Disposition, Draft, Format, Reject, guarded};
 use keytrail_ingest::redact::Redactor;
 use keytrail_schemas::Event;
 
 pub fn context() -> Context {
-    Context { redactor: Redactor::new(&[7; 32]), cluster: "test".into(), depth_max: 128, file_name: String::new() }
+    Context { redactor: Redactor::new(&[7; 32]), level: keytrail_ingest::redact::Level::Safe, cluster: "test".into(), depth_max: 128, file_name: String::new() }
 }
 
 /// The lines of a fixture.
@@ -18,7 +18,7 @@ pub fn fixture(name: &str) -> Vec<String> {
 
 /// The drafts of records that are all understood.
 pub fn drafts(format: &dyn Format, records: &[String]) -> Vec<Draft> {
-    let mut parser = format.parser(&context());
+    let mut parser = guarded(format, &context());
     let mut out = Vec::new();
     for (record, line) in records.iter().zip(1..) {
         let _ = parser.record(record.as_bytes(), line, &mut out).unwrap_or_else(|reject| panic!("line {line}: {reject}\n{record}"));
@@ -30,7 +30,7 @@ pub fn drafts(format: &dyn Format, records: &[String]) -> Vec<Draft> {
 /// Why a record is refused.
 pub fn refused(format: &dyn Format, record: &str) -> Reject {
     let mut out = Vec::new();
-    let outcome = format.parser(&context()).record(record.as_bytes(), 1, &mut out);
+    let outcome = guarded(format, &context()).record(record.as_bytes(), 1, &mut out);
     assert!(out.is_empty());
     match outcome {
         Ok(Disposition::Partly(mut rejected)) => rejected.remove(0).reject,

@@ -1,6 +1,6 @@
 //! Bytes that no provider wrote: no format panics, and what it yields is whole.
 
-use keytrail_ingest::format::auto;
+use keytrail_ingest::format::{auto, guarded};
 use keytrail_schemas::Reason;
 use proptest::prelude::*;
 
@@ -21,7 +21,7 @@ fn survives(record: &[u8]) {
     for format in auto::all() {
         let mut out = Vec::new();
         let _ = format.sniff(record);
-        let understood = format.parser(&context()).record(record, 1, &mut out);
+        let understood = guarded(*format, &context()).record(record, 1, &mut out);
         if understood.is_ok() {
             assert!(out.iter().all(|d| !d.event.identity.is_empty() && d.event.raw.is_some() && d.event.format == format.name()));
         }
@@ -80,11 +80,11 @@ fn nesting_and_size_end_in_a_reason() {
     );
     for format in auto::all() {
         let mut out = Vec::new();
-        let reject = format.parser(&context()).record(deep.as_bytes(), 1, &mut out).unwrap_err();
+        let reject = guarded(*format, &context()).record(deep.as_bytes(), 1, &mut out).unwrap_err();
         assert_eq!(reject.reason, Reason::TooDeep);
-        let _ = format.parser(&context()).record(long.as_bytes(), 1, &mut out);
+        let _ = guarded(*format, &context()).record(long.as_bytes(), 1, &mut out);
     }
     let mut out = Vec::new();
-    let reject = auto::by_name("cloudtrail").unwrap().parser(&context()).record(envelopes.as_bytes(), 1, &mut out).unwrap_err();
+    let reject = guarded(auto::by_name("cloudtrail").unwrap(), &context()).record(envelopes.as_bytes(), 1, &mut out).unwrap_err();
     assert!(reject.message.contains("nested too deep"), "{reject}");
 }

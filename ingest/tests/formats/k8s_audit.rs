@@ -1,6 +1,6 @@
 //! Kubernetes audit.
 
-use keytrail_ingest::format::{Disposition, Format, k8s_audit::K8sAudit};
+use keytrail_ingest::format::{Disposition, guarded, k8s_audit::K8sAudit};
 use keytrail_schemas::Reason;
 
 use super::event::{context, drafts, fixture, refused, shown};
@@ -51,7 +51,7 @@ fn envelopes_name_the_cluster() {
 fn stages_before_the_answer_hold_no_event() {
     let mut out = Vec::new();
     for record in fixture("k8s_audit/control.ndjson") {
-        assert_eq!(K8sAudit.parser(&context()).record(record.as_bytes(), 1, &mut out), Ok(Disposition::Control));
+        assert_eq!(guarded(&K8sAudit, &context()).record(record.as_bytes(), 1, &mut out), Ok(Disposition::Control));
     }
     assert!(out.is_empty());
 }

@@ -1,6 +1,6 @@
 //! keytrail's own events.
 
-use keytrail_ingest::format::{Format, keytrail::Keytrail};
+use keytrail_ingest::format::{guarded, keytrail::Keytrail};
 use keytrail_schemas::{Event, Reason};
 
 use super::event::{context, drafts, fixture, refused, shown};
@@ -31,7 +31,7 @@ fn errors_name_the_field_and_what_was_meant() {
         (r#"{"time":"2026-01-01T00:00:00Z","identity":"a","outcome":7}"#, Reason::Malformed, "outcome", "must be text"),
         (r#"{"time":"2026-01-01T00:00:00Z","identity":"a","source_asn":"x"}"#, Reason::Malformed, "source_asn", "whole number"),
         (r#"{"time":"2026-01-01T00:00:00Z","identity":"a","event_id":"12"}"#, Reason::Malformed, "event_id", "32 hex digits"),
-        (r#"{"time":"yesterday","identity":"a"}"#, Reason::NoTime, "time", "not an RFC 3339 time"),
+        (r#"{"time":"yesterday","identity":"a"}"#, Reason::NoTime, "time", "no RFC 3339 time"),
         (r#"{"time":1767225600,"identity":"a"}"#, Reason::NoTime, "time", "RFC 3339"),
         (r#"{"identity":"a"}"#, Reason::NoTime, "time", "no time"),
         (r#"{"time":"2026-01-01T00:00:00Z"}"#, Reason::NoIdentity, "identity", "no identity"),
@@ -43,5 +43,5 @@ fn errors_name_the_field_and_what_was_meant() {
         assert!(reject.message.contains(message), "{record}: {reject}");
     }
     let mut out = Vec::new();
-    assert!(Keytrail.parser(&context()).record(b"[]", 1, &mut out).is_err());
+    assert!(guarded(&Keytrail, &context()).record(b"[]", 1, &mut out).is_err());
 }

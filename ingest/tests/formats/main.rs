@@ -6,3 +6,4 @@ mod event;
 mod hostile;
 mod k8s_audit;
 mod keytrail;
+mod planted;

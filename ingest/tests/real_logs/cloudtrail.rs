@@ -1,13 +1,13 @@
 //! `CloudTrail`: Elastic's samples against Elastic's own reading, Stratus Red Team's attacks, Panther's labelled tests.
 
-use keytrail_ingest::format::{Draft, Format, cloudtrail::CloudTrail};
+use keytrail_ingest::format::{Draft, cloudtrail::CloudTrail, guarded};
 use keytrail_schemas::{Activity, Micros, Outcome, Reason};
 use serde_json::Value;
 
 use super::read::{Tally, context, files, folder, records};
 
 fn drafts(path: &std::path::Path, tally: &mut Tally) -> Vec<Draft> {
-    let mut parser = CloudTrail.parser(&context());
+    let mut parser = guarded(&CloudTrail, &context());
     records(&CloudTrail, path).iter().filter_map(|record| tally.parse(&mut *parser, record.to_string().as_bytes()).ok()).flatten().collect()
 }
 
@@ -21,7 +21,7 @@ fn every_file_is_read() {
             if name.contains("-expected") || name == "sample_event.json" || !(name.ends_with(".json") || name.ends_with(".log") || name.ends_with(".jsonl")) {
                 continue;
             }
-            let mut parser = CloudTrail.parser(&context());
+            let mut parser = guarded(&CloudTrail, &context());
             for record in records(&CloudTrail, &path) {
                 let text = record.to_string();
                 match whole.parse(&mut *parser, text.as_bytes()) {
@@ -59,7 +59,7 @@ fn elastic_reads_the_same() {
         let name = path.to_string_lossy().into_owned();
         let Some(log) = name.strip_suffix("-expected.json").map(std::path::PathBuf::from) else { continue };
         let expected: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-        let mut parser = CloudTrail.parser(&context());
+        let mut parser = guarded(&CloudTrail, &context());
         for (record, expected) in records(&CloudTrail, &log).iter().zip(expected["expected"].as_array().unwrap()) {
             let mut out = Vec::new();
             let _ = parser.record(record.to_string().as_bytes(), 1, &mut out).unwrap();

@@ -1,6 +1,6 @@
 //! Kubernetes audit: Falco's samples and Panther's labelled tests in the shapes of EKS, AKS and GKE.
 
-use keytrail_ingest::format::{Format, k8s_audit::K8sAudit};
+use keytrail_ingest::format::{guarded, k8s_audit::K8sAudit};
 use keytrail_schemas::{Activity, Outcome, Reason};
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ fn every_file_is_read() {
     for part in ["falco", "panther-labelled"] {
         let mut whole = Tally::default();
         for path in files(&root.join(part)) {
-            let mut parser = K8sAudit.parser(&context());
+            let mut parser = guarded(&K8sAudit, &context());
             for record in records(&K8sAudit, &path) {
                 let text = record.to_string();
                 match whole.parse(&mut *parser, text.as_bytes()) {
@@ -55,7 +55,7 @@ fn shapes_of_every_cloud_are_understood() {
     let Some(root) = folder("k8s_audit/panther-labelled") else { return };
     let mut whole = Tally::default();
     for path in files(&root) {
-        let mut parser = K8sAudit.parser(&context());
+        let mut parser = guarded(&K8sAudit, &context());
         for mut record in records(&K8sAudit, &path) {
             timed(&mut record);
             if let Ok(drafts) = whole.parse(&mut *parser, record.to_string().as_bytes()) {

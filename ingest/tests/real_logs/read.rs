@@ -18,7 +18,7 @@ pub fn folder(name: &str) -> Option<PathBuf> {
 }
 
 pub fn context() -> Context {
-    Context { redactor: Redactor::new(&[7; 32]), cluster: "test".into(), depth_max: 128, file_name: String::new() }
+    Context { redactor: Redactor::new(&[7; 32]), level: keytrail_ingest::redact::Level::Safe, cluster: "test".into(), depth_max: 128, file_name: String::new() }
 }
 
 /// The files under a folder, in order of their paths.

@@ -33,7 +33,11 @@ impl<'d> Entry<'d> {
             Some("request") => Side::Request,
             Some("response") => Side::Response,
             Some(other) => {
-                return reject(Reason::WrongKind, "type", &format!("the type {:?} is neither request nor response: not a Vault audit entry", clip(other)));
+                return reject(
+                    Reason::WrongKind,
+                    "type",
+                    &format!("the type holds {}, which is neither request nor response: not a Vault audit entry", crate::format::described(other)),
+                );
             }
             None => return reject(Reason::WrongKind, "type", "no field type: not a Vault audit entry"),
         };
@@ -47,7 +51,8 @@ impl<'d> Entry<'d> {
     pub(super) fn time(self) -> Result<Micros, Reject> {
         let no_time = |message: String| Reject { reason: Reason::NoTime, field: Some(Text::const_new("time")), message };
         let time = self.root.str_at(&["time"]).ok_or_else(|| no_time("the field time is missing: the entry cannot be placed".to_owned()))?;
-        Micros::parse_rfc3339(time).map_err(|error| no_time(format!("the field time: {error}")))
+        Micros::parse_rfc3339(time)
+            .map_err(|_| no_time(format!("the field time holds {}, which is no RFC 3339 time between 1970 and 2200", crate::format::described(time))))
     }
 
     /// The id that a request shares with its response.
@@ -194,8 +199,4 @@ impl<'d> Token<'d> {
 pub(super) fn seconds(value: Value<'_>) -> Option<i64> {
     let seconds = value.as_i64().or_else(|| value.as_str()?.parse().ok())?;
     (seconds > 0).then(|| seconds.checked_mul(Micros::SECOND)).flatten()
-}
-
-fn clip(text: &str) -> String {
-    text.chars().take(64).collect()
 }

@@ -32,14 +32,14 @@ pub(super) fn events(entry: Entry<'_>, scene: &mut Scene<'_>) -> Result<Vec<Even
 
     let mut event = Event { time, activity: act.activity(), outcome, format: Text::const_new("vault_audit"), ..Event::default() };
     holder.who.act(&mut event, scene.cluster);
-    event.reason = entry.error().map(|error| Text::from(scene.redactor.text(&one_line(error)).as_ref()));
+    event.reason = entry.error().map(|error| Text::from(one_line(error)));
     event.credential.clone_from(&holder.credential);
     event.credential_kind = holder.credential_kind;
     event.credential_issued_at = holder.issued_at;
     event.credential_expires_at = holder.expires_at;
     event.source_ip = entry.address().map(Text::from);
     event.user_agent = entry.user_agent().map(Text::from);
-    event.destination = Some(join(&["vault:", entry.namespace(), &scene.redactor.text(entry.path())]));
+    event.destination = Some(join(&["vault:", entry.namespace(), entry.path()]));
     event.destination_kind = Some(Text::from(class));
     event.destination_service = Some(Text::const_new("vault"));
     event.protocol = Some(Text::const_new("https"));

@@ -13,7 +13,6 @@ mod entry;
 mod event;
 mod known;
 mod pending;
-mod secret;
 #[cfg(test)]
 mod tests;
 mod who;
@@ -23,7 +22,6 @@ use keytrail_schemas::{Reason, Text};
 use self::entry::{Entry, Side};
 use self::known::Known;
 use self::pending::Pending;
-use self::secret::SECRETS;
 use crate::format::join::join;
 use crate::format::{Context, Disposition, Draft, Format, Framing, Parser, Reject};
 use crate::json;
@@ -141,7 +139,7 @@ impl Reading {
         let mut scene = event::Scene { redactor: &self.redactor, cluster: &self.cluster, known: &mut self.known };
         let events = event::events(entry, &mut scene)?;
         let record = std::str::from_utf8(record).map_err(|_| Reject { reason: Reason::NotUtf8, field: None, message: "not UTF-8".to_owned() })?;
-        let mut raw = Some(SECRETS.redact(record, entry, act::class(entry), &self.redactor));
+        let mut raw = Some(record.to_owned());
         let provider_id = match entry.side {
             Side::Response => entry.id().map(Text::from),
             // Its response may yet stand in another file, with an event of its own.

@@ -4,7 +4,7 @@ use keytrail_schemas::{Activity, Outcome, Reason};
 use proptest::prelude::*;
 
 use super::{VaultAudit, pending};
-use crate::format::{Context, Disposition, Draft, Format, Reject};
+use crate::format::{Context, Disposition, Draft, Format, Reject, guarded};
 use crate::redact::Redactor;
 
 const LIFECYCLE: &str = include_str!("../../../fixtures/vault_audit/lifecycle.log");
@@ -12,8 +12,14 @@ const LIFECYCLE: &str = include_str!("../../../fixtures/vault_audit/lifecycle.lo
 type Answers = Vec<Result<Disposition, Reject>>;
 
 fn read(log: &[u8]) -> (Vec<Draft>, Answers) {
-    let context = Context { redactor: Redactor::new(&[7; 32]), cluster: "lab".into(), depth_max: 16, file_name: "audit.log".to_owned() };
-    let mut parser = VaultAudit.parser(&context);
+    let context = Context {
+        redactor: Redactor::new(&[7; 32]),
+        level: crate::redact::Level::Safe,
+        cluster: "lab".into(),
+        depth_max: 16,
+        file_name: "audit.log".to_owned(),
+    };
+    let mut parser = guarded(&VaultAudit, &context);
     let mut out = Vec::new();
     let answers = (1..).zip(log.split(|b| *b == b'\n')).map(|(line, record)| parser.record(record, line, &mut out)).collect();
     parser.finish(&mut out);
@@ -95,8 +101,9 @@ fn a_request_without_a_response_is_an_event_of_unknown_outcome() {
     let count = pending::REQUESTS_MAX + 5;
     let mut log: Vec<String> = (0..count).map(request).collect();
     log.push(request(count - 1).replace("\"request\",\"time\"", "\"response\",\"time\""));
-    let context = Context { redactor: Redactor::new(&[7; 32]), cluster: "lab".into(), depth_max: 16, file_name: String::new() };
-    let mut parser = VaultAudit.parser(&context);
+    let context =
+        Context { redactor: Redactor::new(&[7; 32]), level: crate::redact::Level::Safe, cluster: "lab".into(), depth_max: 16, file_name: String::new() };
+    let mut parser = guarded(&VaultAudit, &context);
     let mut out = Vec::new();
     for (line, record) in (1..).zip(&log) {
         parser.record(record.as_bytes(), line, &mut out).unwrap();

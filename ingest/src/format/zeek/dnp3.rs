@@ -12,7 +12,7 @@ use crate::format::Reject;
 const REQUEST: usize = OWN;
 const REPLY: usize = OWN + 1;
 
-pub(super) static KIND: Kind = Kind { path: "dnp3", fields: &["fc_request", "fc_reply"], marks: &["fc_request", "fc_reply"], secrets: &[], read };
+pub(super) static KIND: Kind = Kind { path: "dnp3", fields: &["fc_request", "fc_reply"], marks: &["fc_request", "fc_reply"], read };
 
 fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     let (request, reply) = (row.text(REQUEST), row.text(REPLY));

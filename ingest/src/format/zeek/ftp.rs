@@ -10,18 +10,12 @@ use super::scene::{Scene, join, name_identity, server};
 use crate::format::Reject;
 
 const USER: usize = OWN;
-const PASSWORD: usize = OWN + 1;
 const COMMAND: usize = OWN + 2;
 const REPLY: usize = OWN + 3;
 const MESSAGE: usize = OWN + 4;
 
-pub(super) static KIND: Kind = Kind {
-    path: "ftp",
-    fields: &["user", "password", "command", "reply_code", "reply_msg"],
-    marks: &["reply_code", "data_channel.passive"],
-    secrets: &[PASSWORD],
-    read,
-};
+pub(super) static KIND: Kind =
+    Kind { path: "ftp", fields: &["user", "password", "command", "reply_code", "reply_msg"], marks: &["reply_code", "data_channel.passive"], read };
 
 fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     let command = row.text(COMMAND);

@@ -27,7 +27,7 @@ pub(super) static KIND: Kind = Kind {
     path: "kerberos",
     fields: &["request_type", "client", "service", "success", "error_msg", "from", "till", "cipher", "auth_ticket", "new_ticket", "client_cert_subject"],
     marks: &["request_type", "forwardable", "new_ticket"],
-    secrets: &[],
+
     read,
 };
 

@@ -12,8 +12,6 @@ pub(super) struct Kind {
     pub(super) fields: &'static [&'static str],
     /// Fields of which each occurs in no other log.
     pub(super) marks: &'static [&'static str],
-    /// Slots whose values are replaced by fingerprints in the kept record.
-    pub(super) secrets: &'static [usize],
     /// Makes events of a row.
     pub(super) read: fn(&Row<'_>, &mut Scene<'_>) -> Result<(), Reject>,
 }

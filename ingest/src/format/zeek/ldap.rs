@@ -14,10 +14,8 @@ const OPCODE: usize = OWN;
 const RESULT: usize = OWN + 1;
 const DIAGNOSTIC: usize = OWN + 2;
 const OBJECT: usize = OWN + 3;
-const ARGUMENT: usize = OWN + 4;
 
-pub(super) static KIND: Kind =
-    Kind { path: "ldap", fields: &["opcode", "result", "diagnostic_message", "object", "argument"], marks: &["message_id"], secrets: &[ARGUMENT], read };
+pub(super) static KIND: Kind = Kind { path: "ldap", fields: &["opcode", "result", "diagnostic_message", "object", "argument"], marks: &["message_id"], read };
 
 fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     let opcode = row.text(OPCODE).unwrap_or_default();

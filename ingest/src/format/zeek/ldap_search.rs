@@ -13,7 +13,7 @@ use crate::format::Reject;
 const BASE: usize = OWN;
 const RESULT: usize = OWN + 1;
 
-pub(super) static KIND: Kind = Kind { path: "ldap_search", fields: &["base_object", "result"], marks: &["base_object", "deref_aliases"], secrets: &[], read };
+pub(super) static KIND: Kind = Kind { path: "ldap_search", fields: &["base_object", "result"], marks: &["base_object", "deref_aliases"], read };
 
 fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     let mut event = scene.by_client(row, Activity::Use, Text::const_new("ldap.search"))?;

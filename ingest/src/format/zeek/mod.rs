@@ -47,9 +47,8 @@ use self::catalog::Name;
 use self::kind::Kind;
 use self::row::Row;
 use self::scene::{Memory, Scene};
-use crate::format::{Context, Disposition, Draft, Format, Framing, Parser, Reject, Rejected};
+use crate::format::{Columns, Context, Disposition, Draft, Format, Framing, Parser, Reject, Rejected};
 use crate::json::{self, Value};
-use crate::redact::Redactor;
 
 /// The format `zeek`.
 pub struct Zeek;
@@ -91,7 +90,6 @@ impl Format for Zeek {
             json: json::Reader::new(context.depth_max),
             inner_json: json::Reader::new(context.depth_max),
             reading: Reading {
-                redactor: context.redactor.clone(),
                 cluster: context.cluster.clone(),
                 file_kind: catalog::of_file(&context.file_name),
                 header: tsv::Header::default(),
@@ -111,7 +109,6 @@ struct Rows {
 
 /// Everything but the JSON readers, whose documents borrow them.
 struct Reading {
-    redactor: Redactor,
     cluster: Text,
     file_kind: Option<Name>,
     header: tsv::Header,
@@ -132,6 +129,10 @@ impl Parser for Rows {
     fn shed(&mut self) {
         self.json.shed();
         self.inner_json.shed();
+    }
+
+    fn columns(&self) -> Option<Columns<'_>> {
+        self.reading.header.columns()
     }
 }
 
@@ -179,9 +180,7 @@ impl Reading {
         }
         let row = self.header.row(record)?;
         let Some(kind) = self.header.kind(self.file_kind) else { return Ok(Disposition::Control) };
-        let header = &self.header;
-        let raw = |redactor: &Redactor| if kind.secrets.is_empty() { record.to_owned() } else { header.redacted(record, kind.secrets, redactor) };
-        read(kind, &row, &mut self.memory, &self.cluster, line, out, || raw(&self.redactor))
+        read(kind, &row, &mut self.memory, &self.cluster, line, out, record)
     }
 
     fn object(&mut self, object: Value<'_>, record: &str, line: u64, out: &mut Vec<Draft>) -> Result<Disposition, Reject> {
@@ -201,22 +200,12 @@ impl Reading {
         };
         let Some(kind) = kind else { return unread(object, name.is_some()) };
         let row = self.keys.row(object, kind);
-        let secret = kind.secrets.iter().any(|slot| row.has(*slot));
-        let redactor = &self.redactor;
-        read(kind, &row, &mut self.memory, &self.cluster, line, out, || if secret { object::redacted(object, kind, redactor) } else { record.to_owned() })
+        read(kind, &row, &mut self.memory, &self.cluster, line, out, record)
     }
 }
 
 /// Makes events of a row; all of it or nothing.
-fn read(
-    kind: &Kind,
-    row: &Row<'_>,
-    memory: &mut Memory,
-    cluster: &str,
-    line: u64,
-    out: &mut Vec<Draft>,
-    raw: impl Fn() -> String,
-) -> Result<Disposition, Reject> {
+fn read(kind: &Kind, row: &Row<'_>, memory: &mut Memory, cluster: &str, line: u64, out: &mut Vec<Draft>, raw: &str) -> Result<Disposition, Reject> {
     let before = out.len();
     (kind.read)(row, &mut Scene { cluster, line, memory, out: &mut *out, before })?;
     let drafts = out.get_mut(before..).unwrap_or_default();
@@ -231,7 +220,7 @@ fn read(
     if drafts.is_empty() {
         return Ok(Disposition::Control);
     }
-    let raw = raw();
+    let raw = raw.to_owned();
     if let Some((last, others)) = drafts.split_last_mut() {
         others.iter_mut().for_each(|draft| draft.event.raw = Some(raw.clone()));
         last.event.raw = Some(raw);

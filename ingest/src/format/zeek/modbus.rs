@@ -14,7 +14,7 @@ const FUNCTION: usize = OWN + 1;
 const PDU: usize = OWN + 2;
 const EXCEPTION: usize = OWN + 3;
 
-pub(super) static KIND: Kind = Kind { path: "modbus", fields: &["unit", "func", "pdu_type", "exception"], marks: &["func"], secrets: &[], read };
+pub(super) static KIND: Kind = Kind { path: "modbus", fields: &["unit", "func", "pdu_type", "exception"], marks: &["func"], read };
 
 fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     let function = row.text(FUNCTION);

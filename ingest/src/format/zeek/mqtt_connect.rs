@@ -12,15 +12,9 @@ use crate::format::Reject;
 const CLIENT: usize = OWN;
 const STATUS: usize = OWN + 1;
 const VERSION: usize = OWN + 2;
-const WILL: usize = OWN + 3;
 
-pub(super) static KIND: Kind = Kind {
-    path: "mqtt_connect",
-    fields: &["client_id", "connect_status", "proto_version", "will_payload"],
-    marks: &["connect_status", "will_topic"],
-    secrets: &[WILL],
-    read,
-};
+pub(super) static KIND: Kind =
+    Kind { path: "mqtt_connect", fields: &["client_id", "connect_status", "proto_version", "will_payload"], marks: &["connect_status", "will_topic"], read };
 
 fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     let mut event = scene.by_client(row, Activity::Authenticate, Text::const_new("mqtt.connect"))?;

@@ -13,10 +13,8 @@ use crate::format::Reject;
 const FROM_CLIENT: usize = OWN;
 const STATUS: usize = OWN + 1;
 const TOPIC: usize = OWN + 2;
-const PAYLOAD: usize = OWN + 3;
 
-pub(super) static KIND: Kind =
-    Kind { path: "mqtt_publish", fields: &["from_client", "status", "topic", "payload"], marks: &["from_client"], secrets: &[PAYLOAD], read };
+pub(super) static KIND: Kind = Kind { path: "mqtt_publish", fields: &["from_client", "status", "topic", "payload"], marks: &["from_client"], read };
 
 fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     let action = if row.flag(FROM_CLIENT) == Some(false) { "mqtt.receive" } else { "mqtt.publish" };

@@ -17,8 +17,7 @@ const ACTION: usize = OWN;
 const TOPICS: usize = OWN + 1;
 const ACK: usize = OWN + 2;
 
-pub(super) static KIND: Kind =
-    Kind { path: "mqtt_subscribe", fields: &["action", "topics", "ack"], marks: &["granted_qos_level", "qos_levels"], secrets: &[], read };
+pub(super) static KIND: Kind = Kind { path: "mqtt_subscribe", fields: &["action", "topics", "ack"], marks: &["granted_qos_level", "qos_levels"], read };
 
 fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     let leaves = row.text(ACTION).is_some_and(|action| action.ends_with("UNSUBSCRIBE"));

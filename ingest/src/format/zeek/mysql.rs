@@ -14,7 +14,7 @@ const ARGUMENT: usize = OWN + 1;
 const SUCCESS: usize = OWN + 2;
 const RESPONSE: usize = OWN + 3;
 
-pub(super) static KIND: Kind = Kind { path: "mysql", fields: &["cmd", "arg", "success", "response"], marks: &["cmd"], secrets: &[ARGUMENT], read };
+pub(super) static KIND: Kind = Kind { path: "mysql", fields: &["cmd", "arg", "success", "response"], marks: &["cmd"], read };
 
 fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     let command = row.text(COMMAND);

@@ -21,7 +21,7 @@ pub(super) static KIND: Kind = Kind {
     path: "ntlm",
     fields: &["username", "hostname", "domainname", "server_dns_computer_name", "server_nb_computer_name", "success", "status"],
     marks: &["domainname", "server_dns_computer_name", "server_nb_computer_name", "server_tree_name"],
-    secrets: &[],
+
     read,
 };
 

@@ -3,8 +3,7 @@
 use super::catalog;
 use super::kind::{self, Kind};
 use super::row::{Cell, Row};
-use crate::json::{Value, write_string};
-use crate::redact::Redactor;
+use crate::json::Value;
 
 /// Where each key of the last row went: rows of a log repeat their keys in the same order, so that a comparison mostly finds the slot.
 #[derive(Default)]
@@ -78,25 +77,4 @@ pub(super) fn marked(object: Value<'_>) -> Option<&'static Kind> {
                 || (value.is_object() && field.split_once('.').is_some_and(|(outer, inner)| outer == key && value.get(inner).is_some()))
         })
     })
-}
-
-/// The object as JSON with the values of secret slots replaced by fingerprints.
-pub(super) fn redacted(object: Value<'_>, kind: &Kind, redactor: &Redactor) -> String {
-    let mut out = String::from("{");
-    for (key, value) in object.entries() {
-        if out.len() > 1 {
-            out.push(',');
-        }
-        write_string(key, &mut out);
-        out.push(':');
-        let secret = kind.slot(key).is_some_and(|slot| kind.secrets.contains(&slot));
-        match value.as_str() {
-            Some("") => out.push_str("\"\""),
-            Some(text) if secret => write_string(&redactor.fingerprint(text.as_bytes()).to_string(), &mut out),
-            None if secret && !value.is_null() => write_string(&redactor.fingerprint(value.to_json().as_bytes()).to_string(), &mut out),
-            _ => value.write_json(&mut out),
-        }
-    }
-    out.push('}');
-    out
 }

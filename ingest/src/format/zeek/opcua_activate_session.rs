@@ -11,17 +11,12 @@ use crate::format::Reject;
 
 const TOKEN_TYPE: usize = OWN;
 const USER: usize = OWN + 1;
-const PASSWORD: usize = OWN + 2;
-const TOKEN: usize = OWN + 3;
-const CLIENT_SIGNATURE: usize = OWN + 4;
-const USER_SIGNATURE: usize = OWN + 5;
 const SERVER_NONCE: usize = OWN + 6;
 
 pub(super) static KIND: Kind = Kind {
     path: "opcua_binary_activate_session",
     fields: &["ext_obj_type_id_str", "ext_obj_user_name", "ext_obj_password", "ext_obj_token_data", "client_signature", "user_token_signature", "server_nonce"],
     marks: &["ext_obj_policy_id", "ext_obj_type_id_str", "activate_session_diag_info_link_id"],
-    secrets: &[PASSWORD, TOKEN, CLIENT_SIGNATURE, USER_SIGNATURE, SERVER_NONCE],
     read,
 };
 

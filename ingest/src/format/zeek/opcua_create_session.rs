@@ -16,8 +16,6 @@ const TOKEN_STRING: usize = OWN + 3;
 const TOKEN_GUID: usize = OWN + 4;
 const TOKEN_OPAQUE: usize = OWN + 5;
 const TOKEN_NUMERIC: usize = OWN + 6;
-const CLIENT_NONCE: usize = OWN + 7;
-const SERVER_NONCE: usize = OWN + 8;
 const SESSION_NUMERIC: usize = OWN + 9;
 const SESSION_GUID: usize = OWN + 10;
 
@@ -37,7 +35,6 @@ pub(super) static KIND: Kind = Kind {
         "session_id_guid",
     ],
     marks: &["req_session_timeout", "revised_session_timeout"],
-    secrets: &[TOKEN_STRING, TOKEN_GUID, TOKEN_OPAQUE, TOKEN_NUMERIC, CLIENT_NONCE, SERVER_NONCE],
     read,
 };
 

@@ -15,7 +15,7 @@ const RESULT: usize = OWN + 2;
 const REPLY: usize = OWN + 3;
 
 pub(super) static KIND: Kind =
-    Kind { path: "radius", fields: &["username", "mac", "result", "reply_msg"], marks: &["framed_addr", "connect_info", "tunnel_client"], secrets: &[], read };
+    Kind { path: "radius", fields: &["username", "mac", "result", "reply_msg"], marks: &["framed_addr", "connect_info", "tunnel_client"], read };
 
 fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     let mut event = scene.by_client(row, Activity::Authenticate, Text::const_new("radius.authenticate"))?;

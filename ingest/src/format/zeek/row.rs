@@ -149,8 +149,8 @@ impl<'a> Row<'a> {
             return Err(no_time("the field ts is missing or unset: a Zeek row without a time cannot be placed".to_owned()));
         }
         self.time(TS).ok_or_else(|| {
-            let said: String = self.text(TS).unwrap_or_default().chars().take(64).collect();
-            no_time(format!("the field ts is {said:?}: expected seconds since 1970 or an ISO 8601 time between 1970 and 2200"))
+            let found = crate::format::described(&self.text(TS).unwrap_or_default());
+            no_time(format!("the field ts holds {found}: expected seconds since 1970 or an ISO 8601 time between 1970 and 2200"))
         })
     }
 

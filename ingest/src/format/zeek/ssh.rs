@@ -21,7 +21,7 @@ pub(super) static KIND: Kind = Kind {
     path: "ssh",
     fields: &["auth_success", "auth_attempts", "client", "host_key", "version", "host_key_alg"],
     marks: &["auth_attempts", "kex_alg", "host_key_alg", "hasshVersion"],
-    secrets: &[],
+
     read,
 };
 

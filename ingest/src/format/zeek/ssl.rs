@@ -47,7 +47,7 @@ pub(super) static KIND: Kind = Kind {
         "not_valid_after",
     ],
     marks: &["resumed", "ssl_history", "cert_chain_fps", "cert_chain_fuids", "client_cert_chain_fps", "validation_status"],
-    secrets: &[],
+
     read,
 };
 

@@ -7,8 +7,7 @@ use keytrail_schemas::{Reason, Text};
 use super::catalog::{self, Name};
 use super::kind::{self, Kind};
 use super::row::{Cell, Row};
-use crate::format::Reject;
-use crate::redact::Redactor;
+use crate::format::{Columns, Reject};
 
 /// A column that nobody asked for.
 const IGNORED: u8 = u8::MAX;
@@ -97,20 +96,9 @@ impl Header {
         Ok(row)
     }
 
-    /// The line with the values of secret slots replaced by fingerprints.
-    pub(super) fn redacted(&self, line: &str, secrets: &[usize], redactor: &Redactor) -> String {
-        let mut out = String::with_capacity(line.len() + 40);
-        for (index, (cell, slot)) in self.cells(line).enumerate() {
-            if index > 0 {
-                out.push(char::from(self.separator));
-            }
-            if secrets.contains(&usize::from(slot)) && cell != self.unset && cell != self.empty {
-                out.push_str(&redactor.fingerprint(cell.as_bytes()).to_string());
-            } else {
-                out.push_str(cell);
-            }
-        }
-        out
+    /// The columns of the rows that follow.
+    pub(super) fn columns(&self) -> Option<Columns<'_>> {
+        (!self.names.is_empty()).then_some(Columns { names: &self.names, separator: self.separator })
     }
 
     /// The cells of a line, each with its slot.
@@ -135,6 +123,6 @@ fn separator(written: &str) -> Result<u8, Reject> {
     byte.filter(u8::is_ascii).ok_or_else(|| Reject {
         reason: Reason::Malformed,
         field: Some(Text::const_new("#separator")),
-        message: format!("the separator {:?} is not one ASCII character, such as \\x09", written.chars().take(16).collect::<String>()),
+        message: format!("the separator is {}, and not one ASCII character, such as \\x09", crate::format::described(written)),
     })
 }

@@ -38,7 +38,7 @@ pub(super) static KIND: Kind = Kind {
         "basic_constraints.ca",
     ],
     marks: &["certificate.serial", "certificate.subject"],
-    secrets: &[],
+
     read,
 };
 

@@ -1,0 +1,212 @@
+//! Secrets that are known by how they look, wherever they stand: gitleaks' rules and keytrail's own, behind one automaton over their
+//! keywords; and the same after undoing an encoding.
+//!
+//! The rules are data (`data/redact/gitleaks.toml`, `data/redact/forms.toml`). A text in which no keyword stands is passed by one
+//! pass of the automaton; of the rest only the rules whose keyword was met are asked, in pieces of a bounded length, so that hostile
+//! text takes linear time.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+
+use self::rule::Rule;
+use super::withheld;
+
+mod entropy;
+mod load;
+mod rule;
+pub(super) mod unwrap;
+
+pub(super) use entropy::bits_per_byte;
+
+/// How much of a text can be a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// A name, an id, an address: what is secret in it is secret without words around it.
+    Name,
+    /// Free text: a word before a value says that it is secret, too.
+    Text,
+}
+
+/// A secret that was found in a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Where it stands.
+    pub(super) range: Range<usize>,
+    /// The rule's name, and the encoding that it stood in.
+    pub(super) why: Why,
+}
+
+/// By what a secret is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Why {
+    pub(super) rule: &'static str,
+    pub(super) encoding: Option<&'static str>,
+}
+
+/// All forms.
+pub(super) static FORMS: LazyLock<Forms> = LazyLock::new(Forms::load);
+
+/// A piece of a long text that the rules are asked about at once, and how much of it the next one sees again: the longest secret
+/// that is seen whole wherever it stands.
+const PIECE_BYTES: usize = 64 << 10;
+const OVERLAP_BYTES: usize = 16 << 10;
+
+/// Nothing shorter holds a secret that is known by its form; a test holds it against the rules.
+pub(super) const NAME_BYTES_MIN: usize = 12;
+pub(super) const TEXT_BYTES_MIN: usize = 6;
+
+/// The rules with the automata over their keywords.
+pub(super) struct Forms {
+    rules: Vec<Rule>,
+    names: Keywords,
+    texts: Keywords,
+}
+
+/// An automaton over the keywords of some rules.
+struct Keywords {
+    automaton: AhoCorasick,
+    /// The rules that each keyword calls for.
+    rules: Vec<Vec<u16>>,
+}
+
+/// Which rules are called for.
+#[derive(Default, Clone, Copy)]
+struct Called([u64; 6]);
+
+impl Called {
+    fn add(&mut self, rule: u16) {
+        if let Some(word) = self.0.get_mut(usize::from(rule / 64)) {
+            *word |= 1 << (rule % 64);
+        }
+    }
+
+    fn iter(self) -> impl Iterator<Item = usize> {
+        self.0.into_iter().enumerate().flat_map(|(word, bits)| (0..64).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| word * 64 + bit))
+    }
+
+    fn is_empty(self) -> bool {
+        self.0.iter().all(|word| *word == 0)
+    }
+}
+
+impl Keywords {
+    #[expect(clippy::expect_used, reason = "an automaton fails to build only for many megabytes of keywords")]
+    fn new(rules: &[Rule], takes: impl Fn(&Rule) -> bool) -> Self {
+        let mut words: Vec<&str> = Vec::new();
+        let mut called: Vec<Vec<u16>> = Vec::new();
+        for (rule, index) in rules.iter().zip(0_u16..).filter(|(rule, _)| takes(rule)) {
+            for word in &rule.keywords {
+                let at = words.iter().position(|known| known == word).unwrap_or_else(|| {
+                    words.push(word);
+                    called.push(Vec::new());
+                    words.len() - 1
+                });
+                if let Some(list) = called.get_mut(at) {
+                    list.push(index);
+                }
+            }
+        }
+        let automaton = AhoCorasick::builder()
+            .kind(Some(AhoCorasickKind::DFA))
+            .match_kind(MatchKind::Standard)
+            .ascii_case_insensitive(true)
+            .build(&words)
+            .expect("some hundred short keywords build");
+        Self { automaton, rules: called }
+    }
+
+    fn called(&self, text: &str) -> Called {
+        let mut called = Called::default();
+        for hit in self.automaton.find_overlapping_iter(text) {
+            for rule in self.rules.get(hit.pattern().as_usize()).into_iter().flatten() {
+                called.add(*rule);
+            }
+        }
+        called
+    }
+}
+
+impl Forms {
+    fn load() -> Self {
+        let rules = load::rules();
+        Self { names: Keywords::new(&rules, |rule| !rule.in_text_only), texts: Keywords::new(&rules, |_| true), rules }
+    }
+
+    /// The rules' names, each with where it comes from.
+    pub(super) fn names(&'static self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.rules.iter().map(|rule| (rule.id.as_str(), rule.source))
+    }
+
+    /// The secrets in `text`, in order and apart; within encodings too. `cut` says that it goes on behind its end.
+    pub(super) fn find(&'static self, text: &str, scope: Scope, cut: bool) -> Vec<Found> {
+        let shortest = if scope == Scope::Name { NAME_BYTES_MIN } else { TEXT_BYTES_MIN };
+        if text.len() < shortest {
+            return Vec::new();
+        }
+        let mut found = Vec::new();
+        self.plain(text, scope, cut, &mut found);
+        unwrap::find(self, text, scope, 0, &mut found);
+        if found.is_empty() { found } else { apart(text, found) }
+    }
+
+    /// The secrets that stand in `text` as it is.
+    fn plain(&'static self, text: &str, scope: Scope, cut: bool, found: &mut Vec<Found>) {
+        let keywords = if scope == Scope::Name { &self.names } else { &self.texts };
+        let mut from = 0;
+        loop {
+            let mut end = text.floor_char_boundary((from + PIECE_BYTES).min(text.len()));
+            if end <= from {
+                end = text.len();
+            }
+            let piece = text.get(from..end).unwrap_or_default();
+            let called = keywords.called(piece);
+            if !called.is_empty() {
+                for rule in called.iter().filter_map(|index| self.rules.get(index)) {
+                    let why = Why { rule: &rule.id, encoding: None };
+                    rule.find(piece, cut && end == text.len(), |range| {
+                        if !(rule.in_text_only && is_in_arn(piece, range.start)) {
+                            found.push(Found { range: from + range.start..from + range.end, why });
+                        }
+                    });
+                }
+            }
+            if end == text.len() {
+                return;
+            }
+            from = text.floor_char_boundary(end - OVERLAP_BYTES);
+        }
+    }
+}
+
+/// Whether the word that `at` is in is a name of AWS's: `secretsmanager:…:secret:prod/db` assigns nothing.
+fn is_in_arn(text: &str, at: usize) -> bool {
+    const ARN_BYTES_MAX: usize = 512;
+    let before = text.as_bytes().get(at.saturating_sub(ARN_BYTES_MAX)..at).unwrap_or_default();
+    let start = before.iter().rposition(|b| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'(' | b'[' | b',' | b'=' | b'{')).map_or(0, |at| at + 1);
+    before.get(start..).is_some_and(|word| word.starts_with(b"arn:"))
+}
+
+/// What was found in order, what overlaps as one, and without what stands in a secret's place already.
+fn apart(text: &str, mut found: Vec<Found>) -> Vec<Found> {
+    found.sort_by_key(|f| (f.range.start, usize::MAX - f.range.end));
+    let written = withheld::written_in(text);
+    let mut merged: Vec<Found> = Vec::new();
+    for next in found {
+        if next.range.is_empty() || is_written(&next.range, &written) {
+            continue;
+        }
+        match merged.last_mut() {
+            Some(last) if next.range.start < last.range.end => last.range.end = last.range.end.max(next.range.end),
+            _ => merged.push(next),
+        }
+    }
+    merged
+}
+
+/// Whether next to nothing of `range` is left beside the fingerprints in it.
+fn is_written(range: &Range<usize>, written: &[Range<usize>]) -> bool {
+    let within: usize = written.iter().map(|w| w.end.min(range.end).saturating_sub(w.start.max(range.start))).sum();
+    within > 0 && range.len() - within < 8
+}

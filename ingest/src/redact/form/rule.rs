@@ -1,0 +1,155 @@
+//! One rule: a regular expression behind keywords, with the entropy that a secret has at least, and what is allowed all the same.
+
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use regex::bytes::{Regex, RegexBuilder};
+
+use super::entropy::bits_per_byte;
+use crate::redact::is_withheld;
+
+/// A rule. Its regular expression is compiled when its keyword is first met.
+pub(super) struct Rule {
+    pub(super) id: String,
+    /// `gitleaks` or `keytrail`.
+    pub(super) source: &'static str,
+    /// Where none of these stands, in lower case, the rule finds nothing.
+    pub(super) keywords: Vec<String>,
+    pub(super) pattern: Pattern,
+    /// Which group is the secret; 0 for the first that took part, or all.
+    pub(super) group: usize,
+    /// The least entropy of a secret, in bits a byte.
+    pub(super) entropy_min: f64,
+    /// The words before the value make it a secret, so that it is not looked for in names.
+    pub(super) in_text_only: bool,
+    pub(super) allowed: Vec<Allowed>,
+}
+
+/// What is no secret although it looks like one.
+pub(super) struct Allowed {
+    pub(super) patterns: Vec<Pattern>,
+    pub(super) target: Target,
+    /// Words that make a secret none, in lower case.
+    pub(super) stopwords: Vec<String>,
+}
+
+/// What an allowed pattern is held against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Target {
+    Secret,
+    Match,
+    Line,
+}
+
+/// A regular expression, compiled when it is first needed.
+pub(super) struct Pattern {
+    source: String,
+    compiled: OnceLock<Option<Regex>>,
+}
+
+impl Pattern {
+    pub(super) fn new(source: &str) -> Self {
+        Self { source: in_rust(source), compiled: OnceLock::new() }
+    }
+
+    /// `None` for an expression that is none; a test compiles them all.
+    pub(super) fn regex(&self) -> Option<&Regex> {
+        self.compiled.get_or_init(|| RegexBuilder::new(&self.source).unicode(false).size_limit(32 << 20).dfa_size_limit(4 << 20).build().ok()).as_ref()
+    }
+
+    fn is_match(&self, text: &[u8]) -> bool {
+        self.regex().is_some_and(|regex| regex.is_match(text))
+    }
+}
+
+impl Rule {
+    /// Hands the place of each secret in `text` to `found`. `cut` says that the text goes on behind its end: a secret that reaches it counts
+    /// whatever its length.
+    pub(super) fn find(&self, text: &str, cut: bool, mut found: impl FnMut(Range<usize>)) {
+        let Some(regex) = self.pattern.regex() else { return };
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        while let Some(groups) = regex.captures_at(bytes, at) {
+            let Some(whole) = groups.get(0) else { return };
+            let secret = if self.group > 0 { groups.get(self.group) } else { groups.iter().skip(1).flatten().find(|group| !group.is_empty()) };
+            let secret = secret.unwrap_or(whole).range();
+            // Cut at boundaries of characters: a class of bytes may end within one.
+            let range = text.floor_char_boundary(secret.start)..text.ceil_char_boundary(secret.end);
+            let value = text.get(range.clone()).unwrap_or_default();
+            let random = self.entropy_min <= 0.0 || bits_per_byte(value) > self.entropy_min || (cut && range.end == text.len());
+            if random && !value.is_empty() && !is_withheld(value) && !self.allows(bytes, &whole.range(), value) {
+                found(range.clone());
+            }
+            // The next may begin right behind the secret: what ended this one can lead to it.
+            at = secret.end.max(whole.start() + 1).max(at + 1);
+            if at > bytes.len() {
+                return;
+            }
+        }
+    }
+
+    fn allows(&self, text: &[u8], whole: &Range<usize>, secret: &str) -> bool {
+        self.allowed.iter().any(|allowed| {
+            let target = match allowed.target {
+                Target::Secret => secret.as_bytes(),
+                Target::Match => text.get(whole.clone()).unwrap_or_default(),
+                Target::Line => {
+                    let start = memchr::memrchr(b'\n', text.get(..whole.start).unwrap_or_default()).map_or(0, |at| at + 1);
+                    let rest = text.get(start..).unwrap_or_default();
+                    rest.get(..memchr::memchr(b'\n', rest).unwrap_or(rest.len()).min(4096)).unwrap_or(rest)
+                }
+            };
+            let lower = || secret.to_ascii_lowercase();
+            allowed.patterns.iter().any(|pattern| pattern.is_match(target))
+                || (!allowed.stopwords.is_empty() && {
+                    let lower = lower();
+                    allowed.stopwords.iter().any(|word| lower.contains(word.as_str()))
+                })
+        })
+    }
+}
+
+/// An expression of Go's in Rust's spelling: a brace that counts nothing, and a bracket within a class, are themselves.
+fn in_rust(source: &str) -> String {
+    let mut out = String::with_capacity(source.len() + 8);
+    let mut escaped = false;
+    // Where the class begins that the walk is in, and whether it is in a named one within (`[:alnum:]`).
+    let (mut class, mut named) = (None, false);
+    for (at, c) in source.char_indices() {
+        let rest = source.get(at + 1..).unwrap_or_default();
+        match (c, class) {
+            _ if escaped => escaped = false,
+            ('\\', _) => escaped = true,
+            ('[', None) => class = Some(at),
+            ('[', Some(_)) if rest.starts_with(':') => named = true,
+            ('[', Some(_)) => out.push('\\'),
+            (']', Some(_)) if named => named = false,
+            // Right behind the beginning a bracket is itself.
+            (']', Some(from)) if !matches!(source.get(from + 1..at), Some("" | "^")) => class = None,
+            ('{', None) if !counts(rest) => out.push('\\'),
+            _ => {}
+        }
+        out.push(c);
+    }
+    out
+}
+
+fn counts(after_brace: &str) -> bool {
+    let Some(end) = after_brace.find('}') else { return false };
+    let inside = after_brace.get(..end).unwrap_or_default();
+    inside.starts_with(|c: char| c.is_ascii_digit()) && inside.bytes().all(|b| b.is_ascii_digit() || b == b',')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn braces_of_go_are_read_as_go_reads_them() {
+        assert_eq!(in_rust(r"^\$(?:\d+|{\d+})$"), r"^\$(?:\d+|\{\d+})$");
+        assert_eq!(in_rust(r"[a-z{]{2,3}\{x"), r"[a-z{]{2,3}\{x");
+        assert_eq!(in_rust(r"[[:alnum:]]{3}[^]]+]{x}"), r"[[:alnum:]]{3}[^]]+]\{x}");
+        assert_eq!(in_rust(r#"[\s"',\[]--?[a-z]{x"#), r#"[\s"',\[]--?[a-z]\{x"#);
+        assert_eq!(in_rust("[a[b]{1}"), r"[a\[b]{1}");
+    }
+}

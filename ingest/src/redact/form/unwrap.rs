@@ -1,0 +1,278 @@
+//! Secrets in what a text encodes: base64, base64url, hexadecimal, percent-encoding, JSON's escapes, gzip and zlib in base64. What holds one is replaced whole.
+
+use std::borrow::Cow;
+use std::io::Read;
+use std::ops::Range;
+
+use super::{Forms, Found, NAME_BYTES_MIN, Scope, Why};
+
+/// How many encodings may stand in one another.
+const DEPTH_MAX: u8 = 4;
+/// How many bytes may be decoded of one run, and inflated from it.
+const DECODED_BYTES_MAX: usize = 256 << 10;
+/// A shorter run of base64 or hexadecimal decodes to nothing that is long enough.
+const BASE64_BYTES_MIN: usize = 20;
+const HEX_BYTES_MIN: usize = 24;
+
+/// Finds secrets in what `text`, `depth` encodings deep, encodes.
+pub(in crate::redact) fn find(forms: &'static Forms, text: &str, scope: Scope, depth: u8, found: &mut Vec<Found>) {
+    if depth >= DEPTH_MAX {
+        return;
+    }
+    let bytes = text.as_bytes();
+    if memchr::memchr2(b'%', b'\\', bytes).is_some() {
+        percent_and_escapes(forms, text, scope, depth, found);
+    }
+    let mut at = 0;
+    while let Some(run) = next_run(bytes, at) {
+        at = run.end;
+        let token = text.get(run.clone()).unwrap_or_default();
+        if let Some(why) = in_hex(forms, token, scope, depth).or_else(|| in_base64(forms, token, scope, depth)) {
+            found.push(Found { range: run, why });
+        }
+    }
+}
+
+fn percent_and_escapes(forms: &'static Forms, text: &str, scope: Scope, depth: u8, found: &mut Vec<Found>) {
+    if let Some(plain) = percent(text)
+        && let Some(why) = first(forms, &plain, scope, depth)
+    {
+        // Where in the text it stands cannot be told by its decoded place: each encoded word is judged, or all.
+        found.push(Found { range: encoded_part(text), why: Why { encoding: Some("percent-encoding"), ..why } });
+    }
+    if let Some(plain) = escapes(text)
+        && let Some(why) = first(forms, &plain, scope, depth)
+    {
+        found.push(Found { range: 0..text.len(), why: Why { encoding: Some("escapes"), ..why } });
+    }
+}
+
+/// By what the first secret in a decoded text is known. What was worth encoding is text, whatever its place.
+fn first(forms: &'static Forms, plain: &str, _scope: Scope, depth: u8) -> Option<Why> {
+    if plain.len() < NAME_BYTES_MIN {
+        return None;
+    }
+    let mut found = Vec::new();
+    forms.plain(plain, Scope::Text, false, &mut found);
+    if found.is_empty() {
+        find(forms, plain, Scope::Text, depth + 1, &mut found);
+    }
+    found.first().map(|found| found.why)
+}
+
+const BASE64: u8 = 1;
+const HEX: u8 = 2;
+
+/// What each byte can be part of.
+static CLASS: [u8; 256] = {
+    let mut class = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let b = byte as u8;
+        if b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_' | b'=') {
+            class[byte] |= BASE64;
+        }
+        if b.is_ascii_hexdigit() {
+            class[byte] |= HEX;
+        }
+        byte += 1;
+    }
+    class
+};
+
+/// The next run that may be base64 or hexadecimal, at or after `at`.
+fn next_run(bytes: &[u8], mut at: usize) -> Option<Range<usize>> {
+    let is = |at: usize| bytes.get(at).is_some_and(|b| CLASS.get(usize::from(*b)).is_some_and(|class| class & BASE64 != 0));
+    // Only every so many bytes have to be looked at to find a run of that length.
+    while at + BASE64_BYTES_MIN <= bytes.len() {
+        let mut last = at + BASE64_BYTES_MIN;
+        while last > at && is(last - 1) {
+            last -= 1;
+        }
+        if last > at {
+            at = last;
+            continue;
+        }
+        let mut end = at + BASE64_BYTES_MIN;
+        while is(end) {
+            end += 1;
+        }
+        return Some(at..end);
+    }
+    None
+}
+
+fn in_hex(forms: &'static Forms, token: &str, scope: Scope, depth: u8) -> Option<Why> {
+    if token.len() < HEX_BYTES_MIN {
+        return None;
+    }
+    let mut best: &str = "";
+    for part in token.split(|c: char| !c.is_ascii_hexdigit()) {
+        if part.len() > best.len() {
+            best = part;
+        }
+    }
+    if best.len() < HEX_BYTES_MIN {
+        return None;
+    }
+    // Either half of a byte may come first.
+    (0..2).find_map(|skip| {
+        let digits = best.get(skip..)?;
+        let digits = digits.get(..(digits.len() & !1).min(2 * DECODED_BYTES_MAX))?;
+        let plain = readable(hex::decode(digits).ok()?)?;
+        first(forms, &plain, scope, depth).map(|why| Why { encoding: Some("hexadecimal"), ..why })
+    })
+}
+
+fn in_base64(forms: &'static Forms, token: &str, scope: Scope, depth: u8) -> Option<Why> {
+    let bytes = token.as_bytes();
+    let bytes = bytes.get(..bytes.len().min(DECODED_BYTES_MAX / 3 * 4)).unwrap_or(bytes);
+    // What stands before the first letter of the encoding belongs to the run: each of the four places where a quad can begin is tried.
+    (0..4).find_map(|skip| {
+        let digits = bytes.get(skip..)?;
+        if !may_be_text(digits) && !is_packed(digits) {
+            return None;
+        }
+        let decoded = base64(digits);
+        if let Some(plain) = inflated(&decoded) {
+            return first(forms, &plain, scope, depth).map(|why| Why { encoding: Some("gzip in base64"), ..why });
+        }
+        let plain = readable(decoded)?;
+        first(forms, &plain, scope, depth).map(|why| Why { encoding: Some("base64"), ..why })
+    })
+}
+
+/// Whether some quads in a row encode ASCII: the first byte's highest bit, and the second's, are not set.
+fn may_be_text(digits: &[u8]) -> bool {
+    /// Twelve bytes of text are what a secret has at least.
+    const QUADS: u32 = 4;
+    let mut row = 0;
+    for quad in digits.chunks_exact(4) {
+        let (Some(first), Some(second)) = (quad.first(), quad.get(1)) else { break };
+        let text = sextet(*first) < 32 && sextet(*second) & 0b1000 == 0;
+        row = if text { row + 1 } else { 0 };
+        if row >= QUADS {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether it begins as gzip or zlib does.
+fn is_packed(digits: &[u8]) -> bool {
+    digits.starts_with(b"H4sI") || digits.starts_with(b"eJ") || digits.starts_with(b"eNp") || digits.starts_with(b"eAH")
+}
+
+const NO_SEXTET: u8 = 64;
+
+fn sextet(byte: u8) -> u8 {
+    match byte {
+        b'A'..=b'Z' => byte - b'A',
+        b'a'..=b'z' => byte - b'a' + 26,
+        b'0'..=b'9' => byte - b'0' + 52,
+        b'-' | b'+' => 62,
+        b'_' | b'/' => 63,
+        _ => NO_SEXTET,
+    }
+}
+
+/// Decodes base64 and base64url (RFC 4648), with padding or without; stops where it ends.
+fn base64(digits: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(digits.len() / 4 * 3 + 3);
+    let (mut bits, mut held) = (0_u32, 0_u32);
+    for byte in digits {
+        let value = sextet(*byte);
+        if value == NO_SEXTET {
+            break;
+        }
+        bits = (bits << 6 | u32::from(value)) & 0xffff;
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            out.push(u8::try_from(bits >> held & 0xff).unwrap_or_default());
+        }
+    }
+    out
+}
+
+/// Decoded bytes as text, if a stretch of them reads as text; UTF-16 as Windows writes it, too.
+fn readable(bytes: Vec<u8>) -> Option<String> {
+    const STRETCH: usize = NAME_BYTES_MIN;
+    if bytes.len() >= 2 * STRETCH && bytes.iter().skip(1).step_by(2).take(STRETCH).all(|b| *b == 0) {
+        return Some(bytes.iter().step_by(2).map(|b| char::from(*b)).collect());
+    }
+    let (mut row, mut longest) = (0, 0);
+    for byte in &bytes {
+        row = if (0x20..0x7f).contains(byte) || matches!(byte, b'\n' | b'\r' | b'\t') { row + 1 } else { 0 };
+        longest = longest.max(row);
+    }
+    (longest >= STRETCH).then(|| String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+}
+
+/// What gzip or zlib packed, as far as it can be unpacked.
+fn inflated(bytes: &[u8]) -> Option<String> {
+    let mut out = Vec::new();
+    let limit = DECODED_BYTES_MAX as u64;
+    // What is cut off in its middle is read as far as it goes.
+    if bytes.starts_with(&[0x1f, 0x8b, 8]) {
+        let _ = flate2::read::GzDecoder::new(bytes).take(limit).read_to_end(&mut out);
+    } else if bytes.first() == Some(&0x78) && bytes.get(1).is_some_and(|b| (0x7800 + u32::from(*b)) % 31 == 0) {
+        let _ = flate2::read::ZlibDecoder::new(bytes).take(limit).read_to_end(&mut out);
+    }
+    if out.is_empty() { None } else { readable(out) }
+}
+
+/// `text` without percent-encoding; `None` when it has none.
+pub(in crate::redact) fn percent(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    let first = memchr::memchr(b'%', bytes)?;
+    let mut out = Vec::with_capacity(bytes.len());
+    out.extend_from_slice(bytes.get(..first)?);
+    let (mut at, mut any) = (first, false);
+    while let Some(byte) = bytes.get(at) {
+        let decoded =
+            (*byte == b'%').then(|| bytes.get(at + 1..at + 3)).flatten().and_then(|digits| hex::decode(digits).ok()).and_then(|one| one.first().copied());
+        if let Some(decoded) = decoded {
+            out.push(decoded);
+            at += 3;
+            any = true;
+        } else {
+            out.push(if *byte == b'+' { b' ' } else { *byte });
+            at += 1;
+        }
+    }
+    any.then(|| String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+}
+
+/// The words of `text` that are percent-encoded: from the last separator before the first sign to the first one behind the last.
+fn encoded_part(text: &str) -> Range<usize> {
+    let separator = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '?' | '&' | '=' | '/');
+    let (Some(first), Some(last)) = (text.find('%'), text.rfind('%')) else { return 0..text.len() };
+    let start = text.get(..first).and_then(|before| before.rfind(separator)).map_or(0, |at| at + 1);
+    let end = text.get(last..).and_then(|after| after.find(separator)).map_or(text.len(), |at| last + at);
+    // A secret may reach over a separator (`password=%41…`): where the whole is short of one, all of the text goes.
+    if text.get(..start).is_some_and(|before| before.ends_with(['=', '&', '/'])) { 0..text.len() } else { start..end }
+}
+
+/// `text` without JSON's escapes, as a string of JSON within it has them; `None` when it has none.
+fn escapes(text: &str) -> Option<Cow<'_, str>> {
+    memchr::memmem::find(text.as_bytes(), b"\\u")?;
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("\\u") {
+        out.push_str(rest.get(..at)?);
+        let digits = rest.get(at + 2..at + 6);
+        match digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()).and_then(char::from_u32) {
+            Some(c) => {
+                out.push(c);
+                rest = rest.get(at + 6..)?;
+            }
+            None => {
+                out.push_str("\\u");
+                rest = rest.get(at + 2..)?;
+            }
+        }
+    }
+    out.push_str(rest);
+    Some(Cow::Owned(out))
+}

@@ -1,0 +1,294 @@
+//! What must hold for every record, text and byte.
+
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+
+use super::*;
+
+const JWT: &str = "eyJhbGciOiJSUzI1NiIsImtpZCI6IiJ9.eyJpc3MiOiJrdWJlcm5ldGVzIn0.c2lnbmF0dXJlLXNpZ25hdHVyZQ";
+
+fn redactor() -> Redactor {
+    Redactor::new(&[7; 32])
+}
+
+fn record<'r>(format: &str, record: &'r str) -> Cow<'r, str> {
+    redactor().record(format, record, Level::Safe)
+}
+
+#[test]
+fn a_record_without_secrets_is_returned_as_it_came() {
+    for (format, text) in [
+        (
+            "cloudtrail",
+            r#"{ "eventName" : "GetObject", "n": 1.50, "n": 2, "userAgent":"aws-sdk s.e", "requestParameters": {"bucketName": "x", "key":"a/b c"} }"#,
+        ),
+        ("k8s_audit", r#"{"verb":"get","requestURI":"/api/v1/namespaces/a/secrets/b?timeout=10s","objectRef":{"resource":"secrets","name":"token-abc"}}"#),
+        ("zeek", r#"{"ts":1795348800.5,"id.orig_h":"10.0.0.1","id.orig_p":40000}"#),
+    ] {
+        assert!(matches!(record(format, text), Cow::Borrowed(kept) if kept == text), "{}", record(format, text));
+    }
+}
+
+#[test]
+fn closed_places_keep_structure_and_nothing_that_can_be_a_secret() {
+    let redactor = redactor();
+    let text = r#"{"requestParameters":{"containerDefinitions":[{"name":"web","environment":[{"name":"DB_PASSWORD","value":"hunter2"},{"name":"DEBUG","value":"true"}],"cpu":256}],"family":"web"}}"#;
+    let kept = record("cloudtrail", text);
+    let expected = text.replace("hunter2", &redactor.written(b"hunter2"));
+    assert_eq!(kept, expected);
+    assert_eq!(redactor.written(b"hunter2").split(':').nth(2), Some("text"));
+    assert!(redactor.written(b"hunter2").ends_with(":text:7"));
+    assert_eq!(record("cloudtrail", &kept), expected, "a second time changes nothing");
+    let explained = redactor.explain("cloudtrail", text, Level::Safe);
+    assert_eq!(explained.len(), 1);
+    assert_eq!(explained[0].path, "requestParameters.containerDefinitions[0].environment[0].value");
+    assert_eq!(&text[explained[0].position..explained[0].position + explained[0].bytes], "\"hunter2\"");
+}
+
+#[test]
+fn unknown_formats_are_closed() {
+    let kept = record("nobody", r#"{"a":"b","time":"2026-11-22T12:00:00Z","n":[1,"x"],"pin":1234}"#);
+    let value: serde_json::Value = serde_json::from_str(&kept).unwrap();
+    assert!(value["a"].as_str().unwrap().starts_with("hmac:") && value["n"][1].as_str().unwrap().starts_with("hmac:"));
+    assert_eq!((value["time"].as_str(), value["n"][0].as_i64()), (Some("2026-11-22T12:00:00Z"), Some(1)));
+    assert!(value["pin"].as_str().unwrap().contains(":digits:4"));
+}
+
+/// Texts with a secret in them, and the secret.
+fn secrets() -> Vec<(String, String)> {
+    let long = "A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8S9t0";
+    let pem = format!("-----BEGIN RSA PRIVATE KEY-----\n{long}\n{long}\n-----END RSA PRIVATE KEY-----");
+    [
+        JWT.to_owned(),
+        format!("hvs.{long}"),
+        format!("hvb.{long}"),
+        "s.iyNUhq8Ov4hIAx6snw5mB2nL".to_owned(),
+        format!("ghp_{}", &long[..36]),
+        format!("github_pat_{}_{}", &long[..22], &long.repeat(2)[..59]),
+        format!("xoxb-123456789012-{long}"),
+        "ZXlKaGJHY2lPaUpTVXpJMU5pSXNJbXRwWkNJNklpSjkuZXlKcGMzTWlPaUpyZFdK".to_owned(),
+        pem,
+    ]
+    .into_iter()
+    .map(|secret| (secret.clone(), secret))
+    .chain(
+        [
+            "Bearer ",
+            "Authorization: Bearer ",
+            "authorization: Basic ",
+            "sessionToken=",
+            "{\"secretAccessKey\": \"",
+            "https://x/?X-Amz-Security-Token=",
+            "<SessionToken>",
+            "mysql -u root -p",
+            "login --password ",
+            "DB_PASSWORD=",
+            "postgres://app:",
+        ]
+        .map(|before| (format!("{before}{long}{}", if before.starts_with("postgres") { "@db/x" } else { "" }), long.to_owned())),
+    )
+    .collect()
+}
+
+#[test]
+fn secrets_are_known_by_their_form_in_any_text() {
+    let redactor = redactor();
+    for (text, secret) in secrets() {
+        for (before, after) in [("", ""), ("user logs in with ", " failed"), ("\"", "\"")] {
+            let text = format!("{before}{text}{after}");
+            let kept = redactor.text(&text).into_owned();
+            assert!(kept.contains("hmac:") && !kept.contains(&secret[..20.min(secret.len())]), "{text} -> {kept}");
+            assert_eq!(redactor.text(&kept), kept, "a second time changes nothing");
+            let record = serde_json::json!({"userAgent": text, "eventName": "x"}).to_string();
+            let kept = redactor.record("cloudtrail", &record, Level::Safe).into_owned();
+            assert!(kept.contains("hmac:") && !kept.contains(&secret[..20.min(secret.len())]), "{record} -> {kept}");
+            assert!(serde_json::from_str::<serde_json::Value>(&kept).is_ok());
+            let letter = redactor.bytes("cloudtrail", format!("{record}\u{0}").as_bytes(), 4096);
+            assert!(!letter.contains(&secret[..20.min(secret.len())]), "{letter}");
+        }
+    }
+}
+
+#[test]
+fn secrets_are_found_in_encodings() {
+    use std::io::Write;
+    let redactor = redactor();
+    let secret = format!("login with hvs.{} now", "A1b2C3d4E5f6G7h8I9j0K1l2M3n4");
+    let encode = |bytes: &[u8]| -> String {
+        const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let mut out = String::new();
+        for chunk in bytes.chunks(3) {
+            let n = u32::from(chunk[0]) << 16 | u32::from(*chunk.get(1).unwrap_or(&0)) << 8 | u32::from(*chunk.get(2).unwrap_or(&0));
+            for (index, shift) in [18, 12, 6, 0].into_iter().enumerate() {
+                out.push(if index <= chunk.len() { char::from(DIGITS[(n >> shift & 63) as usize]) } else { '=' });
+            }
+        }
+        out
+    };
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(secret.as_bytes()).unwrap();
+    let gzip = gzip.finish().unwrap();
+    let base64 = encode(secret.as_bytes());
+    for text in [
+        base64.clone(),
+        format!("prefix-{base64}"),
+        format!("abcde{base64}"),
+        base64.replace('+', "-").replace('/', "_"),
+        encode(base64.as_bytes()),
+        hex::encode(&secret),
+        secret.bytes().map(|b| format!("%{b:02x}")).collect(),
+        secret.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect(),
+        encode(&gzip),
+        encode(format!("{{\"auths\":{{\"r\":{{\"password\":\"{secret}\"}}}}}}").as_bytes()),
+    ] {
+        let kept = redactor.text(&text).into_owned();
+        assert!(kept.contains("hmac:") && kept.len() < text.len() + 60, "{text} -> {kept}");
+        assert!(!kept.contains(&text[text.len() / 2..text.len() - 4]), "{text} -> {kept}");
+    }
+}
+
+#[test]
+fn words_that_only_resemble_secrets_stay() {
+    for text in [
+        "AKIAIOSFODNN7EXAMPLE",
+        "ASIAIOSFODNN7EXAMPLE",
+        "Bearer authentication failed",
+        "s.amazonaws.com",
+        "secretsmanager.eu-west-1.amazonaws.com",
+        "hvs.short",
+        "eyJ is how a JWT begins",
+        "xoxo-kisses",
+        "sessionToken is missing",
+        "sessionToken=***",
+        "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
+        "arn:aws:secretsmanager:us-east-1:1:secret:github_pat_rotation",
+        "aws-sdk-go-v2/1.32.3 os/linux lang/go#1.23.1 md/GOOS#linux md/GOARCH#amd64 api/s3#1.66.3",
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36",
+        "system:serviceaccount:kube-system:token-cleaner",
+        "hmac-sha256:0f6ce44e4a0c3f4a4b3e1f1d54a5f3c0a1b2c3d4e5f60718293a4b5c6d7e8f90",
+    ] {
+        assert_eq!(redactor().text(text), text);
+    }
+}
+
+#[test]
+fn dead_letters_keep_keys_and_shape() {
+    let redactor = redactor();
+    let kept = redactor.bytes("cloudtrail", br#"{"eventName":"GetObject","requestParameters":{"password": "hunter2", "x":"abc", "n":17, "deep":[{"y":"#, 1000);
+    assert!(kept.starts_with(r#"{"eventName":"GetObject","requestParameters":{"password": "hmac:"#) && kept.ends_with(r#""n":17, "deep":[{"y":"#), "{kept}");
+    for (bytes, secret) in [
+        (&br#"{"eventName":"x","requestParameters":{"token":"hunter2"#[..], "hunter2"),
+        (br#"sword": "hunter2", "client_token":"abcdef", broken"#, "hunter2"),
+        (br#"{"a":"b" "password":"hunter2"}"#, "hunter2"),
+        (br#"{'password': 'hunter2'}"#, "hunter2"),
+        (br#"Nov 22 12:00:00 host app: login of root with hunter2"#, "hunter2"),
+        (b"password=hunter2\xff\xfe", "hunter2"),
+        (br#"{"userAgent":"foo "bar" hunter2","x":"y"}"#, "hunter2"),
+        (br#"{"hunter2-kX9vQ3bL7mZ0pR4t":1"#, "hunter2"),
+    ] {
+        let kept = redactor.bytes("cloudtrail", bytes, 1000);
+        assert!(!kept.contains(secret), "{} -> {kept}", String::from_utf8_lossy(bytes));
+    }
+    let cut = format!("{}{}{}", "x".repeat(90), JWT, "y".repeat(20_000));
+    assert!(!redactor.bytes("", cut.as_bytes(), 100).contains("eyJ"));
+    assert_eq!(redactor.bytes("", "\u{e9}".as_bytes(), 3), "hma");
+    assert_eq!(redactor.bytes("", b"{\"n\": 1, \"b\": [true, null]}\xff", 12), "{\"n\": 1, \"b\"");
+}
+
+#[test]
+fn open_keeps_values_but_for_known_secrets() {
+    let text = r#"{"requestParameters":{"description":"nightly run","password":"hunter2","note":"token is hvs.A1b2C3d4E5f6G7h8I9j0K1l2"}}"#;
+    let kept = redactor().record("cloudtrail", text, Level::Open).into_owned();
+    assert!(kept.contains("nightly run") && !kept.contains("hunter2") && !kept.contains("A1b2C3d4"), "{kept}");
+}
+
+#[test]
+fn levels_are_words() {
+    assert_eq!("safe".parse(), Ok(Level::Safe));
+    assert_eq!("keep".parse(), Ok(Level::Safe));
+    assert!("drop".parse::<Level>().unwrap_err().to_string().contains("hash keeps no record either"));
+    assert!("opne".parse::<Level>().unwrap_err().to_string().contains("safe, open or hash"));
+}
+
+#[test]
+fn hostile_text_takes_linear_time() {
+    let redactor = redactor();
+    let mut worst = (Duration::ZERO, "");
+    for unit in [
+        "eyJ",
+        "eyJ.",
+        "hvs.",
+        "s.",
+        "sessionToken",
+        "sessionToken=\\\\\\",
+        "-----BEGIN ",
+        "-----BEGIN PRIVATE KEY-----",
+        "Bearer ",
+        "ZXlK",
+        "ghp_",
+        "xoxb-",
+        "://",
+        "://a:",
+        "token",
+        "password=",
+        "key",
+        "?sig=",
+        "--token ",
+        "AAAAAAAAAAAAAAAAAAAA ",
+        "%41",
+        "\\u0041",
+        "H4sIAAAAAAAA",
+        "{\"a\":",
+        "[",
+        "\"",
+        "\\\"",
+        "cookie: ",
+        "mysql -p",
+        "api",
+        "http",
+    ] {
+        let text = unit.repeat((256 << 10) / unit.len());
+        let begin = Instant::now();
+        let _ = redactor.text(&text);
+        let _ = redactor.bytes("cloudtrail", text.as_bytes(), 256 << 10);
+        let _ = redactor.record("cloudtrail", &text, Level::Safe);
+        let took = begin.elapsed();
+        if took > worst.0 {
+            worst = (took, unit);
+        }
+    }
+    println!("worst: {:?} for 256 KiB of {:?}", worst.0, worst.1);
+    assert!(worst.0 < Duration::from_secs(20), "{worst:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn redacting_again_changes_nothing(parts in prop::collection::vec(prop_oneof![
+        ".{0,12}", "[A-Za-z0-9._-]{0,40}",
+        prop::sample::select(secrets()).prop_map(|(text, _)| text),
+        prop::sample::select(vec!["eyJ", "hvs.", "s.", "ghp_", "xoxb-", "\"", ":", "-----BEGIN PRIVATE KEY-----"]).prop_map(str::to_owned),
+    ], 0..8)) {
+        let redactor = redactor();
+        let text = parts.concat();
+        let record = serde_json::json!({"requestParameters": {"client_secret": text, "b": {text.as_str(): [text]}, "password": text}}).to_string();
+        let once = redactor.record("cloudtrail", &record, Level::Safe).into_owned();
+        prop_assert!(serde_json::from_str::<serde_json::Value>(&once).is_ok());
+        prop_assert_eq!(redactor.record("cloudtrail", &once, Level::Safe), once.as_str());
+    }
+
+    #[test]
+    fn no_bytes_panic_and_valid_json_stays_valid(bytes in prop::collection::vec(any::<u8>(), 0..200), json in r#"[\[\]{}",:\\a-z0-9. -]{0,200}"#, value in "[ -~]{0,60}") {
+        let redactor = redactor();
+        for format in ["cloudtrail", "k8s_audit", "vault_audit", "zeek", "keytrail", "none"] {
+            let _ = redactor.bytes(format, &bytes, 64);
+            let _ = redactor.bytes(format, json.as_bytes(), 64);
+            let _ = redactor.record(format, &json, Level::Safe);
+            let _ = redactor.row(format, &["ts", "uid"], b'\t', &json, Level::Safe);
+            let record = serde_json::json!({"requestObject": {"spec": [{"command": [value], "name": value}]}, "requestParameters": value, "requestURI": value, "error": value}).to_string();
+            let kept = redactor.record(format, &record, Level::Safe);
+            prop_assert!(serde_json::from_str::<serde_json::Value>(&kept).is_ok(), "{kept}");
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The verdict on one value at its place: kept, or what is written instead, and why.
+
+use std::borrow::Cow;
+
+use super::form::{FORMS, Scope, Why, bits_per_byte};
+use super::harmless::{is_harmless, is_harmless_number, is_time};
+use super::kind::is_uuid;
+use super::memo::As;
+use super::place::{Kind, Policy, Spot};
+use super::walk::Walk;
+use super::{Level, Redactor, command, is_withheld, uri, words};
+
+/// A value is not kept.
+pub(super) struct Verdict {
+    /// What is written in its place.
+    pub(super) written: String,
+    pub(super) why: String,
+}
+
+/// Texts within texts are opened so deep.
+const NESTING_MAX: u8 = 4;
+
+/// Judges a string, `None` to keep it. `cut` says that it goes on behind its end.
+pub(super) fn judge(walk: &mut Walk<'_>, value: &str, spot: Spot, key: &str, cut: bool) -> Option<Verdict> {
+    match spot.kind {
+        _ if walk.broken && is_withheld(value) => return None,
+        _ if walk.broken => {}
+        Kind::Name if !cut && walk.memo.is_clean(value, As::Name) => return None,
+        Kind::Uri if !cut && walk.memo.is_clean(value, As::Uri) => return None,
+        Kind::Words if !cut && walk.memo.is_clean(value, As::Words) => return None,
+        _ if may_be_withheld(value) && is_withheld(value) => return None,
+        _ => {}
+    }
+    let open = walk.level == Level::Open;
+    // In what was not understood a name need not be where it seems to be, and may be what is at fault.
+    let kind = if walk.broken && matches!(spot.kind, Kind::Name | Kind::Text | Kind::Json) { Kind::Words } else { spot.kind };
+    match kind {
+        _ if walk.broken && value.len() <= 4 && !value.bytes().any(|b| b.is_ascii_alphanumeric() || !b.is_ascii()) => None,
+        Kind::Secret => Some(whole(walk.redactor, value, "place: holds a secret")),
+        Kind::Name if is_plain(value) => None,
+        Kind::Name => by_form(walk, value, if memchr::memchr3(b' ', b'=', b'"', value.as_bytes()).is_some() { Scope::Text } else { Scope::Name }, cut),
+        Kind::Text => by_form(walk, value, Scope::Text, cut),
+        Kind::Json | Kind::Policy if value.trim_start().starts_with(['{', '[']) || value.starts_with("%7B") => nested(walk, value, spot),
+        Kind::Closed | Kind::Json | Kind::Policy => {
+            let key = key.to_ascii_lowercase();
+            if spot.names_secret {
+                let switch = value.len() <= 5 && matches!(value, "true" | "false" | "True" | "False");
+                return (!switch).then(|| whole(walk.redactor, value, "key: names a secret"));
+            }
+            if open {
+                return by_form(walk, value, Scope::Text, cut);
+            }
+            if is_harmless(value, &key) && !cut { by_form(walk, value, Scope::Name, cut) } else { Some(whole(walk.redactor, value, "place: not on the list")) }
+        }
+        Kind::Words | Kind::Command | Kind::Uri if open => by_form(walk, value, Scope::Text, cut),
+        Kind::Words => {
+            let verdict = part(value, words::redacted(walk.redactor, value), "place: a message; words that are none of messages");
+            if verdict.is_none() && !walk.broken {
+                walk.memo.keep_clean(value, As::Words);
+            }
+            verdict
+        }
+        Kind::Command => part(value, command::redacted(walk.redactor, value), "place: a command; what is neither program nor option"),
+        Kind::Uri => match uri::redacted(walk.redactor, value) {
+            Cow::Owned(written) => Some(Verdict { written, why: "place: a URI; parameters that are not on the list".to_owned() }),
+            Cow::Borrowed(_) => {
+                let verdict = by_form(walk, value, Scope::Text, cut);
+                if verdict.is_none() {
+                    walk.memo.keep_clean(value, As::Uri);
+                }
+                verdict
+            }
+        },
+    }
+}
+
+/// Whether a name is a time or a UUID, which nothing is known by: most of what differs from record to record.
+fn is_plain(value: &str) -> bool {
+    let bytes = value.as_bytes();
+    (bytes.len() == 36 && is_uuid(value)) || (bytes.first().is_some_and(u8::is_ascii_digit) && bytes.len() <= 40 && is_time(bytes))
+}
+
+/// Nothing withheld begins otherwise.
+fn may_be_withheld(value: &str) -> bool {
+    value.is_empty() || matches!(value.as_bytes().first(), Some(b'h' | b'*' | b'H' | b'<' | b'[' | b'R' | b'V'))
+}
+
+fn part(value: &str, redacted: Cow<'_, str>, why: &str) -> Option<Verdict> {
+    match redacted {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(written) => (written != value).then(|| Verdict { written, why: why.to_owned() }),
+    }
+}
+
+/// Judges a number.
+pub(super) fn of_number(redactor: &Redactor, digits: &str, spot: Spot, level: Level) -> Option<Verdict> {
+    match spot.kind {
+        Kind::Secret => Some(whole(redactor, digits, "place: holds a secret")),
+        Kind::Closed if spot.names_secret => Some(whole(redactor, digits, "key: names a secret")),
+        Kind::Closed if level != Level::Open && !is_harmless_number(digits) => {
+            Some(whole(redactor, digits, "place: not on the list; a number so long can be a secret"))
+        }
+        _ => None,
+    }
+}
+
+/// Judges a key: in a broken text it has to look like one.
+pub(super) fn of_key(redactor: &Redactor, key: &str, broken: bool) -> Option<Verdict> {
+    const KEY_BYTES_MAX: usize = 128;
+    const RANDOM_BYTES_MIN: usize = 20;
+    if broken {
+        let plain =
+            key.len() <= KEY_BYTES_MAX && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'/' | b'@' | b'$' | b':' | b'#'));
+        let random = key.len() >= RANDOM_BYTES_MIN && key.bytes().any(|b| b.is_ascii_digit()) && bits_per_byte(key) > 3.9;
+        if !plain || random {
+            return Some(whole(redactor, key, "key: does not look like one, in a text that is broken"));
+        }
+    }
+    if is_withheld(key) {
+        return None;
+    }
+    let found = FORMS.find(key, Scope::Name, false);
+    let first = found.first()?;
+    Some(whole(redactor, key, &said(first.why)))
+}
+
+/// The secrets of a text by their form.
+fn by_form(walk: &mut Walk<'_>, value: &str, scope: Scope, cut: bool) -> Option<Verdict> {
+    let judged = if scope == Scope::Text { As::Text } else { As::Name };
+    if !cut && walk.memo.is_clean(value, judged) {
+        return None;
+    }
+    match replaced(walk.redactor, value, scope, cut, true) {
+        None => {
+            if !cut {
+                walk.memo.keep_clean(value, judged);
+            }
+            None
+        }
+        Some(verdict) => Some(verdict),
+    }
+}
+
+/// `value` without the secrets that are known by their form; with the kind and length of each if `with_kind`.
+pub(super) fn replaced(redactor: &Redactor, value: &str, scope: Scope, cut: bool, with_kind: bool) -> Option<Verdict> {
+    /// Replacing a secret can complete another's form with its neighbours; more often than this it does not happen.
+    const PASSES: usize = 4;
+    let mut text = Cow::Borrowed(value);
+    let mut why = None;
+    for _ in 0..PASSES {
+        let found = FORMS.find(&text, scope, cut);
+        if found.is_empty() {
+            break;
+        }
+        why = why.or_else(|| found.first().map(|found| found.why));
+        let mut out = String::with_capacity(text.len());
+        let mut copied = 0;
+        for found in &found {
+            let secret = text.get(found.range.clone()).unwrap_or_default();
+            out.push_str(text.get(copied..found.range.start).unwrap_or_default());
+            if with_kind {
+                out.push_str(&redactor.written(secret.as_bytes()))
+            } else {
+                out.push_str(&redactor.fingerprint(secret.as_bytes()).to_string())
+            }
+            copied = found.range.end;
+        }
+        out.push_str(text.get(copied..).unwrap_or_default());
+        text = Cow::Owned(out);
+    }
+    why.map(|why| Verdict { written: text.into_owned(), why: said(why) })
+}
+
+fn said(why: Why) -> String {
+    match why.encoding {
+        Some(encoding) => format!("form: {}, in {encoding}", why.rule),
+        None => format!("form: {}", why.rule),
+    }
+}
+
+fn whole(redactor: &Redactor, value: &str, why: &str) -> Verdict {
+    Verdict { written: redactor.written(value.as_bytes()), why: why.to_owned() }
+}
+
+/// A string of JSON by the places of what it stands for.
+fn nested(walk: &mut Walk<'_>, value: &str, spot: Spot) -> Option<Verdict> {
+    let plain = if value.starts_with('%') { super::form::unwrap::percent(value).map_or(Cow::Borrowed(value), Cow::Owned) } else { Cow::Borrowed(value) };
+    let sound = serde_json::from_str::<serde::de::IgnoredAny>(&plain).is_ok();
+    if walk.depth >= NESTING_MAX || !sound {
+        return Some(whole(walk.redactor, value, "place: JSON is expected, and this is none"));
+    }
+    let Walk { redactor, policy, level, .. } = *walk;
+    let (policy, spot): (&'static Policy, Spot) = if spot.kind == Kind::Policy {
+        let iam = Policy::of("iam_policy");
+        (iam, iam.root())
+    } else {
+        (policy, spot)
+    };
+    // The places of another list have other numbers: it gets a memory of its own.
+    let mut other = super::memo::Memo::none();
+    let memo = if std::ptr::eq(policy, walk.policy) { &mut *walk.memo } else { &mut other };
+    let mut inner = Walk { redactor, policy, level, memo, trace: None, broken: false, slipped: false, depth: walk.depth + 1 };
+    let written = inner.run_at(&plain, spot)?;
+    Some(Verdict { written, why: "place: JSON in a string; values in it".to_owned() })
+}
