@@ -95,8 +95,10 @@ pub enum Command {
     Credentials(Credentials),
     /// Identities as seen
     Identities(Identities),
-    /// Findings
+    /// Findings, best first
     Findings(Findings),
+    /// What each rule saw, one row per cause, told in a finding or not
+    Detections(Detections),
     /// Which sources reported when: what an answer cannot know
     Coverage(Window),
     /// One finding whole: baseline, evidence, lineage, what could not be assessed
@@ -324,6 +326,22 @@ pub struct Findings {
     /// Only those of this severity or above
     #[arg(long)]
     pub severity: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  keytrail detections --since -7d --technique T1098")]
+pub struct Detections {
+    #[command(flatten)]
+    pub window: Window,
+    /// Only those of this identity
+    #[arg(long)]
+    pub identity: Option<String>,
+    /// Only those of this rule
+    #[arg(long)]
+    pub rule: Option<String>,
+    /// Only those of this ATT&CK technique, or of one of its sub-techniques
+    #[arg(long)]
+    pub technique: Option<String>,
 }
 
 #[derive(Debug, Args)]

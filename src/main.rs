@@ -55,6 +55,7 @@ fn run(typed: cli::Cli) -> anyhow::Result<exit::Code> {
         C::Credentials(arguments) => command::question::credentials(&config, &output, &arguments),
         C::Identities(arguments) => command::question::identities(&config, &output, &arguments),
         C::Findings(arguments) => command::question::findings(&config, &output, &arguments),
+        C::Detections(arguments) => command::question::detections(&config, &output, &arguments),
         C::Coverage(arguments) => command::question::coverage(&config, &output, &arguments),
         C::Explain(arguments) => command::question::explain(&config, &output, &arguments),
         C::Sql(arguments) => command::question::sql(&config, &output, &arguments),

@@ -183,7 +183,8 @@ fn run_watches_its_sources_and_serves_metrics() {
     assert!(stored[0]["n"].as_i64().unwrap() > 500, "{stored:?}");
     let forwarded = std::fs::read_to_string(home.path().join("out.ndjson")).unwrap();
     for line in forwarded.lines() {
-        assert_eq!(serde_json::from_str::<Value>(line).unwrap()["class_uid"], 2004);
+        // A detection alone, or several that are one incident.
+        assert!([2004, 2005].map(Value::from).contains(&serde_json::from_str::<Value>(line).unwrap()["class_uid"]), "{line}");
     }
     assert!(!forwarded.is_empty());
 }

@@ -9,6 +9,7 @@
 //! - `s3`: the lake in a bucket, and a store that is refused.
 //! - `telemetry`: spans and metrics over OTLP.
 //! - `real_logs`: real logs, where the folder that holds them exists.
+//! - `stories`: detections and findings of several techniques, and a rebuilt lake in every field.
 //! - `estate`: the binary under test, its folder, and inputs made up from the formats' documentation.
 
 mod bad_input;
@@ -18,6 +19,7 @@ mod journey;
 mod kafka;
 mod real_logs;
 mod s3;
+mod stories;
 mod telemetry;
 mod tidy;
 mod watch;

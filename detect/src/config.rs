@@ -114,9 +114,11 @@ impl Default for LedgerConfig {
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FoldConfig {
-    /// How long a finding stays open, unless its rule says otherwise. Seconds.
+    /// How long a finding stays open after the last act that it tells of. Seconds.
     pub window_s: i64,
-    /// Findings open at once; at the bound the oldest is closed early.
+    /// How long signs below the line add up, and the longest that one finding goes on. Seconds.
+    pub signs_window_s: i64,
+    /// Stories open at once, told or not; at the bound the one that would end first is closed early.
     pub open_max: usize,
     /// Additions after the opening that are each written as a revision; later ones are written at doublings of the count.
     pub revisions_first: i64,
@@ -124,6 +126,6 @@ pub struct FoldConfig {
 
 impl Default for FoldConfig {
     fn default() -> Self {
-        Self { window_s: 24 * 3600, open_max: 50_000, revisions_first: 8 }
+        Self { window_s: 24 * 3600, signs_window_s: 7 * 24 * 3600, open_max: 50_000, revisions_first: 8 }
     }
 }

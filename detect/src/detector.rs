@@ -238,7 +238,7 @@ impl Detector {
     /// The watermark moved.
     fn advance(&mut self, out: &mut Vec<Finding>) {
         let watermark = self.watermark();
-        self.state.fold.advance(watermark, out);
+        self.state.fold.advance(watermark, (self.state.partition, self.state.next_offset - 1), out);
         let mut absences = std::mem::take(&mut self.absences);
         self.state.baseline.advance(watermark, &mut absences);
         for absence in absences.drain(..) {
@@ -295,8 +295,10 @@ impl Detector {
             ledger: &self.state.ledger,
             baseline: &self.state.baseline,
             watermark: self.state.clock.watermark.unwrap_or_default(),
+            judgements_per_day: self.config.baseline.findings_per_day,
+            place: (self.state.partition, self.state.next_offset - 1),
         };
-        if let Some(identity) = self.state.fold.add(&o, &self.hits, &around, out) {
+        for identity in self.state.fold.add(&o, &self.hits, &around, out) {
             self.state.ledger.count_finding(&identity);
         }
     }

@@ -5,7 +5,7 @@
 //!
 //! Each event becomes an observation: its own columns, `action.*` by the [`action`]'s class, `credential.*` and `identity.*` from the [`ledger`], `baseline.*` from the
 //! [`baseline`], `declared.*` from the [`inventory`]. Sigma rules ([`rule`]) decide on observations, and what they say folds into
-//! findings ([`fold`]).
+//! detections and findings ([`fold`]), whose order is their [`rank`].
 
 pub mod action;
 pub mod baseline;
@@ -15,6 +15,7 @@ mod error;
 mod fold;
 pub mod inventory;
 pub mod ledger;
+pub mod rank;
 pub mod rule;
 mod snapshot;
 pub mod sorted;

@@ -140,10 +140,13 @@ proptest! {
         prop_assert!(out.windows(2).all(|pair| pair[0].coordinates() < pair[1].coordinates()));
         let mut revisions = std::collections::HashMap::new();
         for finding in &out {
-            let next = revisions.entry(finding.finding_id.clone()).or_insert(0);
+            let next = revisions.entry((finding.finding_id.clone(), finding.below_line)).or_insert(0);
             prop_assert_eq!(finding.revision, *next);
             *next += 1;
-            prop_assert!(finding.event_ids.len() <= 32 && finding.count >= 1 && !finding.explanation.is_empty());
+            prop_assert!(finding.event_ids.len() <= 64 && finding.count >= 1);
+            prop_assert!(finding.below_line || !finding.explanation.is_empty() && finding.score.is_some() && finding.rank_parts.is_some());
+            prop_assert!(!finding.detections.is_empty() && finding.detections.iter().all(|detection| detection.event_ids.len() <= 16 && detection.count >= 1));
+            prop_assert!(finding.detections.iter().all(|detection| detection.finding_id.is_some() != finding.below_line));
         }
     }
 

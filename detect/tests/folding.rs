@@ -97,19 +97,22 @@ fn several_rules_on_one_event_are_one_finding_led_by_the_most_severe() {
 }
 
 #[test]
-fn a_lasting_condition_joins_what_is_acute_and_stands_alone_otherwise() {
+fn a_lasting_condition_is_a_reason_of_what_is_acute_and_nobody_reads_it_alone() {
     let mut log = Log::new();
-    log.event(0, old_and_revoked).event(1, old_and_revoked);
-    assert_eq!(log.ids().len(), 1);
-    assert_eq!(log.out[0].rule, "over-age-credential-used");
-    // Something acute opens a finding of its own, with the age as a reason.
-    log.event(2, |e| {
+    for minute in 0..5_000 {
+        log.event(minute * 10, old_and_revoked);
+    }
+    assert!(log.out.iter().all(|record| record.below_line), "not an alarm a day");
+    let posture = &log.out[0].detections[0];
+    assert_eq!((posture.rule.as_str(), posture.finding_id.as_deref()), ("over-age-credential-used", None));
+    log.event(50_000, |e| {
         old_and_revoked(e);
         e.user_agent = Some("Mozilla/5.0".into());
     });
-    assert_eq!(log.ids().len(), 2);
     let acute = log.out.last().unwrap();
-    assert_eq!((acute.rule.as_str(), acute.reasons.len()), ("human-use-of-machine-identity", 2));
+    assert_eq!((acute.rule.as_str(), acute.reasons.len(), acute.below_line), ("human-use-of-machine-identity", 2, false));
+    assert_eq!((acute.revision, acute.time, acute.first_event_time), (0, Micros(START.0 + 50_000 * Micros::MINUTE), acute.time), "{acute:#?}");
+    assert!(acute.detections.iter().all(|detection| detection.finding_id.as_ref() == Some(&acute.finding_id)));
 }
 
 #[test]
@@ -121,15 +124,15 @@ fn a_finding_is_written_at_first_additions_at_doublings_and_at_its_end() {
     }
     let counts: Vec<i64> = log.out.iter().map(|finding| finding.count).collect();
     assert_eq!(counts, [1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 32]);
-    log.tick(10 + 24 * 60 - 1);
-    assert_eq!(log.out.len(), 11, "its window is still open");
-    log.tick(10 + 24 * 60);
+    log.tick(59 + 24 * 60 - 1);
+    assert_eq!(log.out.len(), 11, "it goes on");
+    log.tick(59 + 24 * 60);
     let last = log.out.last().unwrap();
-    assert_eq!((last.count, last.revision, last.event_ids.len(), log.ids().len()), (50, 11, 32, 1));
+    assert_eq!((last.count, last.revision, last.event_ids.len(), log.ids().len()), (50, 11, 16, 1), "the first 8 events and the latest 8");
     assert_eq!((last.log_offset, last.rule_index), (log.offset - 1, 0), "the tick caused it");
     assert_eq!(last.last_event_time, Micros(START.0 + 59 * Micros::MINUTE));
-    log.event(10 + 24 * 60 + 1, |_| {});
-    assert_eq!(log.ids().len(), 2, "what comes after the window is another finding");
+    log.event(59 + 24 * 60 + 1, |_| {});
+    assert_eq!(log.ids().len(), 2, "what comes after a day of quiet is another finding");
 }
 
 #[test]
@@ -137,7 +140,8 @@ fn a_more_severe_rule_takes_the_lead_of_an_open_finding() {
     let mut log = Log::new();
     log.event(0, |e| e.activity = Activity::Revoke).event(60, |e| e.outcome = Outcome::Denied).event(61, |_| {});
     assert_eq!(log.ids().len(), 1);
-    assert_eq!(log.out.iter().map(|f| (f.rule.as_str(), f.revision)).collect::<Vec<_>>(), [("revoked-credential-tried", 0), ("used-after-revoke", 1)]);
+    let written: Vec<_> = log.out.iter().map(|f| (f.rule.as_str(), f.revision, f.below_line)).collect();
+    assert_eq!(written, [("revoked-credential-tried", 0, true), ("used-after-revoke", 0, false)], "a refused try alone is kept; a use is told");
 }
 
 #[test]

@@ -37,14 +37,17 @@ impl Outbox {
         self.next
     }
 
-    /// Sends findings (offset in the findings topic, finding), then moves the position behind the last.
+    /// Sends findings (offset in the findings topic, finding), then moves the position behind the last. What is below the line is kept for
+    /// searching, and nobody is told of it.
     ///
     /// # Errors
     /// [`Error::Delivery`] when the target did not take them; the position stays. [`Error::Outbox`] when the position cannot be written.
     pub fn send(&mut self, findings: &[(i64, Finding)]) -> Result<(), Error> {
         let Some((last, _)) = findings.last() else { return Ok(()) };
-        let lines: Vec<String> = findings.iter().map(|(_, finding)| self.encoding.encode(finding)).collect();
-        self.target.deliver(&lines)?;
+        let lines: Vec<String> = findings.iter().filter(|(_, finding)| !finding.below_line).map(|(_, finding)| self.encoding.encode(finding)).collect();
+        if !lines.is_empty() {
+            self.target.deliver(&lines)?;
+        }
         self.write(last + 1).map_err(|error| Error::Outbox { path: self.path.display().to_string(), message: error.to_string() })?;
         self.next = last + 1;
         Ok(())

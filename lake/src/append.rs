@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use deltalake::kernel::{Action, Add, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
-use keytrail_schemas::{DeadLetter, Event, Finding, Topic};
+use keytrail_schemas::{DeadLetter, Detection, Event, Finding, Topic};
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
 
@@ -104,12 +104,21 @@ impl Lake {
         self.append(events.iter().map(|event| (event.borrow().log_offset, event.borrow())), positions).await
     }
 
-    /// Stores findings with their offsets in their topic; otherwise as [`Lake::commit_events`].
+    /// Stores findings with their offsets in their topic; records below the line are none. Otherwise as [`Lake::commit_events`].
     ///
     /// # Errors
     /// As [`Lake::commit_events`].
     pub async fn commit_findings(&self, findings: &[(i64, Finding)], positions: &[Position]) -> Result<Commit> {
-        self.append(findings.iter().map(|(offset, finding)| (*offset, finding)), positions).await
+        self.append(findings.iter().filter(|(_, finding)| !finding.below_line).map(|(offset, finding)| (*offset, finding)), positions).await
+    }
+
+    /// Stores the detections that came with findings, each with the offset of its record in the findings topic; otherwise as
+    /// [`Lake::commit_events`].
+    ///
+    /// # Errors
+    /// As [`Lake::commit_events`].
+    pub async fn commit_detections(&self, detections: &[(i64, Detection)], positions: &[Position]) -> Result<Commit> {
+        self.append(detections.iter().map(|(offset, detection)| (*offset, detection)), positions).await
     }
 
     /// Stores dead letters with their offsets in their topic; otherwise as [`Lake::commit_events`].

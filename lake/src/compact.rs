@@ -52,7 +52,7 @@ impl Default for CompactOptions {
         Self {
             before_day: None,
             all: false,
-            tables: vec![TableName::Events, TableName::Findings, TableName::DeadLetters],
+            tables: vec![TableName::Events, TableName::Findings, TableName::Detections, TableName::DeadLetters],
             fresh_files_min: 8,
             first_bytes_min: 16 << 20,
             memory_bytes_max: 512 << 20,

@@ -126,6 +126,8 @@ fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, arrow
     let columns = schema.fields().iter().map(|field| match batch.column_by_name(field.name()) {
         Some(column) if column.data_type() == field.data_type() => Ok(column.clone()),
         Some(column) => arrow::compute::cast(column, field.data_type()),
+        // A file of before the column was there.
+        None if field.is_nullable() => Ok(arrow::array::new_null_array(field.data_type(), batch.num_rows())),
         None => Err(arrow::error::ArrowError::SchemaError(format!("the file has no column {:?}", field.name()))),
     });
     RecordBatch::try_new(schema.clone(), columns.collect::<Result<_, _>>()?)

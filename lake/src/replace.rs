@@ -3,7 +3,7 @@
 
 use deltalake::kernel::Action;
 use deltalake::protocol::{DeltaOperation, SaveMode};
-use keytrail_schemas::{CredentialRecord, Finding, IdentityRecord, Table};
+use keytrail_schemas::{CredentialRecord, Detection, Finding, IdentityRecord, Table};
 
 use crate::append::{Commit, off_thread, put_file};
 use crate::parquet_file::{self, BATCH_ROWS, Layout};
@@ -56,6 +56,14 @@ impl Lake {
     /// As [`Lake::replace_credentials`].
     pub async fn replace_findings(&self, findings: &[Finding]) -> Result<Commit> {
         self.replace(TableName::Findings, findings, None).await
+    }
+
+    /// Replaces all detections in one atomic commit, after they were recomputed; otherwise as [`Lake::replace_findings`].
+    ///
+    /// # Errors
+    /// As [`Lake::replace_credentials`].
+    pub async fn replace_detections(&self, detections: &[Detection]) -> Result<Commit> {
+        self.replace(TableName::Detections, detections, None).await
     }
 
     /// Replaces the files of `partition`, and of no partition; or all files.

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use keytrail_schemas::{DeadLetter, Event, Finding, Table, Topic};
+use keytrail_schemas::{DeadLetter, Detection, Event, Finding, Table, Topic};
 use rustc_hash::FxHashMap;
 
 use crate::TableName;
@@ -65,6 +65,33 @@ impl Row for Finding {
     fn sorted<'a>(rows: &[&'a Self]) -> Vec<&'a Self> {
         by(rows, |a, b| {
             (&a.identity, a.time, a.log_partition, a.log_offset, a.rule_index).cmp(&(&b.identity, b.time, b.log_partition, b.log_offset, b.rule_index))
+        })
+    }
+}
+
+/// Detections travel with findings, in their topic.
+impl Row for Detection {
+    const TABLE: TableName = TableName::Detections;
+    const TOPIC: Topic = Topic::Findings;
+
+    fn log_partition(&self) -> i32 {
+        self.log_partition
+    }
+
+    fn day(&self) -> i64 {
+        0
+    }
+
+    fn sorted<'a>(rows: &[&'a Self]) -> Vec<&'a Self> {
+        by(rows, |a, b| {
+            (&a.identity, a.first_event_time, a.log_partition, a.log_offset, &a.detection_id, a.revision).cmp(&(
+                &b.identity,
+                b.first_event_time,
+                b.log_partition,
+                b.log_offset,
+                &b.detection_id,
+                b.revision,
+            ))
         })
     }
 }

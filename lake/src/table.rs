@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use keytrail_schemas::{Column, ColumnType, CredentialRecord, DeadLetter, Event, Finding, IdentityRecord, Table};
+use keytrail_schemas::{Column, ColumnType, CredentialRecord, DeadLetter, Detection, Event, Finding, IdentityRecord, Table};
 
 /// The partition column of `events`: the UTC day of `time`, as `Date32`.
 pub const DAY: &str = "day";
@@ -17,6 +17,8 @@ pub enum TableName {
     Events,
     /// Every revision of every finding.
     Findings,
+    /// Every revision of every detection.
+    Detections,
     /// What could not be understood.
     DeadLetters,
     /// The ledger's credentials, replaced as a whole.
@@ -33,7 +35,7 @@ impl std::fmt::Display for TableName {
 
 impl TableName {
     /// Every table.
-    pub const ALL: [Self; 5] = [Self::Events, Self::Findings, Self::DeadLetters, Self::Credentials, Self::Identities];
+    pub const ALL: [Self; 6] = [Self::Events, Self::Findings, Self::Detections, Self::DeadLetters, Self::Credentials, Self::Identities];
 
     /// The table's name, and its folder in the lake.
     #[must_use]
@@ -41,6 +43,7 @@ impl TableName {
         match self {
             Self::Events => Event::NAME,
             Self::Findings => Finding::NAME,
+            Self::Detections => Detection::NAME,
             Self::DeadLetters => DeadLetter::NAME,
             Self::Credentials => CredentialRecord::NAME,
             Self::Identities => IdentityRecord::NAME,
@@ -53,6 +56,7 @@ impl TableName {
         match self {
             Self::Events => Event::COLUMNS,
             Self::Findings => Finding::COLUMNS,
+            Self::Detections => Detection::COLUMNS,
             Self::DeadLetters => DeadLetter::COLUMNS,
             Self::Credentials => CredentialRecord::COLUMNS,
             Self::Identities => IdentityRecord::COLUMNS,
@@ -71,6 +75,7 @@ impl TableName {
         match self {
             Self::Events => Event::arrow_schema(),
             Self::Findings => Finding::arrow_schema(),
+            Self::Detections => Detection::arrow_schema(),
             Self::DeadLetters => DeadLetter::arrow_schema(),
             Self::Credentials => CredentialRecord::arrow_schema(),
             Self::Identities => IdentityRecord::arrow_schema(),
@@ -94,6 +99,7 @@ impl TableName {
         match self {
             Self::Events => &["identity", "time", "log_partition", "log_offset"],
             Self::Findings => &["identity", "time", "log_partition", "log_offset", "rule_index"],
+            Self::Detections => &["identity", "first_event_time", "log_partition", "log_offset", "detection_id", "revision"],
             Self::DeadLetters => &["ingested_at", "log_partition", "log_offset"],
             Self::Credentials => &["credential", "log_partition"],
             Self::Identities => &["identity", "log_partition"],
@@ -124,6 +130,18 @@ impl TableName {
             Self::Findings => {
                 &["finding_id", "rule", "severity", "identity", "credential", "time", "first_event_time", "last_event_time", "log_partition", "log_offset"]
             }
+            Self::Detections => &[
+                "detection_id",
+                "finding_id",
+                "rule",
+                "technique",
+                "identity",
+                "credential",
+                "first_event_time",
+                "last_event_time",
+                "log_partition",
+                "log_offset",
+            ],
             Self::DeadLetters => &["ingested_at", "source", "format", "reason", "log_partition", "log_offset"],
             Self::Credentials => &["credential", "identity", "state"],
             Self::Identities => &["identity", "kind"],
@@ -136,6 +154,7 @@ impl TableName {
         match self {
             Self::Events => &["identity", "credential", "destination"],
             Self::Findings => &["finding_id", "identity"],
+            Self::Detections => &["detection_id", "finding_id", "identity"],
             Self::DeadLetters | Self::Credentials | Self::Identities => &[],
         }
     }

@@ -85,6 +85,8 @@ impl TableLog {
             }
         }
         let snapshot = Snapshot::try_new(log.as_ref(), None).await.map_err(|e| unreadable(&path, e))?;
+        let snapshot =
+            if widen(&log, name, &path, &snapshot).await? { Snapshot::try_new(log.as_ref(), None).await.map_err(|e| unreadable(&path, e))? } else { snapshot };
         verify(name, &path, &snapshot)?;
         let head = Head::load(&log, &path).await?;
         Ok(Self { name, shown: path, store, log, head: Arc::new(Mutex::new(head)) })
@@ -247,6 +249,27 @@ async fn create(log: &LogStoreRef, name: TableName, url: &Url, checkpoint_commit
         .with_raise_if_key_not_exists(false)
         .await
         .map(drop)
+}
+
+/// Adds the columns that came to the vocabulary since the table was made, where they may be empty: a lake of an earlier keytrail goes on.
+/// Whether there were any. Of two processes that add them at once one wins, and the other finds them there.
+async fn widen(log: &LogStoreRef, name: TableName, path: &str, snapshot: &Snapshot) -> Result<bool> {
+    let found: Schema = snapshot.schema().as_ref().try_into_arrow().map_err(|e| Error::encoding(path, "read the schema", e))?;
+    let expected = name.table_schema();
+    let missing: Vec<_> = expected.fields().iter().filter(|field| field.is_nullable() && found.field_with_name(field.name()).is_err()).cloned().collect();
+    // A table that lacks more is not one of an earlier keytrail, and is refused as it stands.
+    if missing.is_empty() || expected.fields().iter().any(|field| !field.is_nullable() && found.field_with_name(field.name()).is_err()) {
+        return Ok(false);
+    }
+    tracing::info!(table = %name, columns = missing.len(), "adding columns that this version brings");
+    let columns: StructType = (&Schema::new(missing)).try_into_kernel().map_err(|e| Error::encoding(path, "write the schema", e))?;
+    let mut table = DeltaTable::new(log.clone());
+    table.load().await.map_err(|e| unreadable(path, e))?;
+    let fields: Vec<_> = columns.fields().cloned().collect();
+    if let Err(error) = table.add_columns().with_fields(fields).await {
+        tracing::debug!(table = %name, %error, "another process may have added them");
+    }
+    Ok(true)
 }
 
 /// Refuses a table whose columns are not those of the vocabulary. A newer keytrail's additional columns are let be, as long as they

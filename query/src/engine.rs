@@ -29,6 +29,9 @@ use crate::{Error, Options};
 /// The latest revision of each finding.
 const LATEST_FINDINGS: &str = "SELECT * EXCEPT (newest) FROM (SELECT *, row_number() OVER (PARTITION BY finding_id ORDER BY revision DESC, log_offset DESC) AS newest FROM findings_log) WHERE newest = 1";
 
+/// The latest revision of each detection. A record that was stored twice differs in nothing.
+const LATEST_DETECTIONS: &str = "SELECT * EXCEPT (newest) FROM (SELECT *, row_number() OVER (PARTITION BY detection_id ORDER BY revision DESC, log_offset DESC) AS newest FROM detections_log) WHERE newest = 1";
+
 /// The tables and the runtime.
 pub(crate) struct Engine {
     tables: [Arc<LiveTable>; TableName::ALL.len()],
@@ -49,9 +52,10 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// Opens every table under `root`, in the store that the caller brings or the one that the URL names.
     pub(crate) async fn open(root: &Url, store: Option<Arc<dyn ObjectStore>>, options: Options) -> Result<Arc<Self>, Error> {
-        let [events, findings, dead_letters, credentials, identities] = TableName::ALL.map(|name| LiveTable::open(root, store.as_ref(), name));
-        let (events, findings, dead_letters, credentials, identities) = futures::try_join!(events, findings, dead_letters, credentials, identities)?;
-        let tables = [events, findings, dead_letters, credentials, identities].map(Arc::new);
+        let [events, findings, detections, dead_letters, credentials, identities] = TableName::ALL.map(|name| LiveTable::open(root, store.as_ref(), name));
+        let (events, findings, detections, dead_letters, credentials, identities) =
+            futures::try_join!(events, findings, detections, dead_letters, credentials, identities)?;
+        let tables = [events, findings, detections, dead_letters, credentials, identities].map(Arc::new);
         if !tables.iter().any(|table| table.exists()) {
             return Err(Error::NoLake { location: root.to_string() });
         }
@@ -79,10 +83,11 @@ impl Engine {
     }
 
     pub(crate) const fn table(&self, name: TableName) -> &Arc<LiveTable> {
-        let [events, findings, dead_letters, credentials, identities] = &self.tables;
+        let [events, findings, detections, dead_letters, credentials, identities] = &self.tables;
         match name {
             TableName::Events => events,
             TableName::Findings => findings,
+            TableName::Detections => detections,
             TableName::DeadLetters => dead_letters,
             TableName::Credentials => credentials,
             TableName::Identities => identities,
@@ -219,10 +224,16 @@ fn state(options: &Options, runtime: Arc<RuntimeEnv>) -> SessionState {
 
 async fn register_tables(context: &SessionContext, tables: &[Arc<LiveTable>]) -> Result<(), DataFusionError> {
     for table in tables {
-        let name = if table.name == TableName::Findings { "findings_log" } else { table.name.folder() };
+        let name = match table.name {
+            TableName::Findings => "findings_log",
+            TableName::Detections => "detections_log",
+            other => other.folder(),
+        };
         context.register_table(name, Arc::new(LakeTable::new(table.clone())))?;
     }
-    let latest = context.state().create_logical_plan(LATEST_FINDINGS).await?;
-    context.register_table("findings", Arc::new(ViewTable::new(latest, None)))?;
+    for (name, sql) in [("findings", LATEST_FINDINGS), ("detections", LATEST_DETECTIONS)] {
+        let latest = context.state().create_logical_plan(sql).await?;
+        context.register_table(name, Arc::new(ViewTable::new(latest, None)))?;
+    }
     Ok(())
 }

@@ -110,7 +110,7 @@ impl Session {
     }
 
     /// Runs one SQL statement that only reads, over the tables `events`, `findings` (the latest revision of each),
-    /// `findings_log` (all revisions), `dead_letters`, `credentials`, `identities` and the functions of
+    /// `findings_log` (all revisions), `detections`, `detections_log`, `dead_letters`, `credentials`, `identities` and the functions of
     /// [`crate::functions`]. Rows come as they are found.
     ///
     /// # Errors

@@ -184,12 +184,15 @@ pub(crate) fn read_column<T: Cell>(batch: &arrow::array::RecordBatch, name: &str
     T::read(&array).map_err(|e| ArrowError::SchemaError(format!("column {name:?}: {e}")))
 }
 
-/// Declares a table: a documented struct whose fields are [`Cell`]s.
+/// Declares a table: a documented struct whose fields are [`Cell`]s. What stands under `beside` travels with a row in JSON, and is no column.
 macro_rules! table {
-    ($(#[doc = $sdoc:literal])* $vis:vis struct $name:ident = $table:literal { $($(#[doc = $doc:literal])+ $field:ident: $ty:ty,)+ }) => {
+    ($(#[doc = $sdoc:literal])* $vis:vis struct $name:ident = $table:literal { $($(#[doc = $doc:literal])+ $field:ident: $ty:ty,)+ } $(beside { $($(#[doc = $bdoc:literal])+ $beside:ident: $bty:ty,)+ })?) => {
         $(#[doc = $sdoc])*
         #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
-        $vis struct $name { $($(#[doc = $doc])+ pub $field: $ty,)+ }
+        $vis struct $name {
+            $($(#[doc = $doc])+ pub $field: $ty,)+
+            $($($(#[doc = $bdoc])+ #[serde(default)] pub $beside: $bty,)+)?
+        }
 
         impl $crate::Table for $name {
             const NAME: &'static str = $table;
@@ -218,7 +221,10 @@ macro_rules! table {
                 $(let mut $field = $crate::column::read_column::<$ty>(batch, stringify!($field))?.into_iter();)+
                 let mut rows = Vec::with_capacity(batch.num_rows());
                 for _ in 0..batch.num_rows() {
-                    rows.push(Self { $($field: $field.next().ok_or_else(|| arrow::error::ArrowError::SchemaError(concat!("column ", stringify!($field), " is short").to_owned()))?,)+ });
+                    rows.push(Self {
+                        $($field: $field.next().ok_or_else(|| arrow::error::ArrowError::SchemaError(concat!("column ", stringify!($field), " is short").to_owned()))?,)+
+                        $($($beside: Default::default(),)+)?
+                    });
                 }
                 Ok(rows)
             }
@@ -431,5 +437,26 @@ impl Cell for Vec<Text> {
             .iter()
             .map(|cell| cell.map(|list| list.as_string::<i32>().iter().flatten().map(Text::from).collect()).unwrap_or_default())
             .collect())
+    }
+}
+
+impl Cell for Option<Vec<Text>> {
+    const TYPE: ColumnType = ColumnType::Utf8List;
+    const NULLABLE: bool = true;
+    type Builder = TextListBuilder;
+    fn builder(rows: usize, bytes: usize) -> TextListBuilder {
+        <Vec<Text> as Cell>::builder(rows, bytes)
+    }
+    fn append(&self, builder: &mut TextListBuilder) {
+        match self {
+            Some(texts) => texts.append(builder),
+            None => builder.0.append(false),
+        }
+    }
+    fn finish(builder: TextListBuilder) -> ArrayRef {
+        <Vec<Text> as Cell>::finish(builder)
+    }
+    fn read(array: &ArrayRef) -> Result<Vec<Self>, ArrowError> {
+        Ok(array.as_list::<i32>().iter().map(|cell| cell.map(|list| list.as_string::<i32>().iter().flatten().map(Text::from).collect())).collect())
     }
 }

@@ -1,16 +1,93 @@
-//! Findings and events as OCSF 1.5 documents (<https://schema.ocsf.io>): Detection Finding 2004, Authentication 3002, Account Change
+//! Findings and events as OCSF 1.5 documents (<https://schema.ocsf.io>): Detection Finding 2004, Incident Finding 2005, Authentication 3002, Account Change
 //! 3001, Authorize Session 3003, API Activity 6003, Entity Management 3004. What OCSF has no place for stands under `unmapped`.
 
 use serde_json::{Map, Value, json};
 
-use crate::{Activity, Event, Finding, FindingKind, IdentityKind, Outcome, Severity};
+use crate::{Activity, Detection, Event, Finding, FindingKind, IdentityKind, Outcome, Severity};
 
 /// The OCSF version that documents name.
 pub const VERSION: &str = "1.5.0";
 
-/// A finding as a Detection Finding (2004). Times are milliseconds since the epoch, as OCSF demands.
+/// A finding as OCSF: a Detection Finding (2004) where it tells of one detection, an Incident Finding (2005) where it tells of several. Times
+/// are milliseconds since the epoch, as OCSF demands.
 #[must_use]
 pub fn finding_to_ocsf(finding: &Finding) -> Value {
+    if finding.detections.len() > 1 { incident_finding(finding) } else { detection_finding(finding) }
+}
+
+/// What several detections tell together: one entry of `finding_info_list` for each, in order of time.
+fn incident_finding(finding: &Finding) -> Value {
+    let activity = if finding.revision == 0 { 1 } else { 2 };
+    let mut document = json!({
+        "activity_id": activity,
+        "activity_name": if activity == 1 { "Create" } else { "Update" },
+        "category_uid": 2,
+        "category_name": "Findings",
+        "class_uid": 2005,
+        "class_name": "Incident Finding",
+        "type_uid": 200_500 + activity,
+        "time": millis(finding.time),
+        "start_time": millis(finding.first_event_time),
+        "end_time": millis(finding.last_event_time),
+        "count": finding.count,
+        "severity_id": severity_id(finding.severity),
+        "severity": severity_name(finding.severity),
+        "status_id": 1,
+        "status": "New",
+        "desc": finding.explanation,
+        "message": finding.title,
+        "metadata": metadata(Some(&finding.finding_id)),
+        "finding_info_list": finding.detections.iter().map(finding_info).collect::<Vec<_>>(),
+        "attacks": finding.detections.iter().filter_map(attack).collect::<Vec<_>>(),
+        "unmapped": unmapped(finding),
+    });
+    document["unmapped"]["evidences"] = finding.detections.iter().map(evidence_of).collect();
+    if let Some(score) = finding.score {
+        document["unmapped"]["score"] = json!(score);
+    }
+    document
+}
+
+fn finding_info(detection: &Detection) -> Value {
+    json!({
+        "uid": detection.detection_id,
+        "title": detection.title,
+        "desc": detection.reason,
+        "types": [detection.kind.as_str()],
+        "first_seen_time": millis(detection.first_event_time),
+        "last_seen_time": millis(detection.last_event_time),
+        "analytic": analytic(&detection.rule, &detection.title, detection.kind),
+        "attacks": attack(detection).into_iter().collect::<Vec<_>>(),
+        "related_events": detection.event_ids.iter().map(|id| json!({ "uid": id })).collect::<Vec<_>>(),
+    })
+}
+
+fn evidence_of(detection: &Detection) -> Value {
+    json!({
+        "detection_uid": detection.detection_id,
+        "action": detection.action,
+        "destination": detection.destination,
+        "source_ip": detection.source_ip,
+        "credential": detection.credential,
+        "credential_age_days": detection.credential_age_days,
+        "credential_state": detection.credential_state.as_str(),
+        "count": detection.count,
+        "event_ids": detection.event_ids,
+    })
+}
+
+fn attack(detection: &Detection) -> Option<Value> {
+    let technique = detection.technique.as_ref()?;
+    let tactic = detection.tactic.as_ref().map(|tactic| json!({ "name": tactic }));
+    Some(json!({ "technique": { "uid": technique }, "tactic": tactic }))
+}
+
+fn analytic(rule: &str, title: &str, kind: FindingKind) -> Value {
+    let (type_id, name) = if kind == FindingKind::Policy { (1, "Rule") } else { (2, "Behavioral") };
+    json!({ "uid": rule, "name": title, "type_id": type_id, "type": name })
+}
+
+fn detection_finding(finding: &Finding) -> Value {
     let activity = if finding.revision == 0 { 1 } else { 2 };
     let mut document = json!({
         "activity_id": activity,
@@ -37,17 +114,19 @@ pub fn finding_to_ocsf(finding: &Finding) -> Value {
             "types": [finding.kind.as_str()],
             "first_seen_time": millis(finding.first_event_time),
             "last_seen_time": millis(finding.last_event_time),
-            "analytic": { "uid": finding.rule, "name": finding.title, "type_id": if finding.kind == FindingKind::Policy { 1 } else { 2 }, "type": if finding.kind == FindingKind::Policy { "Rule" } else { "Behavioral" } },
+            "analytic": analytic(&finding.rule, &finding.title, finding.kind),
             "attacks": attacks(finding),
         },
         "evidences": [evidence(finding)],
         "unmapped": unmapped(finding),
     });
+    if let Some(p) = finding.p_value {
+        document["confidence_score"] = json!(((1.0 - p) * 100.0).round());
+    }
     if let Some(score) = finding.score {
-        document["confidence_score"] = json!(finding.p_value.map_or(0.0, |p| ((1.0 - p) * 100.0).round()));
         document["unmapped"]["score"] = json!(score);
     }
-    if finding.kind != FindingKind::Policy {
+    if finding.p_value.is_some() {
         document["anomaly_analyses"] = json!([{
             "analysis_targets": [{ "name": finding.identity, "type": "Identity" }],
             "anomalies": [{ "observation_parameter": finding.rule, "observations": finding.reasons.iter().map(|reason| json!({ "value": reason, "count": finding.count })).collect::<Vec<_>>() }],
@@ -94,6 +173,8 @@ fn unmapped(finding: &Finding) -> Value {
         "log_partition": finding.log_partition,
         "log_offset": finding.log_offset,
         "rule_index": finding.rule_index,
+        "tactics": finding.tactics,
+        "rank_parts": finding.rank_parts.as_deref().and_then(|parts| serde_json::from_str::<Value>(parts).ok()),
     })
 }
 

@@ -1,17 +1,37 @@
 //! The JSON Schemas of every table, as they stand in `schemas/json/`.
 
-use crate::{CredentialRecord, DeadLetter, Event, Finding, IdentityRecord, Table};
+use crate::{CredentialRecord, DeadLetter, Detection, Event, Finding, IdentityRecord, Table};
 
 /// Name and JSON Schema (2020-12) of every table.
 #[must_use]
 pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
     vec![
         (Event::NAME, Event::json_schema()),
-        (Finding::NAME, Finding::json_schema()),
+        (Finding::NAME, finding()),
+        (Detection::NAME, Detection::json_schema()),
         (DeadLetter::NAME, DeadLetter::json_schema()),
         (CredentialRecord::NAME, CredentialRecord::json_schema()),
         (IdentityRecord::NAME, IdentityRecord::json_schema()),
     ]
+}
+
+/// A finding as it stands in its topic: with what is no column.
+fn finding() -> serde_json::Value {
+    let mut schema = Finding::json_schema();
+    let mut detection = Detection::json_schema();
+    if let Some(detection) = detection.as_object_mut() {
+        detection.remove("$schema");
+    }
+    schema["properties"]["detections"] = serde_json::json!({
+        "type": "array",
+        "items": detection,
+        "description": "In the topic only: its detections, in order of time. In the lake they are rows of `detections`.",
+    });
+    schema["properties"]["below_line"] = serde_json::json!({
+        "type": "boolean",
+        "description": "In the topic only: nobody is to read it; the detections are kept to be searched, and add up.",
+    });
+    schema
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! `keytrail demo`: a simulated estate with labelled attacks, in its providers' own formats, through the same pipeline as real logs. It
 //! ends with what was found, what was missed, and what to ask next.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 
 use anyhow::Context as _;
-use keytrail_schemas::{Finding, Micros, Table as _};
+use keytrail_schemas::{Detection, Finding, Micros, Table as _};
 
 use super::ingest::{self, Request};
 use crate::cli::Demo;
@@ -90,16 +91,26 @@ pub fn run(config: &Config, telemetry: &Telemetry, output: &Writer, arguments: &
     Ok(Code::Done)
 }
 
-/// The findings as they stand in the lake, in order of time.
+/// The findings as they stand in the lake, each with its detections, in order of time.
 fn findings(config: &Config) -> anyhow::Result<Vec<Finding>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_stack_size(8 << 20).enable_all().build()?;
     let batches = runtime.block_on(async {
         let session = crate::place::session(config, config.query.clone()).await?;
-        anyhow::Ok(session.sql("SELECT * FROM findings ORDER BY time, finding_id").await?)
+        let findings = session.sql("SELECT * FROM findings ORDER BY time, finding_id").await?;
+        anyhow::Ok((findings, session.sql("SELECT * FROM detections WHERE finding_id IS NOT NULL ORDER BY first_event_time, detection_id").await?))
     })?;
     let mut findings = Vec::new();
-    for batch in &batches {
+    for batch in &batches.0 {
         findings.extend(Finding::from_batch(batch)?);
+    }
+    let mut detections: BTreeMap<_, Vec<Detection>> = BTreeMap::new();
+    for batch in &batches.1 {
+        for detection in Detection::from_batch(batch)? {
+            detections.entry(detection.finding_id.clone().unwrap_or_default()).or_default().push(detection);
+        }
+    }
+    for finding in &mut findings {
+        finding.detections = detections.remove(&finding.finding_id).unwrap_or_default();
     }
     Ok(findings)
 }

@@ -145,6 +145,13 @@ pub fn findings(config: &Config, output: &Writer, arguments: &cli::Findings) -> 
     asking.ask(output, &Question::Findings { from, to, identity: arguments.identity.clone(), rule: arguments.rule.clone(), severity })
 }
 
+pub fn detections(config: &Config, output: &Writer, arguments: &cli::Detections) -> anyhow::Result<Code> {
+    let asking = Asking::open(config)?;
+    let (from, to) = asking.window(&arguments.window)?;
+    let (identity, rule, technique) = (arguments.identity.clone(), arguments.rule.clone(), arguments.technique.clone());
+    asking.ask(output, &Question::Detections { from, to, identity, rule, technique })
+}
+
 pub fn coverage(config: &Config, output: &Writer, arguments: &cli::Window) -> anyhow::Result<Code> {
     let asking = Asking::open(config)?;
     let (from, to) = asking.window(arguments)?;

@@ -9,7 +9,7 @@ use keytrail_log::EventLog;
 use keytrail_log::embedded::EmbeddedLog;
 use keytrail_log::kafka::KafkaLog;
 use keytrail_query::Session;
-use keytrail_schemas::{Event, Finding, LogRecord, Table as _, Topic};
+use keytrail_schemas::{Detection, Event, Finding, LogRecord, Table as _, Topic};
 
 use crate::cli::Rebuild;
 use crate::config::Config;
@@ -44,15 +44,34 @@ pub fn run(config: &Config, telemetry: &Telemetry, arguments: &Rebuild) -> anyho
         credentials.extend(detector.credentials());
         identities.extend(detector.identities());
     }
+    let detections = detections_of(&mut findings);
     runtime.block_on(async {
+        lake.replace_detections(&detections).await?;
         lake.replace_findings(&findings).await?;
         lake.replace_credentials(&credentials).await?;
         lake.replace_identities(&identities).await
     })?;
     if !config.quiet {
-        eprintln!("rebuilt: {} revisions of findings, {} credentials, {} identities", findings.len(), credentials.len(), identities.len());
+        eprintln!(
+            "rebuilt: {} revisions of findings, {} of detections, {} credentials, {} identities",
+            findings.len(),
+            detections.len(),
+            credentials.len(),
+            identities.len()
+        );
     }
     Ok(Code::Done)
+}
+
+/// The detections that came with the findings, each where it was written anew; what nobody is to read is no finding.
+fn detections_of(findings: &mut Vec<Finding>) -> Vec<Detection> {
+    let mut detections = Vec::new();
+    for finding in findings.iter_mut() {
+        let told = std::mem::take(&mut finding.detections);
+        detections.extend(told.into_iter().filter(|detection| detection.log_offset == finding.log_offset));
+    }
+    findings.retain(|finding| !finding.below_line);
+    detections
 }
 
 /// The log, for its partitions and their ends. The embedded log's lock keeps every other writer of the folder out; on Kafka the detectors

@@ -54,6 +54,10 @@ pub struct Score {
     pub false_findings: BTreeMap<String, FalseFindings>,
     /// All findings, by kind.
     pub by_kind: BTreeMap<&'static str, usize>,
+    /// Of the first three findings of each day by rank: how many are about an attack, and how many there are.
+    pub top_three: (usize, usize),
+    /// Attacks that one of them tells of.
+    pub found_in_top_three: usize,
     /// Length of the period in days.
     pub days: f64,
 }
@@ -83,8 +87,8 @@ impl Score {
 
 /// Compares findings (any revisions; the highest of each counts) with what happened between `start` and `end`.
 ///
-/// An attack is found when a finding names one of its identities, alone or as a member of an incident, when its evidence overlaps the
-/// attack by [`SLACK`], and when it was not there before the attack: an old finding that goes on tells nothing new.
+/// An attack is found when a finding names one of its identities, alone or as a member of an incident, and tells of a detection that began
+/// within the attack, by [`SLACK`]. A finding whose detections are not known must itself overlap the attack, and not have been there before.
 pub fn score(labels: &[Label], decoys: &[Decoy], findings: &[Finding], start: Micros, end: Micros) -> Score {
     let mut latest: BTreeMap<&str, &Finding> = BTreeMap::new();
     for finding in findings {
@@ -110,7 +114,7 @@ pub fn score(labels: &[Label], decoys: &[Decoy], findings: &[Finding], start: Mi
                         finding_id: finding.finding_id.to_string(),
                         rule: finding.rule.to_string(),
                         title: finding.title.to_string(),
-                        delay: (finding.time.0 - label.start.0).max(0),
+                        delay: (told_at(finding, label).0 - label.start.0).max(0),
                     });
                 }
             }
@@ -119,6 +123,10 @@ pub fn score(labels: &[Label], decoys: &[Decoy], findings: &[Finding], start: Mi
         })
         .collect();
 
+    let top = top_of_days(&findings, 3);
+    let top_three = (top.iter().filter(|at| about_an_attack.get(**at) == Some(&true)).count(), top.len());
+    let in_top = |label: &Label| top.iter().filter_map(|at| findings.get(*at)).any(|finding| tells(finding, label));
+    let found_in_top_three = labels.iter().filter(|label| in_top(label)).count();
     let mut false_findings: BTreeMap<String, FalseFindings> = BTreeMap::new();
     let mut by_kind = BTreeMap::new();
     for (finding, about) in findings.iter().zip(&about_an_attack) {
@@ -131,7 +139,7 @@ pub fn score(labels: &[Label], decoys: &[Decoy], findings: &[Finding], start: Mi
             }
         }
     }
-    Score { outcomes, false_findings, by_kind, days: end.days_since(start) }
+    Score { outcomes, false_findings, by_kind, top_three, found_in_top_three, days: end.days_since(start) }
 }
 
 fn overlaps(finding: &Finding, start: keytrail_estate::Micros, end: keytrail_estate::Micros) -> bool {
@@ -139,7 +147,41 @@ fn overlaps(finding: &Finding, start: keytrail_estate::Micros, end: keytrail_est
 }
 
 fn tells(finding: &Finding, label: &Label) -> bool {
-    overlaps(finding, label.start, label.end) && finding.time.0 >= label.start.0 - SLACK && names(finding, label)
+    let tells = if finding.detections.is_empty() {
+        overlaps(finding, label.start, label.end) && finding.time.0 >= label.start.0 - SLACK
+    } else {
+        begun_within(finding, label).next().is_some()
+    };
+    tells && names(finding, label)
+}
+
+/// When its detections began that did within the attack.
+fn begun_within<'a>(finding: &'a Finding, label: &'a Label) -> impl Iterator<Item = Micros> + 'a {
+    let acute = finding.detections.iter().filter(|detection| detection.kind != FindingKind::Posture);
+    // Of an absence the last sign of life is the first event, and the time by which it was due the last.
+    let begun = acute.map(|d| if d.kind == FindingKind::Absence { d.last_event_time } else { d.first_event_time });
+    begun.filter(|time| time.0 >= label.start.0 - SLACK && time.0 <= label.end.0 + SLACK)
+}
+
+/// When the finding told of the attack.
+fn told_at(finding: &Finding, label: &Label) -> Micros {
+    begun_within(finding, label).min().map_or(finding.time, |time| time.max(finding.time))
+}
+
+/// The places of the first `count` findings of each day, by rank.
+fn top_of_days(findings: &[&Finding], count: usize) -> Vec<usize> {
+    let mut days: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
+    for (at, finding) in findings.iter().enumerate() {
+        days.entry(finding.time.day()).or_default().push(at);
+    }
+    let rank = |at: &usize| findings.get(*at).and_then(|finding| finding.score).unwrap_or_default();
+    days.into_values()
+        .flat_map(|mut day| {
+            day.sort_by(|a, b| rank(b).total_cmp(&rank(a)));
+            day.truncate(count);
+            day
+        })
+        .collect()
 }
 
 fn names(finding: &Finding, label: &Label) -> bool {
@@ -234,6 +276,14 @@ impl Score {
             split.join(", "),
             self.false_total(),
             self.findings()
+        );
+        let _ = writeln!(
+            out,
+            "the first three of each day by rank: {} of {} are about an attack, and they tell of {} of {} attacks",
+            self.top_three.0,
+            self.top_three.1,
+            self.found_in_top_three,
+            self.outcomes.len()
         );
         let mut rules: Vec<_> = self.false_findings.iter().collect();
         rules.sort_by_key(|(rule, f)| (std::cmp::Reverse(f.count), rule.as_str()));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use keytrail_lake::TableName;
 use keytrail_log::Chunk;
-use keytrail_schemas::{DeadLetter, Event, LogRecord, Topic};
+use keytrail_schemas::{DeadLetter, Detection, Event, Finding, LogRecord, Topic};
 
 use super::{PATIENCE, Shared};
 use crate::exit::OutOfReach;
@@ -36,6 +36,8 @@ struct Ahead {
 struct Next {
     events: i64,
     findings: i64,
+    /// Detections come with findings; their table may be behind or ahead by one commit.
+    detections: i64,
     dead_letters: i64,
 }
 
@@ -54,10 +56,14 @@ impl Store {
         }
         let events = self.load(TableName::Events, Topic::Events, partitions).await?;
         let findings = self.load(TableName::Findings, Topic::Findings, partitions).await?;
+        let detections = self.shared.lake.offsets(TableName::Detections, Topic::Findings).await?;
         let dead_letters = self.load(TableName::DeadLetters, Topic::DeadLetters, partitions).await?;
         let next = |of: &BTreeMap<i32, i64>, partition: &i32| of.get(partition).copied().unwrap_or(0);
         for partition in partitions {
-            let next = Next { events: next(&events, partition), findings: next(&findings, partition), dead_letters: next(&dead_letters, partition) };
+            let findings = next(&findings, partition);
+            // A lake of before there were detections: findings of then had none.
+            let detections = detections.get(partition).copied().unwrap_or(findings);
+            let next = Next { events: next(&events, partition), findings, detections, dead_letters: next(&dead_letters, partition) };
             self.shared.stored.set(*partition, next.events);
             self.held.insert(*partition, next);
         }
@@ -87,7 +93,7 @@ impl Store {
                 *target
                     <= match topic {
                         Topic::Events => next.events,
-                        Topic::Findings => next.findings,
+                        Topic::Findings => next.findings.min(next.detections),
                         Topic::DeadLetters => next.dead_letters,
                     }
             })
@@ -202,12 +208,22 @@ impl Store {
 
     async fn findings(&mut self, partition: i32) -> anyhow::Result<usize> {
         let Some(held) = self.held.get_mut(&partition) else { return Ok(0) };
-        let rows = self.shared.log.read_findings(partition, held.findings, SMALL_ROWS_MAX)?;
+        let mut rows = self.shared.log.read_findings(partition, held.findings.min(held.detections), SMALL_ROWS_MAX)?;
         let Some((newest, _)) = rows.last() else { return Ok(0) };
         let next = newest + 1;
-        self.shared.lake.commit_findings(&rows, &[(Topic::Findings, partition, next)]).await?;
-        held.findings = next;
-        self.committed("findings", rows.len());
+        // Detections first: where a finding can be seen, so can what it tells of. Two tables are two commits, each with its own position.
+        let detections = fresh_detections(&mut rows, held.detections);
+        if next > held.detections {
+            self.shared.lake.commit_detections(&detections, &[(Topic::Findings, partition, next)]).await?;
+            held.detections = next;
+        }
+        rows.retain(|(offset, _)| *offset >= held.findings);
+        if next > held.findings {
+            self.shared.lake.commit_findings(&rows, &[(Topic::Findings, partition, next)]).await?;
+            held.findings = next;
+        }
+        self.committed("findings", rows.iter().filter(|(_, finding)| !finding.below_line).count());
+        self.committed("detections", detections.len());
         self.shared.log.note_position("store", Topic::Findings, partition, next)?;
         Ok(rows.len())
     }
@@ -233,6 +249,16 @@ impl Store {
     fn committed(&self, table: &'static str, rows: usize) {
         self.shared.metrics.committed.add(rows as u64, &[opentelemetry::KeyValue::new("table", table)]);
     }
+}
+
+/// The detections that findings at or after `from` wrote anew; the findings keep what they tell of.
+fn fresh_detections(findings: &mut [(i64, Finding)], from: i64) -> Vec<(i64, Detection)> {
+    let mut fresh = Vec::new();
+    for (offset, finding) in findings.iter_mut().filter(|(offset, _)| *offset >= from) {
+        let detections = std::mem::take(&mut finding.detections);
+        fresh.extend(detections.into_iter().filter(|detection| detection.log_offset == finding.log_offset).map(|detection| (*offset, detection)));
+    }
+    fresh
 }
 
 /// What one commit takes up.

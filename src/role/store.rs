@@ -112,6 +112,7 @@ fn resume(context: &Context, from_earliest: bool) -> Arc<dyn Fn(i32) -> Result<i
 
 /// Whether the lake holds everything below the targets, whoever stored it.
 fn others_reached(context: &Context, targets: &BTreeMap<(Topic, i32), i64>) -> anyhow::Result<bool> {
+    // Where findings are, their detections are: they are committed before.
     for (table, topic) in [(TableName::Events, Topic::Events), (TableName::Findings, Topic::Findings), (TableName::DeadLetters, Topic::DeadLetters)] {
         let stored = context.runtime.block_on(context.shared.lake.stored(table, topic))?;
         for ((_, partition), target) in targets.iter().filter(|((of, _), _)| *of == topic) {

@@ -1,5 +1,5 @@
-//! How surprising must a window be to deserve one of the day's findings? Since calibrated p-values are uniform on normal traffic, the
-//! threshold is the budget divided by the windows of a day.
+//! How surprising must a window be to be a sign? Which of them are read is decided by their rank ([`crate::rank::line`]). Since calibrated p-values are uniform on normal traffic, the
+//! threshold is the signs of a day divided by its windows.
 
 use serde::{Deserialize, Serialize};
 
@@ -71,15 +71,15 @@ impl Budget {
     /// How many times its budget the estate has spent of late, 1 at least: where its days are unlike each other the calibrated tail
     /// alone promises too much, and the threshold makes up for it.
     fn overspent(&self, config: &Config) -> f64 {
-        let spent = self.findings + self.findings_of_day + DAYS_ON_BUDGET * config.findings_per_day;
-        let given = (self.days + 1.0 + DAYS_ON_BUDGET) * config.findings_per_day;
+        let spent = self.findings + self.findings_of_day + DAYS_ON_BUDGET * config.signs_per_day();
+        let given = (self.days + 1.0 + DAYS_ON_BUDGET) * config.signs_per_day();
         if given > 0.0 { (spent / given).max(1.0) } else { 1.0 }
     }
 
     /// The p-value at which a window counts as a finding.
     #[must_use]
     pub fn threshold(&self, config: &Config) -> f64 {
-        let even = config.findings_per_day / self.windows_per_day();
+        let even = config.signs_per_day() / self.windows_per_day();
         (even / self.overspent(config).powi(2)).clamp(0.0, config.finding_p_value_max)
     }
 }
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn the_threshold_follows_the_windows_of_a_day() {
-        let (mut budget, config) = (Budget::default(), Config { findings_per_day: 5.0, ..Config::default() });
+        let (mut budget, config) = (Budget::default(), Config { findings_per_day: 5.0, signs_per_finding: 1.0, ..Config::default() });
         for hour in 480_010..480_200 {
             (0..200).for_each(|_| budget.learn(hour));
         }
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn who_overspends_is_held_to_less() {
-        let (mut budget, config) = (Budget::default(), Config { findings_per_day: 5.0, ..Config::default() });
+        let (mut budget, config) = (Budget::default(), Config { findings_per_day: 5.0, signs_per_finding: 1.0, ..Config::default() });
         for hour in 480_000..480_240 {
             (0..200).for_each(|_| budget.learn(hour));
             if hour % 24 == 0 {

@@ -4,8 +4,10 @@
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Statistical findings a day that the operator can read.
+    /// Judgements a day that the operator can read: statistical findings, people who act as machines, absences. Facts are not among them.
     pub findings_per_day: f64,
+    /// For each judgement that is read, how many windows may be kept as signs: detections that can be searched, and that add up.
+    pub signs_per_finding: f64,
     /// No window counts as a finding above this calibrated probability, however few windows there are: a budget is a ceiling, not a
     /// quota.
     pub finding_p_value_max: f64,
@@ -55,10 +57,19 @@ pub struct Config {
     pub overlap_grace_minutes: u32,
 }
 
+impl Config {
+    /// Windows a day that are signs.
+    #[must_use]
+    pub fn signs_per_day(&self) -> f64 {
+        self.findings_per_day * self.signs_per_finding
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
-            findings_per_day: 20.0,
+            findings_per_day: 3.0,
+            signs_per_finding: 8.0,
             finding_p_value_max: 0.01,
             learning_windows: 8,
             lateness_allowed_minutes: 20,

@@ -1,8 +1,8 @@
-//! Words for a person: why, against what, how old the credential is, what could not be judged, and what to ask next.
+//! Words for a person: what happened in which order, why, against what, how old the credential is, what could not be judged, and what to ask next.
 
 use std::fmt::Write as _;
 
-use keytrail_schemas::{CredentialState, Finding, FindingKind, Micros, Text};
+use keytrail_schemas::{CredentialState, Detection, Finding, FindingKind, Micros, Text};
 use serde::{Deserialize, Serialize};
 
 use super::Surroundings;
@@ -17,6 +17,10 @@ use crate::{
 
 /// Time before and after a finding that its questions ask about.
 const AROUND_US: i64 = Micros::HOUR;
+
+/// Detections that a paragraph names, and reasons that it gives.
+const STEPS_TOLD: usize = 12;
+const REASONS_TOLD: usize = 8;
 
 /// What the rule that leads a finding says for a person.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -169,14 +173,14 @@ fn span(days: f64) -> String {
     format!("{n:.0} {unit}")
 }
 
-/// One paragraph for a person.
-pub(super) fn paragraph(finding: &Finding, advice: &Advice, credential: Option<&str>) -> String {
+/// One paragraph for a person; `led` is the detection that leads.
+pub(super) fn paragraph(finding: &Finding, led: &Detection, advice: &Advice, credential: Option<&str>) -> String {
     let mut text = format!("{}. ", finding.title);
     if finding.kind == FindingKind::Absence {
-        let _ =
-            write!(text, "{} was last heard of at {}, and was due by {}. ", finding.identity, finding.first_event_time.to_rfc3339(), finding.time.to_rfc3339());
+        let (last, due) = (led.first_event_time.to_rfc3339(), led.last_event_time.to_rfc3339());
+        let _ = write!(text, "{} was last heard of at {last}, and was due by {due}. ", finding.identity);
     } else {
-        let _ = write!(text, "At {} {} ({})", finding.time.to_rfc3339(), finding.identity, finding.identity_kind);
+        let _ = write!(text, "At {} {} ({})", led.first_event_time.to_rfc3339(), finding.identity, finding.identity_kind);
         if let Some(action) = &finding.action {
             let _ = write!(text, " did {action}");
         }
@@ -199,8 +203,10 @@ pub(super) fn paragraph(finding: &Finding, advice: &Advice, credential: Option<&
         }
         text.push_str(". ");
     }
+    in_order(&mut text, finding);
     if !finding.reasons.is_empty() {
-        let _ = write!(text, "Why: {}. ", finding.reasons.join("; "));
+        let reasons: Vec<&str> = finding.reasons.iter().take(REASONS_TOLD).map(Text::as_str).collect();
+        let _ = write!(text, "Why: {}. ", reasons.join("; "));
     }
     if let Some(p) = finding.p_value {
         let _ = write!(text, "As much surprise is expected in {} of normal windows. ", share(p));
@@ -221,6 +227,27 @@ pub(super) fn paragraph(finding: &Finding, advice: &Advice, credential: Option<&
         let _ = write!(text, "What to do: {}", runbook.trim());
     }
     text.trim_end().to_owned()
+}
+
+/// The detections in order of time, where there are several: which tactics, and what was done.
+fn in_order(text: &mut String, finding: &Finding) {
+    if finding.detections.len() < 2 {
+        return;
+    }
+    let _ = write!(text, "In order");
+    if let Some(tactics) = finding.tactics.as_ref().filter(|tactics| tactics.len() > 1) {
+        let _ = write!(text, " ({})", tactics.join(" → "));
+    }
+    for (place, detection) in finding.detections.iter().take(STEPS_TOLD).enumerate() {
+        let _ = write!(text, "{} {} {}", if place == 0 { ":" } else { ";" }, detection.first_event_time.to_rfc3339(), detection.title);
+        if let Some(action) = &detection.action {
+            let _ = write!(text, " ({action})");
+        }
+    }
+    if finding.detections.len() > STEPS_TOLD {
+        let _ = write!(text, "; and {} more", finding.detections.len() - STEPS_TOLD);
+    }
+    text.push_str(". ");
 }
 
 fn share(p: f64) -> String {

@@ -1,5 +1,7 @@
 //! Rules: Sigma over events and features. What is suspicious is decided here and nowhere else; code only computes features.
 
+pub mod attack;
+pub mod cause;
 mod correlation;
 mod embedded;
 pub mod observation;
@@ -50,6 +52,12 @@ pub struct Rule {
     pub meta: Meta,
     /// How long a finding of it stays open, in microseconds; the configured default when absent.
     pub fold_window_us: Option<i64>,
+    /// The ATT&CK technique in its tags.
+    pub technique: Option<Text>,
+    /// The tactic.
+    pub tactic: Option<Text>,
+    /// What tells its detections apart.
+    pub cause: cause::Cause,
     /// Its own tests.
     pub tests: Vec<Test>,
     reports: bool,
@@ -136,7 +144,7 @@ impl Rules {
                 kind: rule.meta.kind,
                 tags: rule.tags.clone(),
                 tests: rule.tests.len(),
-                budgeted: rule.meta.budgeted.unwrap_or(observation::is_budgeted(rule.meta.kind)),
+                budgeted: !rule.meta.posture && crate::rank::is_judgement(rule),
             })
             .collect()
     }
@@ -211,7 +219,14 @@ impl Rule {
                 Body::Correlation(Correlation::new(correlation, find, CORRELATION_EVENTS_MAX).map_err(wrong)?)
             }
         };
+        let cause = match &parsed.body {
+            Sigma::Detection(compiled) => cause::Cause::of(compiled, &parsed.meta),
+            Sigma::Correlation(_) => parsed.meta.cause.unwrap_or_default(),
+        };
         Ok(Self {
+            technique: attack::technique(&parsed.tags),
+            tactic: attack::tactic(&parsed.tags),
+            cause,
             id: parsed.id,
             title: parsed.title,
             description: parsed.description,

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use keytrail_schemas::{Activity, CredentialKind, CredentialState, Event, FindingKind, IdentityKind, Outcome};
+use keytrail_schemas::{Activity, CredentialKind, CredentialState, Event, IdentityKind, Outcome};
 use rsigma_eval::EventValue;
 
 use crate::{
@@ -330,12 +330,6 @@ impl rsigma_eval::Event for Observation<'_> {
     fn to_json(&self) -> serde_json::Value {
         field_names().filter_map(|name| Some((name.to_owned(), self.value(field(name)?)?.to_json()))).collect::<serde_json::Map<_, _>>().into()
     }
-}
-
-/// Whether a finding of this kind counts against the alert budget.
-#[must_use]
-pub const fn is_budgeted(kind: FindingKind) -> bool {
-    matches!(kind, FindingKind::Statistical | FindingKind::Incident)
 }
 
 /// Six significant digits are enough for a person, and keep the text short.

@@ -8,7 +8,7 @@ use rsigma_eval::{CompiledDetection, CompiledRule};
 use rsigma_parser::{CorrelationRule, Level, SigmaRule};
 use serde::Deserialize;
 
-use super::{observation::field, test::Test};
+use super::{cause::Cause, observation::field, test::Test};
 use crate::Error;
 
 /// What findings of a rule have in common: two of the same fold into one.
@@ -51,8 +51,10 @@ pub struct Meta {
     pub reason: Option<String>,
     /// More questions to ask: commands with `{identity}`, `{credential}`, `{destination}`, `{source_ip}`, `{since}`, `{until}`.
     pub questions: Vec<String>,
-    /// Whether it counts against the alert budget; follows from the kind when absent.
+    /// Whether it makes judgements, which have a budget, or states facts, which always pass. When absent, only policy of high severity is fact.
     pub budgeted: Option<bool>,
+    /// What tells its detections apart; follows from the fields that it asks when absent.
+    pub cause: Option<Cause>,
 }
 
 impl Default for Meta {
@@ -69,6 +71,7 @@ impl Default for Meta {
             reason: None,
             questions: Vec::new(),
             budgeted: None,
+            cause: None,
         }
     }
 }

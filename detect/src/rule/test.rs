@@ -91,17 +91,17 @@ pub fn run(name: &str, yaml: &str) -> Vec<Report> {
         .iter()
         .flat_map(|rule| &rule.tests)
         .map(|test| {
-            let failure = match findings(test, &rules) {
+            let failure = match detections(test, &rules) {
                 Err(reason) => Some(reason),
                 Ok(opened) if opened == test.fires.count() => None,
-                Ok(opened) => Some(format!("expected {} findings, and {opened} were opened", test.fires.count())),
+                Ok(opened) => Some(format!("expected {} detections, and {opened} were opened", test.fires.count())),
             };
             Report { file: name.to_owned(), test: test.name.clone(), failure }
         })
         .collect()
 }
 
-fn findings(test: &Test, rules: &Arc<Rules>) -> Result<usize, String> {
+fn detections(test: &Test, rules: &Arc<Rules>) -> Result<usize, String> {
     let mut detector = Detector::new(0, Config::default(), rules.clone());
     let mut out = Vec::new();
     let mut offset = 0;
@@ -121,7 +121,8 @@ fn findings(test: &Test, rules: &Arc<Rules>) -> Result<usize, String> {
             offset += 1;
         }
     }
-    Ok(out.iter().map(|finding| finding.finding_id.as_str()).collect::<FxHashSet<_>>().len())
+    // Whether somebody reads it is not the rule's to say.
+    Ok(out.iter().flat_map(|finding| &finding.detections).map(|detection| detection.detection_id.as_str()).collect::<FxHashSet<_>>().len())
 }
 
 fn absence(subject: Subject, due: Micros) -> Absence {

@@ -44,6 +44,18 @@ pub(super) fn encode(finding: &Finding) -> String {
         extension("cfp1Label", "credentialAgeDays");
         extension("cfp1", &format!("{age:.2}"));
     }
+    if let Some(rank) = finding.score {
+        extension("cfp2Label", "rank");
+        extension("cfp2", &format!("{rank:.1}"));
+    }
+    if let Some(detections) = finding.detections_count {
+        extension("cn1Label", "detections");
+        extension("cn1", &detections.to_string());
+    }
+    if let Some(tactics) = &finding.tactics {
+        extension("cs4Label", "tactics");
+        extension("cs4", &tactics.join(","));
+    }
     extension("cs3Label", "tags");
     extension("cs3", &finding.tags.join(","));
     extension("msg", &finding.explanation);

@@ -1,11 +1,26 @@
 //! Elastic Common Schema 8.17: an alert document. What ECS has no field for stands under `keytrail`.
 
-use keytrail_schemas::Finding;
+use keytrail_schemas::{Detection, Finding};
 use serde_json::json;
 
 pub(super) fn encode(finding: &Finding) -> String {
     let techniques: Vec<String> =
         finding.tags.iter().filter_map(|tag| tag.strip_prefix("attack.t")).map(|number| format!("T{}", number.to_ascii_uppercase())).collect();
+    let detection = |detection: &Detection| {
+        json!({
+            "id": detection.detection_id,
+            "rule": detection.rule,
+            "title": detection.title,
+            "technique": detection.technique,
+            "tactic": detection.tactic,
+            "start": detection.first_event_time.to_rfc3339(),
+            "end": detection.last_event_time.to_rfc3339(),
+            "count": detection.count,
+            "action": detection.action,
+            "destination": detection.destination,
+            "event_ids": detection.event_ids,
+        })
+    };
     let mut document = json!({
         "@timestamp": finding.time.to_rfc3339(),
         "ecs": { "version": "8.17.0" },
@@ -23,7 +38,7 @@ pub(super) fn encode(finding: &Finding) -> String {
         "rule": { "id": finding.rule, "name": finding.title, "description": finding.explanation },
         "user": { "id": finding.identity, "name": finding.identity },
         "tags": finding.tags,
-        "threat": { "framework": "MITRE ATT&CK", "technique": { "id": techniques } },
+        "threat": { "framework": "MITRE ATT&CK", "technique": { "id": techniques }, "tactic": { "name": finding.tactics.clone().unwrap_or_default() } },
         "keytrail": {
             "revision": finding.revision,
             "count": finding.count,
@@ -34,6 +49,10 @@ pub(super) fn encode(finding: &Finding) -> String {
             "reasons": finding.reasons,
             "not_assessable": finding.not_assessable,
             "event_ids": finding.event_ids,
+            "rules": finding.rules,
+            "p_value": finding.p_value,
+            "rank_parts": finding.rank_parts.as_deref().and_then(|parts| serde_json::from_str::<serde_json::Value>(parts).ok()),
+            "detections": finding.detections.iter().map(detection).collect::<Vec<_>>(),
         },
     });
     if let Some(ip) = &finding.source_ip {

@@ -24,6 +24,15 @@ pub(super) fn encode(finding: &Finding) -> String {
     if let Some(age) = finding.credential_age_days {
         attributes.push(("credentialAgeDays", format!("{age:.2}")));
     }
+    if let Some(rank) = finding.score {
+        attributes.push(("rank", format!("{rank:.1}")));
+    }
+    if let Some(detections) = finding.detections_count {
+        attributes.push(("detections", detections.to_string()));
+    }
+    if let Some(tactics) = &finding.tactics {
+        attributes.push(("tactics", tactics.join(",")));
+    }
     attributes.push(("tags", finding.tags.join(",")));
     attributes.push(("explanation", finding.explanation.clone()));
     let attributes: Vec<String> = attributes.into_iter().map(|(key, value)| format!("{key}={}", value.replace(['\t', '\n', '\r'], " "))).collect();

@@ -9,7 +9,7 @@ use keytrail_schemas::Finding;
 /// The encodings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
-    /// OCSF 1.5 Detection Finding as JSON.
+    /// OCSF 1.5 as JSON: a Detection Finding, or an Incident Finding where a finding tells of several detections.
     Ocsf,
     /// The finding itself as JSON.
     Json,

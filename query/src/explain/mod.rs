@@ -3,11 +3,11 @@
 
 mod text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::RecordBatch;
 use datafusion::common::ScalarValue;
-use keytrail_schemas::{CredentialRecord, Event, Finding, IdentityRecord, Micros, Severity, Table, Text};
+use keytrail_schemas::{CredentialRecord, Detection, Event, Finding, IdentityRecord, Micros, Severity, Table, Text};
 
 use crate::engine::Engine;
 use crate::{Error, ledger};
@@ -22,6 +22,8 @@ const NEIGHBOURS_MAX: usize = 20;
 pub struct ExplainedFinding {
     /// The latest revision.
     pub finding: Finding,
+    /// What it tells of, in order of time.
+    pub detections: Vec<Detection>,
     /// The events that are its evidence, oldest first; those that the lake no longer holds are missing.
     pub evidence: Vec<Event>,
     /// The credential as the ledger has it now.
@@ -66,9 +68,15 @@ impl ExplainedFinding {
 pub(crate) async fn explain(engine: &Engine, id: &str) -> Result<ExplainedFinding, Error> {
     let found: Vec<Finding> = read(&engine.rows("SELECT * FROM findings WHERE finding_id = $1", vec![ScalarValue::from(id)]).await?)?;
     let Some(finding) = found.into_iter().next() else { return Err(Error::Unknown { what: "finding", text: id.to_owned(), nearest: Vec::new() }) };
-    let (evidence, (credential, lineage), identity, neighbours) =
-        futures::future::try_join4(evidence(engine, &finding), lineage(engine, &finding), identity(engine, &finding), neighbours(engine, &finding)).await?;
-    Ok(ExplainedFinding { finding, evidence, credential, lineage, identity, neighbours })
+    let detections = detections(engine, id).await?;
+    let (evidence, (credential, lineage), identity, neighbours) = futures::future::try_join4(
+        evidence(engine, &finding, &detections),
+        lineage(engine, &finding),
+        identity(engine, &finding),
+        neighbours(engine, &finding),
+    )
+    .await?;
+    Ok(ExplainedFinding { finding, detections, evidence, credential, lineage, identity, neighbours })
 }
 
 fn read<T: Table>(batches: &[RecordBatch]) -> Result<Vec<T>, Error> {
@@ -79,13 +87,22 @@ fn read<T: Table>(batches: &[RecordBatch]) -> Result<Vec<T>, Error> {
     Ok(rows)
 }
 
-async fn evidence(engine: &Engine, finding: &Finding) -> Result<Vec<Event>, Error> {
-    if finding.event_ids.is_empty() {
+async fn detections(engine: &Engine, finding: &str) -> Result<Vec<Detection>, Error> {
+    let sql = "SELECT * FROM detections WHERE finding_id = $1 ORDER BY first_event_time, log_offset, detection_id";
+    read(&engine.rows(sql, vec![ScalarValue::from(finding)]).await?)
+}
+
+/// The events that the finding names, and the first one of each of its detections.
+async fn evidence(engine: &Engine, finding: &Finding, detections: &[Detection]) -> Result<Vec<Event>, Error> {
+    let ids: BTreeSet<&Text> = finding.event_ids.iter().chain(detections.iter().filter_map(|detection| detection.event_ids.first())).collect();
+    if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let mut parameters = vec![moment(finding.first_event_time), moment(finding.last_event_time)];
-    let list: Vec<String> = (0..finding.event_ids.len()).map(|index| format!("${}", index + 3)).collect();
-    parameters.extend(finding.event_ids.iter().map(|id| ScalarValue::from(id.as_str())));
+    let from = detections.iter().map(|detection| detection.first_event_time).fold(finding.first_event_time, Micros::min);
+    let to = detections.iter().map(|detection| detection.last_event_time).fold(finding.last_event_time, Micros::max);
+    let mut parameters = vec![moment(from), moment(to)];
+    let list: Vec<String> = (0..ids.len()).map(|index| format!("${}", index + 3)).collect();
+    parameters.extend(ids.into_iter().map(|id| ScalarValue::from(id.as_str())));
     let sql = format!("SELECT * FROM events WHERE time >= $1 AND time <= $2 AND event_id IN ({}) ORDER BY time, event_id", list.join(", "));
     read(&engine.rows(&sql, parameters).await?)
 }

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use keytrail_schemas::{CredentialRecord, Event, Micros};
+use keytrail_schemas::{CredentialRecord, Detection, Event, Micros};
 
 use super::ExplainedFinding;
 
@@ -34,10 +34,11 @@ fn write(out: &mut String, explained: &ExplainedFinding) -> std::fmt::Result {
         writeln!(out, "\n{}", finding.explanation)?;
     }
     section(out, "Why", &finding.reasons)?;
-    if let (Some(score), p_value) = (finding.score, finding.p_value) {
-        let p = p_value.map_or(String::new(), |p| format!("; as surprising on normal traffic: p = {p:.2e}"));
-        writeln!(out, "  evidence {score:.1} (-log10 of the probability under normal behaviour{p})")?;
+    if let Some(p) = finding.p_value {
+        writeln!(out, "  as surprising on normal traffic: p = {p:.2e}")?;
     }
+    detections(out, &explained.detections)?;
+    rank(out, explained)?;
     who(out, explained)?;
     events(out, explained)?;
     neighbours(out, explained)?;
@@ -47,6 +48,41 @@ fn write(out: &mut String, explained: &ExplainedFinding) -> std::fmt::Result {
         writeln!(out, "\nTags: {}", finding.tags.join(", "))?;
     }
     section(out, "Ask next", &finding.next_questions)
+}
+
+fn detections(out: &mut String, detections: &[Detection]) -> std::fmt::Result {
+    if detections.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nDetections, in order")?;
+    for detection in detections {
+        write!(out, "  {}  [{}] {}", detection.first_event_time.to_rfc3339(), detection.severity, detection.title)?;
+        let attack: Vec<&str> = detection.technique.iter().chain(&detection.tactic).map(AsRef::as_ref).collect();
+        if !attack.is_empty() {
+            write!(out, " ({})", attack.join(", "))?;
+        }
+        for (word, part) in [("", &detection.action), ("on ", &detection.destination)] {
+            if let Some(part) = part {
+                write!(out, "  {word}{part}")?;
+            }
+        }
+        writeln!(out, "  {}  {}", plural(detection.count, "event"), detection.detection_id)?;
+        writeln!(out, "    {}", detection.reason)?;
+    }
+    Ok(())
+}
+
+/// The rank as a sum, one line a part.
+fn rank(out: &mut String, explained: &ExplainedFinding) -> std::fmt::Result {
+    let Some(rank) = explained.finding.score else { return Ok(()) };
+    writeln!(out, "\nRank {rank:.1} of 100")?;
+    let parts: Vec<serde_json::Value> = explained.finding.rank_parts.as_deref().and_then(|parts| serde_json::from_str(parts).ok()).unwrap_or_default();
+    for part in parts {
+        let text = |key: &str| part.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+        let points = part.get("points").and_then(serde_json::Value::as_f64).unwrap_or_default();
+        writeln!(out, "  {points:+6.1}  {:<10} {}", text("part"), text("why"))?;
+    }
+    Ok(())
 }
 
 fn section(out: &mut String, title: &str, lines: &[impl AsRef<str>]) -> std::fmt::Result {

@@ -1,4 +1,4 @@
-//! `findings(from, to, identity, rule, severity)`: the latest revision of each finding opened in a period.
+//! `findings(from, to, identity, rule, severity)`: the latest revision of each finding told in a period, best first.
 
 use std::sync::Arc;
 
@@ -18,15 +18,15 @@ const COLUMNS: &[Column] = &[
     always("severity", ColumnType::Utf8, "informational, low, medium, high or critical."),
     always("identity", ColumnType::Utf8, "Who."),
     maybe("credential", ColumnType::Utf8, "With which credential."),
-    maybe("credential_age_days", ColumnType::Float64, "Its age, in days, at the event that opened the finding."),
-    always("time", ColumnType::Timestamp, "When it was opened: the time of the event that caused it."),
+    maybe("credential_age_days", ColumnType::Float64, "Its age, in days, at the first event of the detection that leads."),
+    always("time", ColumnType::Timestamp, "When it was first told: the time of the event that caused it."),
     always("first_event_time", ColumnType::Timestamp, "Time of the first event that is evidence."),
     always("last_event_time", ColumnType::Timestamp, "Time of the last one."),
-    always("event_ids", ColumnType::Utf8List, "Events that are evidence, at most 32."),
+    always("event_ids", ColumnType::Utf8List, "Events that are evidence, at most 64; each detection has its own."),
     always("count", ColumnType::Int64, "Events folded into the finding."),
     always("reasons", ColumnType::Utf8List, "Each reason, with what was observed and what was expected."),
-    maybe("score", ColumnType::Float64, "Evidence in -log10 of the probability under normal behaviour; empty for policy findings."),
-    maybe("p_value", ColumnType::Float64, "Calibrated probability of as much surprise on normal traffic; empty for policy findings."),
+    maybe("score", ColumnType::Float64, "The rank, 0 to 100, whatever the kind: what to read first."),
+    maybe("p_value", ColumnType::Float64, "Least calibrated probability of as much surprise on normal traffic; empty where facts alone speak."),
     always("tags", ColumnType::Utf8List, "ATT&CK techniques, OWASP NHI numbers and other tags."),
     always("not_assessable", ColumnType::Utf8List, "What could not be assessed, and why."),
     always("kind", ColumnType::Utf8, "policy, statistical, incident or absence."),
@@ -43,6 +43,10 @@ const COLUMNS: &[Column] = &[
     always("members", ColumnType::Utf8List, "Other identities in the same incident."),
     always("features", ColumnType::Utf8, "What the rule saw, as a JSON object."),
     always("revision", ColumnType::Int64, "How often the finding was written again."),
+    maybe("rank_parts", ColumnType::Utf8, "How the rank comes about: a JSON array of parts with points and reason."),
+    maybe("rules", ColumnType::Utf8List, "The rules of its detections, in the order in which they joined."),
+    maybe("tactics", ColumnType::Utf8List, "ATT&CK tactics of its detections, in order of time."),
+    maybe("detections_count", ColumnType::Int64, "How many detections it tells of."),
 ];
 
 /// See the module.
@@ -56,7 +60,7 @@ impl Function for Findings {
     }
 
     fn doc(&self) -> &'static str {
-        "Findings opened in a period, each in its latest revision; severity means at least that severe."
+        "Findings told in a period, each in its latest revision, by rank, best first; rule is one of any of its detections, severity means at least that severe."
     }
 
     fn arguments(&self) -> &'static [Argument] {
@@ -78,12 +82,12 @@ impl Function for Findings {
         }
         if let Some(rule) = values.text(3) {
             parameters.push(ScalarValue::from(rule));
-            conditions.push(format!("rule = ${}", parameters.len()));
+            conditions.push(format!("(rule = ${0} OR array_has(rules, ${0}))", parameters.len()));
         }
         if let Some(severity) = values.text(4) {
             conditions.push(format!("severity IN ({})", at_least(severity)?));
         }
-        let sql = format!("SELECT * FROM findings WHERE {} ORDER BY time, finding_id", conditions.join(" AND "));
+        let sql = format!("SELECT * FROM findings WHERE {} ORDER BY score DESC NULLS LAST, time, finding_id", conditions.join(" AND "));
         Ok(Answer::Stream(engine.sql(&sql, parameters).await?))
     }
 }

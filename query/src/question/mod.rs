@@ -6,6 +6,7 @@ mod compare;
 mod coverage;
 mod credential_history;
 mod credentials;
+mod detections;
 mod findings;
 mod first_seen;
 mod function;
@@ -69,6 +70,7 @@ pub(crate) fn all() -> Vec<Arc<dyn Function>> {
         Arc::new(lineage::Lineage),
         Arc::new(blast_radius::BlastRadius),
         Arc::new(findings::Findings),
+        Arc::new(detections::Detections),
         Arc::new(posture::Posture),
         Arc::new(coverage::Coverage),
     ]

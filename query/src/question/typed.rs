@@ -55,6 +55,8 @@ pub enum Question {
     BlastRadius { of: String, from: Option<Micros>, to: Option<Micros>, hops: Option<u32> },
     /// Findings; `severity` means at least that severe.
     Findings { from: Option<Micros>, to: Option<Micros>, identity: Option<String>, rule: Option<String>, severity: Option<Severity> },
+    /// What each rule saw; a technique also stands for its sub-techniques.
+    Detections { from: Option<Micros>, to: Option<Micros>, identity: Option<String>, rule: Option<String>, technique: Option<String> },
     /// What is wrong with credentials and identities.
     Posture,
     /// Which sources reported when.
@@ -88,6 +90,10 @@ impl Question {
                     severity.and_then(|severity| text(severity.as_str())),
                 ],
             ),
+            Self::Detections { from, to, identity, rule, technique } => (
+                "detections",
+                vec![time(from), time(to), identity.as_deref().and_then(text), rule.as_deref().and_then(text), technique.as_deref().and_then(text)],
+            ),
             Self::Posture => ("posture", Vec::new()),
             Self::Coverage { from, to } => ("coverage", vec![time(from), time(to)]),
         };
@@ -105,6 +111,7 @@ impl Question {
             | Self::FirstSeen { from, to, .. }
             | Self::BlastRadius { from, to, .. }
             | Self::Findings { from, to, .. }
+            | Self::Detections { from, to, .. }
             | Self::Coverage { from, to } => (*from, *to),
             Self::Compare { a_from, b_to, .. } => (*a_from, *b_to),
             Self::Identities { .. } | Self::Credentials { .. } | Self::CredentialHistory { .. } | Self::Lineage { .. } | Self::Posture => (None, None),

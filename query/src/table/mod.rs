@@ -17,7 +17,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 use futures::StreamExt as _;
-use keytrail_schemas::{CredentialRecord, DeadLetter, Event, Finding, IdentityRecord, Table as _};
+use keytrail_schemas::{CredentialRecord, DeadLetter, Detection, Event, Finding, IdentityRecord, Table as _};
 use object_store::ObjectStore;
 use url::Url;
 
@@ -31,19 +31,21 @@ pub(crate) const DAY: &str = "day";
 pub(crate) enum TableName {
     Events,
     Findings,
+    Detections,
     DeadLetters,
     Credentials,
     Identities,
 }
 
 impl TableName {
-    pub(crate) const ALL: [Self; 5] = [Self::Events, Self::Findings, Self::DeadLetters, Self::Credentials, Self::Identities];
+    pub(crate) const ALL: [Self; 6] = [Self::Events, Self::Findings, Self::Detections, Self::DeadLetters, Self::Credentials, Self::Identities];
 
     /// Its folder in the lake.
     pub(crate) const fn folder(self) -> &'static str {
         match self {
             Self::Events => Event::NAME,
             Self::Findings => Finding::NAME,
+            Self::Detections => Detection::NAME,
             Self::DeadLetters => DeadLetter::NAME,
             Self::Credentials => CredentialRecord::NAME,
             Self::Identities => IdentityRecord::NAME,
@@ -55,6 +57,7 @@ impl TableName {
         match self {
             Self::Events => Event::arrow_schema(),
             Self::Findings => Finding::arrow_schema(),
+            Self::Detections => Detection::arrow_schema(),
             Self::DeadLetters => DeadLetter::arrow_schema(),
             Self::Credentials => CredentialRecord::arrow_schema(),
             Self::Identities => IdentityRecord::arrow_schema(),

@@ -54,7 +54,7 @@ fn p_values_are_uniform_on_normal_traffic() {
 fn the_budget_holds_on_normal_traffic() {
     let estate = Estate::new(12, 36, false);
     for budget in [2.0, 20.0] {
-        let config = Config { findings_per_day: budget, finding_p_value_max: 1.0, ..Config::default() };
+        let config = Config { findings_per_day: budget, signs_per_finding: 1.0, finding_p_value_max: 1.0, ..Config::default() };
         let (_, findings) = windows(&estate, config, 20);
         let per_day = findings as f64 / 16.0;
         println!("budget {budget}: {per_day} a day");

@@ -11,7 +11,7 @@ use crate::baseline::{Baseline, Config, Context};
 
 /// Attacks found, findings a day that are not attacks, and what was found of each kind.
 fn measure(estate: &Estate, budget: f64) -> (usize, usize, f64, BTreeMap<&'static str, (usize, usize)>) {
-    let mut stage = Stage::new(Config { findings_per_day: budget, ..Config::default() });
+    let mut stage = Stage::new(Config { findings_per_day: budget, signs_per_finding: 1.0, ..Config::default() });
     let mut found = BTreeSet::new();
     let mut others = BTreeSet::new();
     for (who, event) in &estate.events {

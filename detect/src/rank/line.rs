@@ -1,0 +1,172 @@
+//! The line: from which rank on a judgement is read. It follows the ranks of the estate's own stories, so that a day holds as many as the
+//! operator said, whatever the number of identities; and an account that fills with time and is spent by each story told holds it on bad
+//! days too.
+
+use keytrail_schemas::Micros;
+use serde::{Deserialize, Serialize};
+
+/// One bin a point of rank.
+const BINS: usize = 101;
+/// What the memory of ranks keeps from one day to the next.
+const DAY_DECAY: f64 = 0.9;
+/// How many days the assumed ranks weigh.
+const PRIOR_DAYS: f64 = 1.0;
+/// Below this rank nothing is read, however much of the budget is left: one weak sign alone.
+const RANK_MIN: f64 = 30.0;
+/// Before anything was seen: at this rank the day's budget is assumed to be reached, and each `PRIOR_HALVING` points halve what is above.
+const PRIOR_RANK: f64 = 40.0;
+const PRIOR_HALVING: f64 = 6.0;
+
+/// Ranks of stories of late, and how much of the budget is left.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    ranks: Vec<f64>,
+    /// Days that the ranks come from.
+    days: f64,
+    /// Budgets of a day in the account: between −1 and 1.
+    account: f64,
+    at: Option<Micros>,
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self { ranks: vec![0.0; BINS], days: 0.0, account: 0.0, at: None }
+    }
+}
+
+impl Line {
+    /// Time has passed.
+    #[expect(clippy::cast_precision_loss, reason = "a share of a day")]
+    pub fn advance(&mut self, now: Micros) {
+        let Some(at) = self.at else {
+            self.at = Some(now);
+            return;
+        };
+        let days = (now.0 - at.0) as f64 / Micros::DAY as f64;
+        // Often enough for an account, and rarely enough to cost nothing.
+        if days < 1.0 / 96.0 {
+            return;
+        }
+        self.at = Some(now);
+        let kept = DAY_DECAY.powf(days.min(365.0));
+        self.ranks.iter_mut().for_each(|count| *count *= kept);
+        self.days = self.days * kept + days.min(365.0);
+        self.account = (self.account + days).min(1.0);
+    }
+
+    /// A story's rank became `to`; it was `from`, if it had one.
+    pub fn moved(&mut self, from: Option<f64>, to: f64) {
+        if let Some(count) = from.and_then(|from| self.ranks.get_mut(bin(from))) {
+            *count = (*count - 1.0).max(0.0);
+        }
+        if let Some(count) = self.ranks.get_mut(bin(to)) {
+            *count += 1.0;
+        }
+    }
+
+    /// Whether a story of this rank is read now, with a budget of `per_day`.
+    #[must_use]
+    pub fn passes(&self, rank: f64, per_day: f64) -> bool {
+        if per_day <= 0.0 || self.account <= -1.0 || rank < RANK_MIN {
+            return false;
+        }
+        match self.margin(per_day) {
+            None => true,
+            // Ranks are few where rules are: of equals, as many as there is balance for.
+            Some(margin) if bin(rank) == margin => self.account >= 0.0,
+            Some(margin) => bin(rank) > margin,
+        }
+    }
+
+    /// The rank at which the budget is reached, counted from above; none where there is too little for it.
+    fn margin(&self, per_day: f64) -> Option<usize> {
+        // An account in balance lets through what the budget says, a full one four times as much, an overdrawn one a quarter.
+        let allowed = per_day * 4.0_f64.powf(self.account);
+        let mut above = 0.0;
+        for (rank, count) in self.ranks.iter().enumerate().rev() {
+            above += count;
+            #[expect(clippy::cast_precision_loss, reason = "at most 100")]
+            let assumed = per_day * 0.5_f64.powf((rank as f64 - PRIOR_RANK) / PRIOR_HALVING);
+            if (above + assumed * PRIOR_DAYS) / (self.days + PRIOR_DAYS) > allowed {
+                return Some(rank);
+            }
+        }
+        None
+    }
+
+    /// A story was told.
+    pub fn spend(&mut self, per_day: f64) {
+        if per_day > 0.0 {
+            self.account -= 1.0 / per_day;
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank is between 0 and 100")]
+fn bin(rank: f64) -> usize {
+    rank.clamp(0.0, 100.0) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tells the stories of an estate that has `per_day` of them a day, with ranks spread over 20 to 70. Returns how many were told a day.
+    fn told(per_day: usize, days: usize, bad: impl Fn(usize) -> usize) -> f64 {
+        let (mut line, mut told, mut seed) = (Line::default(), 0_usize, 7_u64);
+        for day in 0..days {
+            let stories = per_day * bad(day);
+            for story in 0..stories {
+                let now = day as i64 * Micros::DAY + story as i64 * Micros::DAY / stories as i64;
+                line.advance(Micros(now));
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let even = (seed >> 40) as f64 / (1_u64 << 24) as f64;
+                let rank = 20.0 - 8.0 * (1.0 - even).ln();
+                line.moved(None, rank);
+                if line.passes(rank, 3.0) {
+                    line.spend(3.0);
+                    told += 1;
+                }
+            }
+        }
+        told as f64 / days as f64
+    }
+
+    #[test]
+    fn a_day_holds_its_budget_whatever_the_number_of_stories() {
+        for per_day in [20, 200, 2_000, 20_000] {
+            let told = told(per_day, 30, |_| 1);
+            assert!((2.25..=3.75).contains(&told), "{per_day} stories a day: {told} told");
+        }
+    }
+
+    #[test]
+    fn of_equals_as_many_pass_as_can_be_read() {
+        let (mut line, mut told) = (Line::default(), 0);
+        for story in 0..3_000 {
+            line.advance(Micros(story * Micros::DAY / 100));
+            line.moved(None, 45.5);
+            if line.passes(45.5, 3.0) {
+                line.spend(3.0);
+                told += 1;
+            }
+        }
+        assert!((68..=113).contains(&told), "{told} in 30 days");
+    }
+
+    #[test]
+    fn bad_days_are_held_too() {
+        let told = told(100, 30, |day| if day % 7 == 5 { 20 } else { 1 });
+        assert!((2.25..=3.75).contains(&told), "{told}");
+    }
+
+    #[test]
+    fn a_budget_is_no_quota() {
+        let mut line = Line::default();
+        for hour in 0..24 * 60 {
+            line.advance(Micros(hour * Micros::HOUR));
+        }
+        assert!(!line.passes(RANK_MIN - 0.1, 3.0) && line.passes(RANK_MIN, 3.0));
+        assert!(!line.passes(100.0, 0.0));
+    }
+}

@@ -1,0 +1,129 @@
+//! How common a rule is here, and what is a habit of an identity. Until findings are triaged by people, this stands for how often a rule is
+//! right: what it says of everybody every week it says of no intruder.
+
+use std::collections::BTreeMap;
+
+use keytrail_schemas::{Micros, Text};
+use serde::{Deserialize, Serialize};
+
+/// After how long a story counts half.
+const HALF_LIFE_US: f64 = 7.0 * Micros::DAY as f64;
+/// Stories of other rules that are assumed before any was seen.
+const ASSUMED: f64 = 20.0;
+/// How long a habit is remembered after it was last shown.
+const HABIT_US: i64 = 30 * Micros::DAY;
+/// Habits remembered; at the bound the half not shown for longest is forgotten.
+const HABITS_MAX: usize = 200_000;
+
+/// What stories of the past say of rules and identities.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Triage {
+    rules: BTreeMap<Text, Rate>,
+    all: Rate,
+    habits: BTreeMap<u64, Habit>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+struct Rate {
+    weight: f64,
+    at: Micros,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Habit {
+    last: Micros,
+    times: u32,
+}
+
+impl Triage {
+    /// A rule spoke in a story of `whom` (a hash of identity and rule) for the first time. Returns in how many earlier stories of the last
+    /// thirty days it did.
+    pub fn spoke(&mut self, rule: &Text, whom: u64, now: Micros) -> u32 {
+        let rate = self.rules.entry(rule.clone()).or_insert(Rate { weight: 0.0, at: now });
+        rate.add(now);
+        self.all.add(now);
+        if self.habits.len() >= HABITS_MAX && !self.habits.contains_key(&whom) {
+            self.forget(now);
+        }
+        let habit = self.habits.entry(whom).or_insert(Habit { last: now, times: 0 });
+        if now.0.saturating_sub(habit.last.0) > HABIT_US {
+            habit.times = 0;
+        }
+        let before = habit.times;
+        habit.times = habit.times.saturating_add(1);
+        habit.last = habit.last.max(now);
+        before
+    }
+
+    /// The rule's share of all that rules said of late: one in twenty before anything was seen.
+    #[must_use]
+    pub fn share(&self, rule: &str, now: Micros) -> f64 {
+        let own = self.rules.get(rule).map_or(0.0, |rate| rate.decayed(now));
+        (own + 1.0) / (self.all.decayed(now) + ASSUMED)
+    }
+
+    fn forget(&mut self, now: Micros) {
+        self.habits.retain(|_, habit| now.0.saturating_sub(habit.last.0) <= HABIT_US);
+        if self.habits.len() >= HABITS_MAX {
+            let mut times: Vec<Micros> = self.habits.values().map(|habit| habit.last).collect();
+            let middle = times.len() / 2;
+            let (_, median, _) = times.select_nth_unstable(middle);
+            let median = *median;
+            self.habits.retain(|_, habit| habit.last > median);
+        }
+    }
+}
+
+impl Rate {
+    fn add(&mut self, now: Micros) {
+        self.weight = self.decayed(now) + 1.0;
+        self.at = self.at.max(now);
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "microseconds of a few years fit")]
+    fn decayed(self, now: Micros) -> f64 {
+        self.weight * 0.5_f64.powf((now.0 - self.at.0).max(0) as f64 / HALF_LIFE_US)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn day(n: i64) -> Micros {
+        Micros(n * Micros::DAY)
+    }
+
+    #[test]
+    fn a_share_is_learned_and_forgotten_and_does_not_depend_on_the_estates_size() {
+        let mut triage = Triage::default();
+        assert_eq!(triage.share("noisy", day(0)), 0.05);
+        for n in 0..1_400 {
+            let rule = if n % 4 == 0 { "rare" } else { "noisy" };
+            triage.spoke(&rule.into(), u64::try_from(n).unwrap(), Micros(n * Micros::DAY / 10));
+        }
+        let (noisy, rare) = (triage.share("noisy", day(140)), triage.share("rare", day(140)));
+        assert!((0.62..0.75).contains(&noisy) && (0.2..0.25).contains(&rare), "{noisy} {rare}");
+        assert!(triage.share("noisy", day(300)) < 0.06);
+    }
+
+    #[test]
+    fn a_habit_is_what_came_before_within_a_month() {
+        let (mut triage, rule) = (Triage::default(), Text::from("r"));
+        assert_eq!(
+            (triage.spoke(&rule, 1, day(0)), triage.spoke(&rule, 2, day(1)), triage.spoke(&rule, 1, day(7)), triage.spoke(&rule, 1, day(14))),
+            (0, 0, 1, 2)
+        );
+        assert_eq!(triage.spoke(&rule, 1, day(45)), 0, "a month of quiet ends it");
+    }
+
+    #[test]
+    fn habits_are_bounded() {
+        let (mut triage, rule) = (Triage::default(), Text::from("r"));
+        for n in 0..HABITS_MAX as u64 + 10 {
+            triage.spoke(&rule, n, Micros(n as i64));
+        }
+        assert!(triage.habits.len() <= HABITS_MAX / 2 + 10);
+        assert_eq!(triage.spoke(&rule, HABITS_MAX as u64 + 9, day(1)), 1, "the latest is kept");
+    }
+}
