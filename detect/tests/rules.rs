@@ -44,21 +44,22 @@ fn every_rule_passes_its_own_tests() {
     let failed: Vec<String> =
         reports.iter().filter_map(|report| report.failure.as_ref().map(|why| format!("{}: {}: {why}", report.file, report.test))).collect();
     assert!(failed.is_empty(), "{}", failed.join("\n"));
-    assert!(reports.len() > 80, "{} tests ran", reports.len());
+    assert!(reports.len() > 450, "{} tests ran", reports.len());
 }
 
 #[test]
 fn no_rule_is_without_tests_tags_or_a_runbook() {
     let rules = Rules::from_sources(folder().into_iter()).unwrap();
     assert_eq!(rules.check(), Vec::<String>::new());
-    assert!(rules.list().len() >= 30, "{} rules", rules.list().len());
+    assert!(rules.list().len() >= 160, "{} rules", rules.list().len());
 }
 
 #[test]
-fn nearly_every_rule_is_decided_natively() {
+fn most_rules_are_decided_natively() {
     let rules = Rules::embedded().unwrap();
     let (native, all) = rules.decided_natively();
-    assert!(native + 3 >= all, "{native} of {all} detections need no full evaluation");
+    println!("{native} of {all} detections need no full evaluation");
+    assert!(native * 2 >= all, "{native} of {all} detections need no full evaluation");
 }
 
 #[test]

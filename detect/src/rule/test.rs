@@ -83,7 +83,11 @@ enum Step {
 #[must_use]
 pub fn run(name: &str, yaml: &str) -> Vec<Report> {
     let rules = match Rules::from_sources(std::iter::once((name.to_owned(), yaml.to_owned()))) {
-        Ok(rules) => Arc::new(rules),
+        Ok(mut rules) => {
+            // A sign gives no finding of its own; its test asks whether it is seen.
+            rules.rules.iter_mut().for_each(|rule| rule.meta.sign = false);
+            Arc::new(rules)
+        }
         Err(error) => return vec![Report { file: name.to_owned(), test: String::new(), failure: Some(error.to_string()) }],
     };
     rules
@@ -111,7 +115,13 @@ fn detections(test: &Test, rules: &Arc<Rules>) -> Result<usize, String> {
                 Step::Event(mut event, features) => {
                     event.log_offset = offset;
                     event.event_id = EventId::of_provider("test", "", "", u32::try_from(offset).unwrap_or(u32::MAX));
+                    // What its doer does habitually is kept, and no alarm: its test asks whether it would be one.
+                    let habitual = features.as_ref().and_then(|features| features.habit).is_some_and(|habit| habit.routine);
+                    let first = out.len();
                     detector.observe_with(offset, &LogRecord::Event(event), features.map(|f| *f), &mut out);
+                    if habitual && rules.rules.iter().any(|rule| rule.meta.learns) {
+                        out.truncate(first);
+                    }
                 }
                 Step::Absence(event, of_source) => {
                     let subject = if of_source { Subject::Source(event.source.clone()) } else { Subject::Identity(detector.identify(&event)) };
