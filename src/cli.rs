@@ -109,6 +109,8 @@ pub enum Command {
     Rules(Rules),
     /// What could not be read
     DeadLetters(DeadLetters),
+    /// Hold findings against labels: precision, recall, the queue's order, time to detect, calibration
+    Evaluate(Evaluate),
     /// Rewrite closed days of the lake into large files sorted by identity and time
     Compact(Compact),
     /// Recompute everything but the events: ledger, baselines, findings
@@ -147,6 +149,35 @@ pub struct Demo {
     /// End after the summary (there is no console yet: the demo always does)
     #[arg(long)]
     pub no_serve: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  keytrail demo --level hard --dir hard\n  keytrail evaluate --labels hard/demo-logs/labels.json --comparators --dir hard")]
+pub struct Evaluate {
+    /// The attacks: a JSON array or one object a line, each with `attack` and `identity`, `start`, `end`, or `event_ids`
+    #[arg(long, value_name = "FILE")]
+    pub labels: PathBuf,
+    /// What is benign and looks like an attack [default: decoys.json beside the labels, if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub decoys: Option<PathBuf>,
+    /// Compare with simple detectors on the same events: new edge, EdgeBank, static thresholds
+    #[arg(long)]
+    pub comparators: bool,
+    /// Compare with another detector's alerts: one object a line with `identity`, `time`, `score` (benches/comparators.py writes such)
+    #[arg(long, value_name = "FILE")]
+    pub alerts: Vec<PathBuf>,
+    /// Draw the calibration of p-values, as SVG
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
+    /// How much of the queue to show
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub queue: usize,
+    /// From: RFC 3339, a date, `-7d` [default: the first full day of events]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub since: Option<String>,
+    /// Until [default: the last event]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub until: Option<String>,
 }
 
 #[derive(Debug, Args)]

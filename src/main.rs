@@ -5,7 +5,7 @@ mod cli;
 mod clock;
 mod command;
 mod config;
-mod demo;
+mod evaluate;
 mod exit;
 mod home;
 mod output;
@@ -61,6 +61,7 @@ fn run(typed: cli::Cli) -> anyhow::Result<exit::Code> {
         C::Sql(arguments) => command::question::sql(&config, &output, &arguments),
         C::Rules(arguments) => command::rules::run(&config, &output, &arguments),
         C::DeadLetters(arguments) => command::dead_letters::run(&config, &output, &arguments),
+        C::Evaluate(arguments) => command::evaluate::run(&config, &output, &arguments),
         C::Compact(arguments) => command::compact::run(&config, &arguments),
         C::Rebuild(arguments) => command::rebuild::run(&config, &telemetry, &arguments),
         C::Config => command::config::run(&config),

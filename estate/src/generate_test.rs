@@ -324,3 +324,15 @@ fn levels_differ_in_what_gives_an_attacker_away() {
     // The headline alone is told the same way at every level.
     assert!(hard == 0 && hard_foreign <= 9, "{hard} {hard_foreign}");
 }
+
+/// An hour of this estate is thirty megabytes of records; three days are not more in memory than one.
+#[test]
+fn records_wait_in_bounded_memory_however_many_there_are() {
+    for days in [1, 3] {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options { days, identities: 2_000, events: Some(450_000), gzip: false, ..Options::default() };
+        let simulation = generate(&options, folder.path()).unwrap();
+        assert!(simulation.bytes > 400 << 20, "{}", simulation.bytes);
+        assert!(simulation.waiting_bytes_max < 24 << 20, "{days} days: {} bytes waited", simulation.waiting_bytes_max);
+    }
+}

@@ -144,6 +144,7 @@ pub struct Journal {
     written: Vec<Written>,
     bytes: u64,
     gaps: Vec<Gap>,
+    waiting_bytes_max: usize,
 }
 
 impl Journal {
@@ -159,6 +160,7 @@ impl Journal {
             written: Vec::new(),
             bytes: 0,
             gaps: Vec::new(),
+            waiting_bytes_max: 0,
         })
     }
 
@@ -176,6 +178,7 @@ impl Journal {
         let start = self.text.len();
         write(&mut self.text);
         self.lines.push(Line { time, start, end: self.text.len(), stream, counts });
+        self.waiting_bytes_max = self.waiting_bytes_max.max(self.text.len());
     }
 
     /// A collector will fail.
@@ -186,6 +189,11 @@ impl Journal {
     /// Bytes of the lines that wait to be written.
     pub fn waiting(&self) -> usize {
         self.text.len()
+    }
+
+    /// The most that ever waited.
+    pub const fn waiting_bytes_max(&self) -> usize {
+        self.waiting_bytes_max
     }
 
     /// Writes every line before `until`, in order of time, and keeps the later ones.

@@ -17,7 +17,7 @@
 //! `provider` knows the formats.
 //!
 //! The same options give the same bytes. There is no wall clock and no randomness but the seed; memory holds about an hour
-//! of the estate.
+//! of the estate's records, and less where that is more than some megabytes.
 
 mod attack;
 mod chance;
@@ -115,6 +115,8 @@ pub struct Simulation {
     pub records: BTreeMap<&'static str, u64>,
     /// Bytes of all records before compression.
     pub bytes: u64,
+    /// The most bytes of records that waited in memory to be written.
+    pub waiting_bytes_max: usize,
     /// The attacks, in order of their start.
     pub labels: Vec<Label>,
     /// What is benign and looks like one.
@@ -175,6 +177,7 @@ pub fn generate(options: &Options, out_dir: &Path) -> Result<Simulation, Error> 
 
 fn finish(world: World, abused: usize, out_dir: &Path) -> Result<Simulation, Error> {
     let World { journal, mut labels, mut decoys, actors, start, end, .. } = world;
+    let waiting_bytes_max = journal.waiting_bytes_max();
     let (files, bytes) = journal.finish()?;
     // An attack that left no record, because the period was too short for it, did not happen.
     labels.retain(|label| !label.provider_event_ids.is_empty());
@@ -197,6 +200,7 @@ fn finish(world: World, abused: usize, out_dir: &Path) -> Result<Simulation, Err
         files,
         records,
         bytes,
+        waiting_bytes_max,
         labels,
         decoys,
         identities,

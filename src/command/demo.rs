@@ -1,19 +1,22 @@
 //! `keytrail demo`: a simulated estate with labelled attacks, in its providers' own formats, through the same pipeline as real logs. It
 //! ends with what was found, what was missed, and what to ask next.
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
 
 use anyhow::Context as _;
-use keytrail_schemas::{Detection, Finding, Micros, Table as _};
+use keytrail_schemas::Micros;
 
+use super::evaluate::Lake;
 use super::ingest::{self, Request};
 use crate::cli::Demo;
 use crate::config::Config;
-use crate::demo;
+use crate::evaluate::{self, report};
 use crate::exit::{Code, Usage};
 use crate::output::Writer;
 use crate::telemetry::Telemetry;
+
+/// How much of the queue is shown.
+const QUEUE_LINES: usize = 15;
 
 /// Simulates, ingests, scores.
 pub fn run(config: &Config, telemetry: &Telemetry, output: &Writer, arguments: &Demo) -> anyhow::Result<Code> {
@@ -62,8 +65,15 @@ pub fn run(config: &Config, telemetry: &Telemetry, output: &Writer, arguments: &
     let (counts, outcome) = ingest::through(config, telemetry, &request, &stop)?;
     let outcome = outcome.unwrap_or_default();
 
-    let findings = findings(config)?;
-    let score = demo::score::score(&simulation.labels, &simulation.decoys, &findings, Micros(simulation.start.0), Micros(simulation.end.0));
+    let lake = Lake::open(config)?;
+    let (start, end) = (Micros(simulation.start.0), Micros(simulation.end.0));
+    let labels = std::fs::read_to_string(&simulation.labels_file).with_context(|| simulation.labels_file.display().to_string())?;
+    let mut labels = evaluate::label::read(&labels).map_err(anyhow::Error::msg)?;
+    lake.look_up(&mut labels)?;
+    let decoys = std::fs::read_to_string(raw.join("decoys.json")).with_context(|| raw.display().to_string())?;
+    let decoys = evaluate::label::read_decoys(&decoys).map_err(anyhow::Error::msg)?;
+    let alerts = lake.alerts(start)?;
+    let score = evaluate::score(&labels, &decoys, &alerts, start, end);
     let mut out = std::io::stdout().lock();
     writeln!(out, "\n{:<14}{:>10}{:>10}{:>10}{:>15}", "format", "read", "stored", "duplicate", "dead-lettered")?;
     for count in counts.values() {
@@ -77,40 +87,23 @@ pub fn run(config: &Config, telemetry: &Telemetry, output: &Writer, arguments: &
         outcome.credentials,
         started.elapsed().as_secs_f64()
     )?;
-    writeln!(out, "{}", score.render().trim_end())?;
+    writeln!(out, "The queue, best first:\n{}", report::queue(&score, &labels, &alerts, QUEUE_LINES))?;
+    writeln!(out, "{}", report::attacks(&score, &labels, &alerts))?;
+    write!(out, "{}", report::in_vain(&score, &alerts, 8))?;
+    for (k, recall) in score.recall_in_top.iter().filter(|(k, _)| [1, 3, 10].contains(k)) {
+        writeln!(out, "who reads the best {k} of each day knows of {:.0} % of the attacks", recall * 100.0)?;
+    }
     writeln!(out, "\nAsk next:")?;
     let dir = if config.dir.as_os_str() == "keytrail-data" { String::new() } else { format!(" --dir {}", config.dir.display()) };
     writeln!(out, "  keytrail touched svc-deploy{dir}")?;
-    if let Some(finding) = findings.iter().find(|finding| finding.identity.ends_with("svc-deploy")).or_else(|| findings.first()) {
-        writeln!(out, "  keytrail explain {}{dir}", finding.finding_id.chars().take(12).collect::<String>())?;
+    let best = score.queue.iter().filter_map(|index| alerts.get(*index));
+    let headline = |alert: &&evaluate::Alert| alert.identities.iter().any(|id| id.ends_with("svc-deploy"));
+    if let Some(alert) = best.clone().find(headline).or_else(|| best.clone().next()) {
+        writeln!(out, "  keytrail explain {}{dir}", alert.id.chars().take(12).collect::<String>())?;
     }
     writeln!(
         out,
         "  keytrail timeline svc-deploy --since -7d{dir}\n  keytrail findings --severity high{dir}\n  keytrail posture{dir}\n  keytrail sql \"select * from touched('svc-deploy', null, null) where first_ever\"{dir}"
     )?;
     Ok(Code::Done)
-}
-
-/// The findings as they stand in the lake, each with its detections, in order of time.
-fn findings(config: &Config) -> anyhow::Result<Vec<Finding>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_stack_size(8 << 20).enable_all().build()?;
-    let batches = runtime.block_on(async {
-        let session = crate::place::session(config, config.query.clone()).await?;
-        let findings = session.sql("SELECT * FROM findings ORDER BY time, finding_id").await?;
-        anyhow::Ok((findings, session.sql("SELECT * FROM detections WHERE finding_id IS NOT NULL ORDER BY first_event_time, detection_id").await?))
-    })?;
-    let mut findings = Vec::new();
-    for batch in &batches.0 {
-        findings.extend(Finding::from_batch(batch)?);
-    }
-    let mut detections: BTreeMap<_, Vec<Detection>> = BTreeMap::new();
-    for batch in &batches.1 {
-        for detection in Detection::from_batch(batch)? {
-            detections.entry(detection.finding_id.clone().unwrap_or_default()).or_default().push(detection);
-        }
-    }
-    for finding in &mut findings {
-        finding.detections = detections.remove(&finding.finding_id).unwrap_or_default();
-    }
-    Ok(findings)
 }

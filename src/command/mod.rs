@@ -6,6 +6,7 @@ pub mod config;
 pub mod dead_letters;
 pub mod demo;
 pub mod doctor;
+pub mod evaluate;
 pub mod ingest;
 pub mod question;
 pub mod rebuild;
