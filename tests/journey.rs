@@ -199,6 +199,44 @@ fn the_demo_finds_what_it_planted() {
     let touched = home.rows(&["touched", "svc-deploy"]);
     assert!(touched.iter().any(|row| row["credential_age_days"].as_f64().is_some_and(|age| (211.0..214.0).contains(&age))), "{touched:?}");
     assert!(!home.rows(&["findings"]).is_empty());
+    assert!(said.contains("The queue, best first") && said.contains("are about no attack"), "{said}");
+
+    // What the demo says of itself, `evaluate` says of it too, and of simple detectors beside it.
+    let labels = home.data().join("demo-logs/labels.json");
+    let plot = home.path().join("plot.svg");
+    let rows = home.rows(&["evaluate", "--labels", labels.to_str().unwrap(), "--comparators", "--plot", plot.to_str().unwrap()]);
+    let value = |detector: &str, metric: &str| {
+        let row = rows.iter().find(|row| row["detector"] == detector && row["metric"] == metric);
+        row.unwrap_or_else(|| panic!("no {metric} of {detector} in {rows:?}"))["value"].as_f64().unwrap()
+    };
+    let hidden: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(&labels).unwrap()).unwrap();
+    assert_eq!(value("keytrail", "attacks"), hidden.len() as f64);
+    assert!(value("keytrail", "recall") >= 0.5 && value("keytrail", "recall_with_evidence") <= value("keytrail", "recall"), "{rows:?}");
+    assert!(value("keytrail", "recall_in_top_10_a_day") >= value("keytrail", "recall_in_top_1_a_day"));
+    let others = ["new edge (EdgeBank, unlimited)", "EdgeBank, seven days", "static thresholds"];
+    for other in others {
+        assert!((0.0..=1.0).contains(&value(other, "average_precision")), "{rows:?}");
+    }
+    assert!(std::fs::read_to_string(plot).unwrap().contains("Calibration"));
+    // The demo's summary counts alike.
+    let found = (value("keytrail", "recall") * hidden.len() as f64).round() as usize;
+    let line = said.lines().find(|line| line.starts_with("all ")).unwrap();
+    assert_eq!(line.split_whitespace().nth(1).unwrap(), found.to_string(), "{line}");
+}
+
+#[test]
+fn labels_that_cannot_be_used_are_refused_by_name() {
+    let home = Home::new();
+    let path = home.file("a.log", cloudtrail_lines(200));
+    home.ingest(&[path.to_str().unwrap()]);
+    for (content, says) in [("[{\"identity\": \"a\"}]", "label 1: `attack` is missing"), ("[]", "no label lies between"), ("{", "line 1")] {
+        let labels = home.file("labels.json", content);
+        let output = home.run(&["evaluate", "--labels", labels.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(2), "{content}");
+        assert!(stderr(&output).contains(says) && stderr(&output).contains("labels.json"), "{content}: {}", stderr(&output));
+    }
+    let output = home.run(&["evaluate", "--labels", "no-such-file"]);
+    assert!(output.status.code() == Some(2) && stderr(&output).contains("no-such-file"), "{}", stderr(&output));
 }
 
 #[test]

@@ -198,8 +198,7 @@ impl Lake {
 
     /// The comparators' alerts, and how many hours of identities there were.
     fn comparators(&self) -> anyhow::Result<([Vec<Alert>; 3], u64)> {
-        let sql =
-            "SELECT CAST(time AS BIGINT) AS time, identity, destination, outcome FROM events WHERE identity_kind <> 'human' ORDER BY events.time, event_id";
+        let sql = "SELECT CAST(time AS BIGINT) AS at, identity, destination, outcome FROM events WHERE identity_kind <> 'human' ORDER BY time, event_id";
         let mut comparators = Comparators::default();
         self.runtime.block_on(async {
             let mut rows = self.session.sql_stream(sql).await?;
