@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keytrail_schemas::{Activity, CredentialRecord, Event, Finding, IdentityRecord, LogRecord, Micros};
+use keytrail_schemas::{Activity, CredentialRecord, Event, Finding, Hash32, IdentityRecord, LogRecord, Micros};
 
 use crate::{
     Config, Error, IdentityIx,
@@ -33,6 +33,8 @@ pub struct Detector {
 struct State {
     partition: i32,
     next_offset: i64,
+    /// The set of rules in force.
+    rules: Hash32,
     clock: Clock,
     ledger: Ledger,
     baseline: Baseline,
@@ -77,6 +79,7 @@ impl Detector {
         let state = State {
             partition,
             next_offset: 0,
+            rules: Hash32::default(),
             clock: Clock::default(),
             ledger: Ledger::new(config.ledger.clone()),
             baseline: Baseline::new(config.baseline.clone()),
@@ -117,6 +120,18 @@ impl Detector {
     /// before, and is left out.
     pub fn observe(&mut self, offset: i64, record: &LogRecord, out: &mut Vec<Finding>) {
         self.observe_with(offset, record, None, out);
+    }
+
+    /// The hash of the rules in force, as given last; zeros for those that it began with.
+    #[must_use]
+    pub const fn rules_in_force(&self) -> Hash32 {
+        self.state.rules
+    }
+
+    /// Judges by other rules from here on; and after a restore, when [`Detector::rules_in_force`] are not those that it was restored with.
+    pub fn judge_by(&mut self, hash: Hash32, rules: Arc<Rules>) {
+        self.state.rules = hash;
+        self.evaluator = Evaluator::new(rules, self.config.correlation_groups_max, self.config.correlation_events_max);
     }
 
     /// The next offset to read.

@@ -14,6 +14,12 @@ pub enum Error {
     /// Two rules carry one id. Rename one file.
     #[error("rule {0} stands twice: rule ids are file stems, and must be unique")]
     RuleTwice(String),
+    /// All rules together cannot be compiled. Leave some out.
+    #[error("the rules cannot be compiled together: {0}")]
+    Rules(String),
+    /// The bytes are not a set of rules. Put the rules there again; trying again does not help.
+    #[error("not a set of rules: {0}")]
+    RuleSet(String),
     /// The bytes are not a snapshot of a detector. Discard it, and replay the log.
     #[error("not a snapshot of a keytrail detector")]
     NotASnapshot,

@@ -74,7 +74,8 @@ fn a_wrong_rule_says_what_is_wrong() {
     assert!(wrong(&rule("activity: use", "keytrail: {fold_window: soon}\n")).contains("soon"));
     assert!(wrong(&rule("activity: use", "keytrail: {reason: \"{nothing}\"}\n")).contains("nothing"));
     assert!(wrong(&rule("activity: use", "teste: []\n")).contains("teste"));
-    assert!(wrong("title: t\nlogsource: {product: windows}\ndetection:\n  s: {a: b}\n  condition: s\n").contains("machine_identity"));
+    let raw = |detection: &str| wrong(&format!("title: t\nlogsource: {{product: aws}}\ndetection:\n  s: {{{detection}}}\n  condition: s\n"));
+    assert_eq!((raw("a: b"), raw("a|frobnicate: b").contains("frobnicate")), (String::new(), true), "fields of raw records are whatever records have");
     assert!(wrong(": : :").contains("broken"));
     assert!(wrong("").contains("broken.yml"));
 }

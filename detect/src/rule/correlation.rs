@@ -8,7 +8,10 @@ use rsigma_parser::{ConditionOperator, CorrelationCondition, CorrelationRule, Co
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
-use super::observation::{Field, Observation, field};
+use super::{
+    observation::{Field, Observation},
+    raw::record::Record,
+};
 use crate::ledger::distinct::hash_of;
 
 /// A compiled correlation rule.
@@ -17,55 +20,86 @@ pub struct Correlation {
     how: How,
     /// Numbers of the rules that it correlates, in the order of the file.
     pub rules: Vec<usize>,
-    group_by: Vec<Field>,
+    /// What groups and counts, for each of them.
+    columns: Vec<Columns>,
     span_us: i64,
     predicates: Vec<(ConditionOperator, u64)>,
 }
 
 #[derive(Debug, Clone)]
+struct Columns {
+    group_by: Vec<Column>,
+    counted: Vec<Column>,
+}
+
+/// A field of what a rule judges.
+#[derive(Debug, Clone)]
+pub enum Column {
+    /// Of the observation.
+    Own(Field),
+    /// Of the raw record, by the name that it has in each format.
+    Raw(BTreeMap<&'static str, String>),
+}
+
+impl Column {
+    fn value(&self, o: &Observation<'_>, record: Option<&Record<'_>>) -> Option<u64> {
+        match self {
+            Self::Own(field) => Some(hash_of(&o.value(*field)?.as_str()?.as_ref())),
+            Self::Raw(names) => Some(hash_of(&record?.text(names.get(o.event.format.as_str())?)?.as_str())),
+        }
+    }
+}
+
+/// Finds the column of a field's name.
+pub type Find<'a> = Box<dyn Fn(&str) -> Option<Column> + 'a>;
+
+/// A rule that is correlated: its number, and what its fields are.
+pub struct Place<'a> {
+    /// Its number in the set.
+    pub number: usize,
+    /// The column of a field's name.
+    pub column: Find<'a>,
+}
+
+#[derive(Debug, Clone)]
 enum How {
     Events,
-    Values(Vec<Field>),
+    Values,
     Together,
     InOrder,
 }
 
 impl Correlation {
-    /// Compiles `rule`, whose rules are numbered by `find`.
+    /// Compiles `rule`, whose rules are found by `find`.
     ///
     /// # Errors
     /// What is not supported, or not found, in words.
-    pub fn new(rule: &CorrelationRule, find: impl Fn(&str) -> Option<usize>, events_max: usize) -> Result<Self, String> {
-        let fields =
-            |names: &[String]| names.iter().map(|name| field(name).ok_or_else(|| format!("no field is called {name:?}"))).collect::<Result<Vec<_>, _>>();
+    pub fn new<'a>(rule: &CorrelationRule, find: impl Fn(&str) -> Option<Place<'a>>, events_max: usize) -> Result<Self, String> {
         if rule.window != WindowMode::Sliding {
             return Err("only sliding windows are supported".to_owned());
-        }
-        if !rule.aliases.is_empty() {
-            return Err("aliases are not supported: every event has the same fields".to_owned());
         }
         let CorrelationCondition::Threshold { predicates, field: counted, .. } = &rule.condition else {
             return Err("conditions over rule names are not supported: give a count".to_owned());
         };
-        let rules = rule
-            .rules
-            .iter()
-            .map(|name| find(name).ok_or_else(|| format!("it correlates the rule {name:?}, which is not there")))
-            .collect::<Result<Vec<_>, _>>()?;
         let mut predicates = predicates.clone();
         let how = match rule.correlation_type {
             CorrelationType::EventCount => How::Events,
-            CorrelationType::ValueCount => How::Values(fields(counted.as_deref().ok_or("value_count needs condition.field")?)?),
+            CorrelationType::ValueCount => How::Values,
             CorrelationType::Temporal | CorrelationType::TemporalOrdered => {
                 // Without a condition the parser gives "at least one"; Sigma means all.
                 if predicates == [(ConditionOperator::Gte, 1)] {
-                    predicates = vec![(ConditionOperator::Gte, rules.len() as u64)];
+                    predicates = vec![(ConditionOperator::Gte, rule.rules.len() as u64)];
                 }
                 if matches!(rule.correlation_type, CorrelationType::Temporal) { How::Together } else { How::InOrder }
             }
             other => return Err(format!("correlation type {} is not supported", other.as_str())),
         };
-        if rules.is_empty() {
+        let counted = match (&how, counted) {
+            (How::Values, None) => return Err("value_count needs condition.field".to_owned()),
+            (How::Values, Some(counted)) => counted.as_slice(),
+            _ => &[],
+        };
+        if rule.rules.is_empty() {
             return Err("it correlates no rules".to_owned());
         }
         if predicates.iter().any(|(_, n)| *n > events_max as u64) {
@@ -77,22 +111,45 @@ impl Correlation {
         {
             return Err("the condition must say how many at least".to_owned());
         }
-        Ok(Self {
-            how,
-            rules,
-            group_by: fields(&rule.group_by)?,
-            span_us: i64::try_from(rule.timespan.seconds).unwrap_or(i64::MAX).saturating_mul(Micros::SECOND),
-            predicates,
-        })
+        let (mut rules, mut columns) = (Vec::new(), Vec::new());
+        for name in &rule.rules {
+            let place = find(name).ok_or_else(|| format!("it correlates the rule {name:?}, which is not there"))?;
+            let column = |field: &String| {
+                let alias = rule.aliases.iter().find(|alias| alias.alias == *field).and_then(|alias| alias.mapping.get(name));
+                let field = alias.unwrap_or(field);
+                (place.column)(field).ok_or_else(|| format!("no field is called {field:?}"))
+            };
+            let all = |fields: &[String]| fields.iter().map(column).collect::<Result<Vec<_>, _>>();
+            columns.push(Columns { group_by: all(&rule.group_by)?, counted: all(counted)? });
+            rules.push(place.number);
+        }
+        let span_us = i64::try_from(rule.timespan.seconds).unwrap_or(i64::MAX).saturating_mul(Micros::SECOND);
+        Ok(Self { how, rules, columns, span_us, predicates })
     }
 
-    /// The group of an observation; `None` when a field is empty.
-    fn group(&self, o: &Observation<'_>) -> Option<u64> {
-        let mut group = 0_u64;
-        for field in &self.group_by {
-            group = hash_of(&(group, o.value(*field)?.as_str()?.as_ref()));
-        }
-        Some(group)
+    /// The names that it asks raw records for.
+    pub fn raw_names(&self) -> impl Iterator<Item = &String> {
+        self.columns
+            .iter()
+            .flat_map(|columns| columns.group_by.iter().chain(&columns.counted))
+            .flat_map(|column| match column {
+                Column::Own(_) => None,
+                Column::Raw(names) => Some(names.values()),
+            })
+            .flatten()
+    }
+
+    /// The group of an observation, and the value that is counted; `None` when a field is empty.
+    fn group(&self, place: usize, o: &Observation<'_>, record: Option<&Record<'_>>) -> Option<(u64, u64)> {
+        let columns = self.columns.get(place)?;
+        let of = |columns: &[Column]| columns.iter().try_fold(0_u64, |all, column| Some(hash_of(&(all, column.value(o, record)?))));
+        let value = match &self.how {
+            // An event is one; but one record that gave several events is one.
+            How::Events => record.map_or(0, |record| hash_of(&record.raw)),
+            How::Values => of(&columns.counted)?,
+            How::Together | How::InOrder => place as u64,
+        };
+        Some((of(&columns.group_by)?, value))
     }
 
     fn holds(&self, count: u64) -> bool {
@@ -142,20 +199,17 @@ pub struct Bounds {
 
 impl Groups {
     /// Takes a match of the rule at place `rule` of `correlation`, called `id`. When the condition holds: the count, and the events.
-    pub fn observe(&mut self, id: &Text, correlation: &Correlation, place: usize, o: &Observation<'_>, bounds: Bounds) -> Option<(u64, Vec<EventId>)> {
-        let key = correlation.group(o)?;
+    pub fn observe(
+        &mut self,
+        id: &Text,
+        correlation: &Correlation,
+        place: usize,
+        o: &Observation<'_>,
+        record: Option<&Record<'_>>,
+        bounds: Bounds,
+    ) -> Option<(u64, Vec<EventId>)> {
+        let (key, value) = correlation.group(place, o, record)?;
         let time = o.event.time;
-        let value = match &correlation.how {
-            How::Events => 0,
-            How::Values(fields) => {
-                let mut value = 0;
-                for field in fields {
-                    value = hash_of(&(value, o.value(*field)?.as_str()?.as_ref()));
-                }
-                value
-            }
-            How::Together | How::InOrder => place as u64,
-        };
         if !self.by_rule.contains_key(id) {
             self.by_rule.insert(id.clone(), ByGroup::default());
         }
@@ -174,7 +228,8 @@ impl Groups {
         group.entries.retain(|entry| entry.time > from);
         let entry = Entry { time, value, event: o.event.event_id };
         let repeated = match correlation.how {
-            How::Values(_) | How::Together => group.entries.iter_mut().find(|entry| entry.value == value),
+            How::Values | How::Together => group.entries.iter_mut().find(|entry| entry.value == value),
+            How::Events if value != 0 => group.entries.iter_mut().find(|entry| entry.value == value),
             How::Events | How::InOrder => None,
         };
         match repeated {

@@ -4,21 +4,25 @@ pub mod attack;
 pub mod cause;
 mod correlation;
 mod embedded;
+pub mod load;
 pub mod observation;
 mod prefilter;
+pub mod raw;
+pub mod set;
 pub mod source;
 pub mod test;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use keytrail_schemas::{EventId, FindingKind, IdentityKind, Severity, Text};
 use rsigma_eval::CompiledRule;
 
 pub use self::correlation::Groups;
 use self::{
-    correlation::{Bounds, Correlation},
+    correlation::{Bounds, Column, Correlation, Place},
     observation::Observation,
     prefilter::{Memory, Prefilter},
+    raw::{Given, Memories, Programs, logsource},
     source::{Meta, Parsed, Sigma},
     test::{Report, Test},
 };
@@ -31,6 +35,7 @@ const CORRELATION_EVENTS_MAX: usize = 1024;
 pub struct Rules {
     rules: Vec<Rule>,
     prefilter: Prefilter,
+    programs: Programs,
     sources: Vec<(String, String)>,
 }
 
@@ -66,7 +71,22 @@ pub struct Rule {
 
 enum Body {
     Detection(Box<CompiledRule>),
+    /// In the programs of its formats.
+    Raw,
     Correlation(Correlation),
+}
+
+/// Rules by what correlations call them.
+struct Names<'a> {
+    /// Id, name, Sigma's id, and what its fields are of.
+    rules: Vec<(&'a Text, Option<&'a str>, Option<&'a str>, Fields<'a>)>,
+}
+
+enum Fields<'a> {
+    Observation,
+    Record(&'a rsigma_parser::LogSource),
+    /// It correlates, and is not correlated itself.
+    None,
 }
 
 /// One line of `rules list`.
@@ -80,6 +100,10 @@ pub struct Listed {
     pub severity: Severity,
     /// Where its findings come from.
     pub kind: FindingKind,
+    /// Its ATT&CK techniques, `T1078, T1098.003`.
+    pub attack: String,
+    /// Its numbers in OWASP's Non-Human Identities Top 10, `NHI2, NHI7`.
+    pub nhi: String,
     /// Its tags.
     pub tags: Vec<Text>,
     /// How many tests it carries.
@@ -117,18 +141,36 @@ impl Rules {
         for (name, yaml) in &sources {
             parsed.extend(source::parse(name, yaml)?);
         }
+        Self::compile(parsed, sources, None)
+    }
+
+    /// Compiles rules; those over raw records for `formats`, or for every format that is known.
+    fn compile(mut parsed: Vec<Parsed>, sources: Vec<(String, String)>, formats: Option<&[&str]>) -> Result<Self, Error> {
         // Equal sets are evaluated in an equal order, wherever they come from.
         parsed.sort_by(|a, b| a.id.cmp(&b.id));
         if let Some([first, _]) = parsed.array_windows::<2>().find(|[a, b]| a.id == b.id) {
             return Err(Error::RuleTwice(first.id.to_string()));
         }
-        let names: Vec<(Text, Option<String>)> = parsed.iter().map(|rule| (rule.id.clone(), rule.name.clone())).collect();
-        let rules = parsed.into_iter().map(|rule| Rule::new(rule, &names)).collect::<Result<Vec<_>, _>>()?;
+        let names = Names::of(parsed.iter());
+        let correlations = parsed
+            .iter()
+            .map(|rule| match &rule.body {
+                Sigma::Correlation(correlation) => {
+                    correlate(&rule.id, correlation, &names).map(Some).map_err(|reason| Error::Rule { rule: rule.id.to_string(), reason })
+                }
+                Sigma::Detection(_) | Sigma::Raw(_) => Ok(None),
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut asked: Vec<String> = correlations.iter().flatten().flat_map(Correlation::raw_names).cloned().collect();
+        asked.sort_unstable();
+        asked.dedup();
+        let programs = Programs::new(given(&parsed, formats)?, &asked).map_err(Error::Rules)?;
+        let rules: Vec<Rule> = parsed.into_iter().zip(correlations).map(|(rule, correlation)| Rule::new(rule, correlation)).collect();
         let prefilter = Prefilter::new(rules.iter().map(|rule| match &rule.body {
             Body::Detection(compiled) => Some(&**compiled),
-            Body::Correlation(_) => None,
+            Body::Raw | Body::Correlation(_) => None,
         }));
-        Ok(Self { rules, prefilter, sources })
+        Ok(Self { rules, prefilter, programs, sources })
     }
 
     /// Every rule that gives findings, sorted by id.
@@ -142,6 +184,10 @@ impl Rules {
                 title: rule.title.clone(),
                 severity: rule.severity,
                 kind: rule.meta.kind,
+                attack: tagged(&rule.tags, |tag| {
+                    tag.strip_prefix("attack.t").filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit())).map(|number| format!("T{number}"))
+                }),
+                nhi: tagged(&rule.tags, |tag| tag.strip_prefix("nhi.").map(|number| format!("NHI{number}"))),
                 tags: rule.tags.clone(),
                 tests: rule.tests.len(),
                 budgeted: !rule.meta.posture && crate::rank::is_judgement(rule),
@@ -180,7 +226,8 @@ impl Rules {
     /// Runs the tests that every rule carries, each against a fresh detector with that rule's file alone.
     #[must_use]
     pub fn test(&self) -> Vec<Report> {
-        self.sources.iter().flat_map(|(name, yaml)| test::run(name, yaml)).collect()
+        // Rules that others wrote carry none.
+        self.sources.iter().filter(|(_, yaml)| yaml.contains("\ntests:")).flat_map(|(name, yaml)| test::run(name, yaml)).collect()
     }
 
     /// A rule by number.
@@ -203,27 +250,77 @@ impl Rules {
     }
 }
 
-impl Rule {
-    fn new(parsed: Parsed, names: &[(Text, Option<String>)]) -> Result<Self, Error> {
-        let wrong = |reason| Error::Rule { rule: parsed.id.to_string(), reason };
-        let body = match &parsed.body {
-            Sigma::Detection(compiled) => Body::Detection(compiled.clone()),
-            Sigma::Correlation(correlation) => {
-                let own = format!("{}/", parsed.id);
-                let find = |name: &str| {
-                    names
-                        .iter()
-                        .position(|(id, _)| id.strip_prefix(own.as_str()) == Some(name))
-                        .or_else(|| names.iter().position(|(id, known)| id == name || known.as_deref() == Some(name)))
-                };
-                Body::Correlation(Correlation::new(correlation, find, CORRELATION_EVENTS_MAX).map_err(wrong)?)
+fn tagged(tags: &[Text], of: impl Fn(&str) -> Option<String>) -> String {
+    tags.iter().filter_map(|tag| of(tag)).collect::<Vec<_>>().join(", ")
+}
+
+/// What the programs of each format are made of.
+fn given<'a>(parsed: &[Parsed], formats: Option<&[&str]>) -> Result<BTreeMap<&'a str, Vec<Given>>, Error> {
+    let mut by_format: BTreeMap<&str, Vec<Given>> = BTreeMap::new();
+    for (number, parsed) in parsed.iter().enumerate() {
+        let Sigma::Raw(rule) = &parsed.body else { continue };
+        let mut last = None;
+        for source in logsource::sources(&rule.logsource).filter(|source| formats.is_none_or(|formats| formats.contains(&source.format))) {
+            if last.replace(source.format) == Some(source.format) {
+                continue;
             }
-        };
+            let compiled =
+                rsigma_eval::compile_rule(&source.translated(rule)).map_err(|error| Error::Rule { rule: parsed.id.to_string(), reason: error.to_string() })?;
+            let service = rule.logsource.service.clone().filter(|_| source.services.len() > 1);
+            by_format.entry(source.format).or_default().push(Given { number, service, rule: compiled });
+        }
+    }
+    Ok(by_format)
+}
+
+/// Compiles the correlation called `id`: its rules are those of its own file, or any by their ids and names.
+fn correlate(id: &Text, rule: &rsigma_parser::CorrelationRule, names: &Names<'_>) -> Result<Correlation, String> {
+    let own = format!("{id}/");
+    let find = |name: &str| {
+        let all = || names.rules.iter().enumerate();
+        let (number, (_, _, _, fields)) = all()
+            .find(|(_, (id, ..))| id.strip_prefix(own.as_str()) == Some(name))
+            .or_else(|| all().find(|(_, (id, known, uuid, _))| *id == name || *known == Some(name) || *uuid == Some(name)))?;
+        match fields {
+            Fields::None => None,
+            Fields::Observation => Some(Place { number, column: Box::new(|field| observation::field(field).map(Column::Own)) }),
+            Fields::Record(logsource) => Some(Place {
+                number,
+                column: Box::new(move |field| Some(Column::Raw(logsource::sources(logsource).map(|source| (source.format, source.name(field))).collect()))),
+            }),
+        }
+    };
+    Correlation::new(rule, find, CORRELATION_EVENTS_MAX)
+}
+
+impl<'a> Names<'a> {
+    fn of(parsed: impl Iterator<Item = &'a Parsed>) -> Self {
+        let rules = parsed.map(|rule| {
+            let fields = match &rule.body {
+                Sigma::Detection(_) => Fields::Observation,
+                Sigma::Raw(raw) => Fields::Record(&raw.logsource),
+                Sigma::Correlation(_) => Fields::None,
+            };
+            (&rule.id, rule.name.as_deref(), rule.uuid.as_deref(), fields)
+        });
+        Self { rules: rules.collect() }
+    }
+}
+
+impl Rule {
+    fn new(parsed: Parsed, correlation: Option<Correlation>) -> Self {
         let cause = match &parsed.body {
             Sigma::Detection(compiled) => cause::Cause::of(compiled, &parsed.meta),
+            // A record is about an act.
+            Sigma::Raw(_) => parsed.meta.cause.unwrap_or(cause::Cause { action: true, ..cause::Cause::default() }),
             Sigma::Correlation(_) => parsed.meta.cause.unwrap_or_default(),
         };
-        Ok(Self {
+        let body = match (parsed.body, correlation) {
+            (_, Some(correlation)) => Body::Correlation(correlation),
+            (Sigma::Detection(compiled), None) => Body::Detection(compiled),
+            (Sigma::Raw(_) | Sigma::Correlation(_), None) => Body::Raw,
+        };
+        Self {
             technique: attack::technique(&parsed.tags),
             tactic: attack::tactic(&parsed.tags),
             cause,
@@ -238,7 +335,7 @@ impl Rule {
             tests: parsed.tests,
             reports: parsed.reports,
             body,
-        })
+        }
     }
 
     /// Whether it looks at the observation at all: people are not judged unless it says so.
@@ -251,6 +348,7 @@ impl Rule {
 pub struct Evaluator {
     rules: Arc<Rules>,
     memory: Memory,
+    memories: Memories,
     matched: Vec<usize>,
     correlations: Vec<usize>,
     bounds: Bounds,
@@ -261,7 +359,14 @@ impl Evaluator {
     #[must_use]
     pub fn new(rules: Arc<Rules>, groups_max: usize, events_max: usize) -> Self {
         let correlations = rules.rules.iter().enumerate().filter(|(_, rule)| matches!(rule.body, Body::Correlation(_))).map(|(number, _)| number).collect();
-        Self { memory: rules.prefilter.memory(), matched: Vec::new(), correlations, bounds: Bounds { groups_max, events_max }, rules }
+        Self {
+            memory: rules.prefilter.memory(),
+            memories: rules.programs.memories(),
+            matched: Vec::new(),
+            correlations,
+            bounds: Bounds { groups_max, events_max },
+            rules,
+        }
     }
 
     /// The rules.
@@ -279,18 +384,20 @@ impl Evaluator {
 
     /// Appends to `hits` the rules that match, in the order of their ids within detections and then correlations.
     pub fn evaluate(&mut self, o: &Observation<'_>, groups: &mut Groups, hits: &mut Vec<Hit>) {
-        self.rules.prefilter.look(o, &mut self.memory);
         self.matched.clear();
+        let record = if o.absence.is_none() { self.rules.programs.judge(o.event, &mut self.memories, &mut self.matched) } else { None };
+        self.matched.retain(|number| self.rules.rules.get(*number).is_some_and(|rule| rule.judges(o)));
+        self.rules.prefilter.look(o, &mut self.memory);
         for (number, certain) in self.rules.prefilter.candidates(&mut self.memory) {
             let Some(rule) = self.rules.rules.get(number).filter(|rule| rule.judges(o)) else { continue };
             let Body::Detection(compiled) = &rule.body else { continue };
             if certain || rsigma_eval::evaluate_rule(compiled, o).is_some() {
                 self.matched.push(number);
-                if rule.reports {
-                    hits.push(Hit { rule: number, correlated: None });
-                }
             }
         }
+        self.matched.sort_unstable();
+        let reporting = self.matched.iter().filter(|number| self.rules.rules.get(**number).is_some_and(|rule| rule.reports));
+        hits.extend(reporting.map(|number| Hit { rule: *number, correlated: None }));
         if self.matched.is_empty() {
             return;
         }
@@ -299,7 +406,7 @@ impl Evaluator {
             let mut fired = None;
             for (place, rule) in correlation.rules.iter().enumerate() {
                 if self.matched.contains(rule) {
-                    fired = groups.observe(id, correlation, place, o, self.bounds).or(fired);
+                    fired = groups.observe(id, correlation, place, o, record.as_ref(), self.bounds).or(fired);
                 }
             }
             if fired.is_some() {

@@ -86,6 +86,8 @@ pub struct Parsed {
     pub id: Text,
     /// The name that correlations find it by.
     pub name: Option<String>,
+    /// Sigma's own id, which correlations find it by too.
+    pub uuid: Option<String>,
     /// One line.
     pub title: Text,
     /// What it is about.
@@ -110,8 +112,10 @@ pub struct Parsed {
 
 /// A Sigma document.
 pub enum Sigma {
-    /// A detection.
+    /// A detection over observations.
     Detection(Box<CompiledRule>),
+    /// A detection over raw records: compiled for each format that its logsource means.
+    Raw(Box<SigmaRule>),
     /// A correlation.
     Correlation(Box<CorrelationRule>),
 }
@@ -121,8 +125,7 @@ pub enum Sigma {
 /// # Errors
 /// [`Error::Rule`] with what is wrong with it.
 pub fn parse(name: &str, yaml: &str) -> Result<Vec<Parsed>, Error> {
-    let stem = name.rsplit('/').next().unwrap_or(name);
-    let stem = stem.strip_suffix(".yml").or_else(|| stem.strip_suffix(".yaml")).unwrap_or(stem);
+    let stem = stem(name);
     let wrong = |reason: String| Error::Rule { rule: name.to_owned(), reason };
     let collection = rsigma_parser::parse_sigma_yaml(yaml).map_err(|error| wrong(error.to_string()))?;
     if let Some(error) = collection.errors.first() {
@@ -137,7 +140,12 @@ pub fn parse(name: &str, yaml: &str) -> Result<Vec<Parsed>, Error> {
     let mut parsed = Vec::new();
     let correlates = collection.correlations.first().map(|rule| rule.generate);
     for rule in &collection.rules {
-        parsed.push(detection(stem, rule, correlates).map_err(wrong)?);
+        let id = match (correlates, &rule.name) {
+            (None, _) => stem.to_owned(),
+            (Some(_), Some(name)) => format!("{stem}/{name}"),
+            (Some(_), None) => return Err(wrong("a detection that is correlated needs a name".to_owned())),
+        };
+        parsed.push(detection(id, rule, correlates.unwrap_or(true)).map_err(wrong)?);
     }
     for rule in collection.correlations {
         parsed.push(correlation(stem, rule).map_err(wrong)?);
@@ -145,24 +153,80 @@ pub fn parse(name: &str, yaml: &str) -> Result<Vec<Parsed>, Error> {
     Ok(parsed)
 }
 
-/// `correlates`: the file's correlation, if it has one, and whether it lets its detections report.
-fn detection(stem: &str, rule: &SigmaRule, correlates: Option<bool>) -> Result<Parsed, String> {
-    if rule.logsource.category.as_deref() != Some("machine_identity") {
-        return Err("its logsource is not `category: machine_identity`: rules over raw records are not evaluated yet".to_owned());
+/// A file's name without its folders and its ending.
+pub fn stem(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.strip_suffix(".yml").or_else(|| name.strip_suffix(".yaml")).unwrap_or(name)
+}
+
+/// Reads a file of a folder of rules that others wrote: it may hold any number of rules, and sections that are not ours.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn parse_folder_file(path: &str, yaml: &str) -> Result<Vec<Parsed>, String> {
+    let stem = stem(path);
+    let collection = rsigma_parser::parse_sigma_yaml(yaml).map_err(|error| error.to_string())?;
+    if let Some(error) = collection.errors.iter().find(|error| !is_remark(error)) {
+        return Err(error.clone());
     }
+    if !collection.filters.is_empty() {
+        return Err("Sigma filters are not supported".to_owned());
+    }
+    let documents = collection.rules.len() + collection.correlations.len();
+    if documents == 0 {
+        return Err("it holds no rule".to_owned());
+    }
+    let mut parsed = Vec::new();
+    for (number, rule) in collection.rules.iter().enumerate() {
+        let named = |name: &String| {
+            collection.correlations.iter().filter(|correlation| correlation.rules.contains(name)).map(|correlation| correlation.generate).reduce(|a, b| a || b)
+        };
+        let correlates = rule.name.as_ref().and_then(named).or_else(|| rule.id.as_ref().and_then(named));
+        let id = match (&rule.name, documents) {
+            (_, 1) => stem.to_owned(),
+            (Some(name), _) => format!("{stem}/{name}"),
+            (None, _) => format!("{stem}/{}", number + 1),
+        };
+        let mut rule = rule.clone();
+        rule.custom_attributes.retain(|key, _| matches!(key.as_str(), "keytrail" | "tests"));
+        parsed.push(detection(id, &rule, correlates.unwrap_or(true))?);
+    }
+    let several = collection.correlations.len() > 1;
+    for (number, mut rule) in collection.correlations.into_iter().enumerate() {
+        rule.custom_attributes.retain(|key, _| matches!(key.as_str(), "keytrail" | "tests"));
+        let id = if several { format!("{stem}/correlation-{}", number + 1) } else { stem.to_owned() };
+        parsed.push(correlation(&id, rule)?);
+    }
+    Ok(parsed)
+}
+
+/// What the parser remarks on without leaving anything out.
+fn is_remark(error: &str) -> bool {
+    ["status", "level", "related", "Invalid status", "Invalid level"].iter().any(|word| error.contains(word)) && !error.contains("parse error")
+}
+
+/// `reports`: whether it gives findings, or is only correlated.
+fn detection(id: String, rule: &SigmaRule, reports: bool) -> Result<Parsed, String> {
     let compiled = rsigma_eval::compile_rule(rule).map_err(|error| error.to_string())?;
-    for detection in compiled.detections.values() {
-        check_fields(detection)?;
+    let mut attributes = rule.custom_attributes.clone();
+    if rule.logsource.category.as_deref() != Some("machine_identity") {
+        // Public rules carry sections of their authors' own.
+        attributes.retain(|key, _| matches!(key.as_str(), "keytrail" | "tests"));
     }
-    let id = match (correlates, &rule.name) {
-        (None, _) => stem.to_owned(),
-        (Some(_), Some(name)) => format!("{stem}/{name}"),
-        (Some(_), None) => return Err("a detection that is correlated needs a name".to_owned()),
+    let (mut meta, tests) = sections(&attributes)?;
+    let body = if rule.logsource.category.as_deref() == Some("machine_identity") {
+        compiled.detections.values().try_for_each(check_fields)?;
+        Sigma::Detection(Box::new(compiled))
+    } else {
+        // Who it is about does not stand in a public rule: it judges everyone, unless it says otherwise.
+        let says = rule.custom_attributes.get("keytrail").is_some_and(|section| section.get("humans").is_some());
+        meta.humans |= !says;
+        Sigma::Raw(Box::new(rule.clone()))
     };
-    let (meta, tests) = sections(&rule.custom_attributes)?;
     Ok(Parsed {
         id: id.into(),
         name: rule.name.clone(),
+        uuid: rule.id.clone(),
         title: rule.title.as_str().into(),
         description: rule.description.clone(),
         severity: severity(rule.level),
@@ -170,9 +234,9 @@ fn detection(stem: &str, rule: &SigmaRule, correlates: Option<bool>) -> Result<P
         falsepositives: rule.falsepositives.clone(),
         fold_window_us: fold_window(&meta)?,
         meta,
-        reports: correlates.unwrap_or(true),
+        reports,
         tests,
-        body: Sigma::Detection(Box::new(compiled)),
+        body,
     })
 }
 
@@ -181,6 +245,7 @@ fn correlation(stem: &str, rule: CorrelationRule) -> Result<Parsed, String> {
     Ok(Parsed {
         id: stem.into(),
         name: rule.name.clone(),
+        uuid: rule.id.clone(),
         title: rule.title.as_str().into(),
         description: rule.description.clone(),
         severity: severity(rule.level),

@@ -12,6 +12,7 @@
 //! An event has the columns of `events`; what is absent has a default (identity `aws:1:user/machine`, credential `KEY`, activity
 //! `use`, outcome `success`, kind `service`). Besides: `at` counts from 2026-01-05T00:00:00Z, a Monday; `repeat` and `every` make
 //! several of one, with `{i}` in its texts counting from 0; `baseline` sets `baseline.*` features instead of learning them, and
+//! `raw` may be a mapping, which becomes JSON, for rules over raw records; and
 //! `absence: missed_heartbeat | silent_source` stands for something that did not happen.
 
 use std::sync::Arc;
@@ -177,6 +178,8 @@ fn steps(given: &serde_json::Map<String, serde_json::Value>) -> Result<Vec<Step>
                 if event.get(key).is_none() {
                     return Err(format!("no column is called {key:?}"));
                 }
+                // A raw record may be written as what it is.
+                let value = &if key == "raw" && value.is_object() { value.to_string().into() } else { value.clone() };
                 let value = match value.as_str() {
                     Some(text) if key.ends_with("_at") && text.starts_with(['+', '-']) => {
                         let span = duration_us(text.get(1..).unwrap_or_default()).ok_or_else(|| format!("{key}: {text:?}"))?;

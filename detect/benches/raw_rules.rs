@@ -1,0 +1,116 @@
+//! SigmaHQ's rules over real records: this crate beside rsigma alone, in one run, with the same matches. Needs ../shared/data.
+//!
+//! Time is the thread's time on a processor, so that what else the machine does is not counted.
+
+#![allow(missing_docs, dead_code, clippy::unwrap_used, clippy::cast_precision_loss, reason = "a benchmark")]
+
+#[path = "../tests/raw_rules/corpus.rs"]
+mod corpus;
+mod estate;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use keytrail_detect::rule::load::load;
+use keytrail_detect::rule::raw::{Given, Program, logsource};
+use keytrail_detect::{Config, Detector};
+use keytrail_schemas::{Event, LogRecord, Text};
+use rsigma_eval::{CompiledRule, Engine, JsonEvent, compile_rule};
+
+const ROUNDS: usize = 2;
+/// Records of one comparison: rsigma needs some milliseconds for one.
+const RECORDS: usize = 500;
+/// The formats that are read.
+const FORMATS: &[&str] = &["cloudtrail", "k8s_audit", "vault_audit", "zeek", "keytrail"];
+
+fn main() {
+    let (Some(folder), Some(data)) = (corpus::unpacked(), corpus::data()) else {
+        println!("skipped: ../shared/data is not there");
+        return;
+    };
+    let rules: Vec<CompiledRule> = corpus::rules(&folder)
+        .iter()
+        .filter_map(|rule| compile_rule(&logsource::sources(&rule.logsource).next().map_or_else(|| rule.clone(), |source| source.translated(rule))).ok())
+        .collect();
+    let records = corpus::records(&data);
+    let of = |folder: &str| records.iter().filter(|(name, _)| name.starts_with(folder)).map(|(_, raw)| raw.clone()).collect::<Vec<_>>();
+    for (what, records) in
+        [("cloudtrail", of("cloudtrail")), ("k8s_audit", of("k8s_audit")), ("every real record", records.iter().map(|(_, raw)| raw.clone()).collect())]
+    {
+        let records: Vec<String> = records.into_iter().cycle().take(RECORDS).collect();
+        compare(&format!("{} rules, {what}", rules.len()), &rules, &records);
+    }
+    let cloudtrail: Vec<CompiledRule> = rules.iter().filter(|rule| rule.logsource.product.as_deref() == Some("aws")).cloned().collect();
+    compare(&format!("{} rules for AWS, cloudtrail", cloudtrail.len()), &cloudtrail, &of("cloudtrail"));
+    whole(&corpus::set(&folder), &of("cloudtrail"));
+}
+
+/// Both engines over the same records, as text: what parsing costs is part of it.
+fn compare(what: &str, rules: &[CompiledRule], records: &[String]) {
+    let given = rules.iter().enumerate().map(|(number, rule)| Given { number, service: None, rule: rule.clone() });
+    let program = Program::new(given, std::iter::empty()).unwrap();
+    let (mut memory, mut matched) = (program.memory(), Vec::new());
+    let (ours, our_matches) = measured(records, |raw| {
+        matched.clear();
+        program.judge(raw, None, &mut memory, &mut matched);
+        matched.len()
+    });
+    let mut theirs = (Duration::MAX, 0);
+    for bloom in [false, true] {
+        let mut engine = Engine::new();
+        engine.set_bloom_prefilter(bloom);
+        engine.extend_compiled_rules(rules.iter().cloned());
+        let measured = measured(records, |raw| {
+            let value: serde_json::Value = serde_json::from_str(raw).unwrap();
+            engine.evaluate(&JsonEvent::borrow(&value)).len()
+        });
+        theirs = if measured.0 < theirs.0 { measured } else { theirs };
+    }
+    let rate = |time: Duration| records.len() as f64 / time.as_secs_f64();
+    println!(
+        "{what}: {:.0} records/s, rsigma alone {:.0} records/s, {:.1} times; {our_matches} matches, rsigma {}",
+        rate(ours),
+        rate(theirs.0),
+        theirs.0.as_secs_f64() / ours.as_secs_f64(),
+        theirs.1
+    );
+}
+
+/// A detector with the built-in rules and the whole corpus, over events that carry real records.
+fn whole(set: &keytrail_detect::rule::set::Set, records: &[String]) {
+    let rules = Arc::new(load(set, FORMATS).unwrap().rules);
+    let event = |n: usize| {
+        let raw = records.get(n % records.len()).cloned();
+        LogRecord::Event(Box::new(Event { raw, format: Text::const_new("cloudtrail"), ..estate::steady(n as u64) }))
+    };
+    let mut detector = Detector::new(0, Config::default(), rules);
+    let mut out = Vec::new();
+    let (warm, count) = (20_000, 40_000);
+    for n in 0..warm {
+        detector.observe(i64::try_from(n).unwrap(), &event(n), &mut out);
+    }
+    let events: Vec<LogRecord> = (warm..warm + count).map(event).collect();
+    let start = cpu();
+    for (offset, event) in (warm..).zip(&events) {
+        detector.observe(i64::try_from(offset).unwrap(), event, &mut out);
+        out.clear();
+    }
+    println!("a detector with all rules, cloudtrail: {:.0} events/s a core", count as f64 / (cpu() - start).as_secs_f64());
+}
+
+/// The best of some rounds, and the matches of one.
+fn measured(records: &[String], mut each: impl FnMut(&str) -> usize) -> (Duration, usize) {
+    let (mut best, mut matches) = (Duration::MAX, 0);
+    for _ in 0..ROUNDS {
+        let start = cpu();
+        matches = records.iter().map(|raw| each(raw)).sum();
+        best = best.min(cpu() - start);
+    }
+    (best, matches)
+}
+
+/// How long this thread has been on a processor.
+fn cpu() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
+}
