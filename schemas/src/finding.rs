@@ -29,7 +29,7 @@ words! {
         Incident = "incident",
         /// Something that should have been heard of was not.
         Absence = "absence",
-        /// A lasting condition, such as an over-age key: a reason of what is acute, and never a finding alone.
+        /// A lasting condition, such as an over-age key, or what its doer does as a routine: a reason of what is acute, and never a finding alone.
         Posture = "posture",
     }
 }

@@ -4,7 +4,7 @@ use keytrail_schemas::{EventId, Finding, FindingKind, Micros, Text};
 use serde::{Deserialize, Serialize};
 
 use super::cause::{self, Key};
-use super::entry::Entry;
+use super::entry::{Entry, is_quiet};
 use super::exact::exact;
 use super::{Surroundings, explain};
 use crate::baseline::Subject;
@@ -108,7 +108,7 @@ impl Story {
             return Joined::Again;
         }
         let kind = match rule.meta.kind {
-            _ if rule.meta.posture => FindingKind::Posture,
+            _ if is_quiet(rule, o) => FindingKind::Posture,
             FindingKind::Statistical if o.baseline.is_some_and(|baseline| baseline.incident.is_some()) => FindingKind::Incident,
             kind => kind,
         };

@@ -17,7 +17,7 @@
 
 use std::sync::Arc;
 
-use keytrail_schemas::{Activity, CredentialKind, Event, EventId, IdentityKind, LogRecord, Micros, Outcome, Text};
+use keytrail_schemas::{Activity, CredentialKind, Detection, Event, EventId, FindingKind, IdentityKind, LogRecord, Micros, Outcome, Text};
 use rustc_hash::FxHashSet;
 use serde::Deserialize;
 
@@ -132,8 +132,11 @@ fn detections(test: &Test, rules: &Arc<Rules>) -> Result<usize, String> {
             offset += 1;
         }
     }
-    // Whether somebody reads it is not the rule's to say.
-    Ok(out.iter().flat_map(|finding| &finding.detections).map(|detection| detection.detection_id.as_str()).collect::<FxHashSet<_>>().len())
+    // Whether somebody reads it is not the rule's to say; that a routine act is none for itself, is.
+    let routine =
+        |detection: &Detection| detection.kind == FindingKind::Posture && !rules.rules.iter().any(|rule| rule.id == detection.rule && rule.meta.posture);
+    let detections = out.iter().flat_map(|finding| &finding.detections).filter(|detection| !routine(detection));
+    Ok(detections.map(|detection| detection.detection_id.as_str()).collect::<FxHashSet<_>>().len())
 }
 
 fn absence(subject: Subject, due: Micros) -> Absence {
