@@ -107,10 +107,12 @@ pub enum Command {
     Sql(Sql),
     /// Rules as code
     Rules(Rules),
-    /// What could not be read
+    /// What could not be read, and trying again
     DeadLetters(DeadLetters),
     /// Hold findings against labels: precision, recall, the queue's order, time to detect, calibration
     Evaluate(Evaluate),
+    /// The keys of the fingerprints that stand in the place of secrets
+    Keys(Keys),
     /// Rewrite closed days of the lake into large files sorted by identity and time
     Compact(Compact),
     /// Recompute everything but the events: ledger, baselines, findings
@@ -428,6 +430,64 @@ pub enum DeadLetterAction {
         #[command(flatten)]
         window: Window,
     },
+    /// Read the files of dead letters again: after an upgrade, or once a source is mended. What is stored already is not stored twice
+    Retry(Retry),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  keytrail dead-letters retry --format zeek")]
+pub struct Retry {
+    /// Only those of this format
+    #[arg(long)]
+    pub format: Option<String>,
+    /// Only this one: its id, or the beginning of it
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
+    /// The cluster that was given when they were read, where keytrail.toml does not say it
+    #[arg(long, value_name = "NAME")]
+    pub cluster: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  keytrail keys export keys.sealed --passphrase-file passphrase     # on one machine\n  keytrail keys import keys.sealed --passphrase-file passphrase     # on the others\n  keytrail keys fingerprint < found-token.txt                       # then: keytrail sql \"select * from events where raw like '%hmac:…%'\""
+)]
+pub struct Keys {
+    #[command(subcommand)]
+    pub action: KeyAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum KeyAction {
+    /// The keys' ids, and from when to when each was used; never a key
+    List,
+    /// Write the keys to a file, for the other machines of an estate
+    Export {
+        /// The file, which must not be there yet
+        file: PathBuf,
+        /// A file with the passphrase that encrypts it
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
+        /// Do not encrypt it
+        #[arg(long, conflicts_with = "passphrase_file")]
+        plain: bool,
+    },
+    /// Take over the keys of an export; the key used until now is kept
+    Import {
+        /// The export
+        file: PathBuf,
+        /// A file with the passphrase that it was encrypted with
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
+    },
+    /// Begin an epoch with a new key
+    Rotate {
+        /// Do not keep the old key: nobody can then tell which secret a fingerprint of its epoch stood for
+        #[arg(long)]
+        forget: bool,
+    },
+    /// The fingerprints of the secret on standard input, one for each key
+    Fingerprint,
 }
 
 #[derive(Debug, Args)]

@@ -70,6 +70,11 @@ impl Default for Log {
 pub struct Ingest {
     /// `safe`, `open` or `hash`: how much of a record is kept beside its event.
     pub raw: String,
+    /// A file with 32 bytes in hex: dead letters are kept as they came too, encrypted with them (AES-256-GCM), for `dead-letters retry`; empty
+    /// keeps no copies. Whoever has the key and the copies has the secrets in them.
+    pub dead_letter_key: String,
+    /// Most bytes of encrypted copies; behind it none are kept.
+    pub dead_letter_copies_bytes_max: u64,
     /// Longest record; a longer one is dead-lettered.
     pub record_bytes_max: usize,
     /// Most bytes that one compressed file may expand to.
@@ -88,6 +93,8 @@ impl Default for Ingest {
     fn default() -> Self {
         Self {
             raw: "safe".to_owned(),
+            dead_letter_key: String::new(),
+            dead_letter_copies_bytes_max: 1 << 30,
             record_bytes_max: 32 << 20,
             expanded_bytes_max: 64 << 30,
             expansion_ratio_max: 1_000,

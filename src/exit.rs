@@ -65,7 +65,7 @@ pub fn code_of(error: &anyhow::Error) -> Code {
     Code::DoesNotHold
 }
 
-/// The error and its causes on one line, each cause once.
+/// The error and its causes on one line, each cause once; without what looks like a secret in them.
 pub fn message(error: &anyhow::Error) -> String {
     let mut message = String::new();
     for cause in error.chain() {
@@ -77,5 +77,5 @@ pub fn message(error: &anyhow::Error) -> String {
             message.push_str(&text);
         }
     }
-    message
+    crate::shown::shown(&message).into_owned()
 }

@@ -1,17 +1,19 @@
 //! The data folder: the embedded log, the lake, and the local key that fingerprints secrets.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-
-use anyhow::Context as _;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use crate::config::Config;
+use crate::copies::Copies;
 use crate::exit::OutOfReach;
+use crate::keyring::Keyring;
 
 /// The data folder, created when it is not there.
 #[derive(Debug, Clone)]
 pub struct Home {
     dir: PathBuf,
+    /// Opened once for all sources of the process.
+    copies: Arc<OnceLock<Option<Arc<Copies>>>>,
 }
 
 impl Home {
@@ -23,7 +25,7 @@ impl Home {
         let dir = config.dir.clone();
         std::fs::create_dir_all(&dir)
             .map_err(|error| OutOfReach(format!("data folder {}: {error}: name another with --dir, or make it writable", dir.display())))?;
-        Ok(Self { dir })
+        Ok(Self { dir, copies: Arc::default() })
     }
 
     /// Folder of the embedded log.
@@ -44,10 +46,34 @@ impl Home {
         self.dir.join("sources")
     }
 
+    /// File of the encrypted copies of dead letters.
+    #[must_use]
+    pub fn copies(&self) -> PathBuf {
+        self.dir.join("dead-letters.sealed")
+    }
+
+    /// The encrypted copies, where the configuration asks for them.
+    ///
+    /// # Errors
+    /// When the key or the file cannot be read.
+    pub fn opened_copies(&self, config: &Config) -> anyhow::Result<Option<Arc<Copies>>> {
+        if let Some(copies) = self.copies.get() {
+            return Ok(copies.clone());
+        }
+        let opened = Copies::open(config, self)?.map(Arc::new);
+        Ok(self.copies.get_or_init(|| opened).clone())
+    }
+
     /// Folder of the forwarders' positions.
     #[must_use]
     pub fn outbox(&self) -> PathBuf {
         self.dir.join("outbox")
+    }
+
+    /// The keys of the fingerprints.
+    #[must_use]
+    pub fn keyring(&self) -> Keyring {
+        Keyring::of(&self.dir)
     }
 
     /// The key of the fingerprints (HMAC-SHA-256), made from the operating system's randomness the first time.
@@ -55,35 +81,6 @@ impl Home {
     /// # Errors
     /// [`OutOfReach`] when it cannot be read or written, or is not 32 bytes in hex.
     pub fn fingerprint_key(&self) -> anyhow::Result<[u8; 32]> {
-        let path = self.dir.join("keys").join("fingerprint.key");
-        match std::fs::read_to_string(&path) {
-            Ok(text) => keytrail_schemas::Hash32::from_hex(text.trim()).map(|key| key.0).ok_or_else(|| {
-                OutOfReach(format!(
-                    "{}: expected 32 bytes in hex; restore the file from a backup: with another key, fingerprints of the same secret differ",
-                    path.display()
-                ))
-                .into()
-            }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => create_key(&path),
-            Err(error) => Err(OutOfReach(format!("{}: {error}", path.display())).into()),
-        }
+        self.keyring().current()
     }
-}
-
-fn create_key(path: &Path) -> anyhow::Result<[u8; 32]> {
-    let failed = |error: std::io::Error| OutOfReach(format!("{}: {error}", path.display()));
-    let mut key = [0_u8; 32];
-    std::fs::File::open("/dev/urandom")
-        .and_then(|mut random| std::io::Read::read_exact(&mut random, &mut key))
-        .context("reading the operating system's randomness")?;
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(failed)?;
-    }
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path).map_err(failed)?;
-    writeln!(file, "{}", keytrail_schemas::Hash32(key)).and_then(|()| file.sync_all()).map_err(failed)?;
-    Ok(key)
 }

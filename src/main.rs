@@ -5,13 +5,17 @@ mod cli;
 mod clock;
 mod command;
 mod config;
+mod copies;
 mod evaluate;
 mod exit;
 mod home;
+mod keyring;
 mod output;
 mod pipeline;
 mod place;
 mod role;
+mod seal;
+mod shown;
 mod telemetry;
 
 use clap::Parser;
@@ -60,7 +64,8 @@ fn run(typed: cli::Cli) -> anyhow::Result<exit::Code> {
         C::Explain(arguments) => command::question::explain(&config, &output, &arguments),
         C::Sql(arguments) => command::question::sql(&config, &output, &arguments),
         C::Rules(arguments) => command::rules::run(&config, &output, &arguments),
-        C::DeadLetters(arguments) => command::dead_letters::run(&config, &output, &arguments),
+        C::DeadLetters(arguments) => command::dead_letters::run(&config, &telemetry, &output, &arguments),
+        C::Keys(arguments) => command::keys::run(&config, &output, &arguments),
         C::Evaluate(arguments) => command::evaluate::run(&config, &output, &arguments),
         C::Compact(arguments) => command::compact::run(&config, &arguments),
         C::Rebuild(arguments) => command::rebuild::run(&config, &telemetry, &arguments),

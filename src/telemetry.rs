@@ -105,7 +105,11 @@ impl Telemetry {
         let level = if config.telemetry.log_level.is_empty() { "warn,deltalake_core=error,buoyant_kernel=error" } else { &config.telemetry.log_level };
         let level = if config.quiet { "error" } else { level };
         let filter = tracing_subscriber::EnvFilter::try_new(level).map_err(|error| crate::exit::Usage(format!("telemetry.log_level = {level:?}: {error}")))?;
-        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).with_filter(filter);
+        let lines = tracing_subscriber::fmt::layer()
+            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .with_writer(|| crate::shown::Lines)
+            .with_target(false)
+            .with_filter(filter);
         // What is printed has no say in what is exported: one span a batch.
         let exported = tracing_subscriber::filter::Targets::new().with_target("keytrail", tracing::Level::DEBUG);
         let spans = tracer.as_ref().map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("keytrail")).with_filter(exported));

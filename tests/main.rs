@@ -2,6 +2,7 @@
 //!
 //! - `tidy`: the shape of the repository (who may import whom, what stands at the root).
 //! - `journey`: files in, answers out, on small inputs written here.
+//! - `keys`: one key for an estate, epochs, and dead letters tried again.
 //! - `bad_input`: what is broken ends in a dead letter or a clear error, and the rest is stored.
 //! - `watch`: sources that grow, rotate and are missing, over runs and restarts; what is exported comes back.
 //! - `crash`: SIGKILL at random moments; the checker is shown to catch a planted loss and a planted duplicate.
@@ -17,6 +18,7 @@ mod crash;
 mod estate;
 mod journey;
 mod kafka;
+mod keys;
 mod real_logs;
 mod s3;
 mod stories;

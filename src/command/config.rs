@@ -23,20 +23,26 @@ const SECTIONS: &[(&str, &str)] = &[
     ("telemetry", "OTLP over HTTP; empty exports nothing."),
 ];
 
-/// What a key's name says when its value is nobody's to read.
-const SECRET: &[&str] = &["password", "secret", "token", "key.pem", "access_key"];
+/// What a key's name says when its value is nobody's to read, among the settings that are handed on to another program's client. keytrail's own
+/// settings hold no secrets, whatever their names say (`age_days_max.api_token` is a number of days).
+const SECRET: &[&str] = &["password", "secret", "token", "key.pem", "jaas", "credential", "customer_key"];
 
-/// The line, without the value where that is a secret.
-fn masked(line: &str) -> std::borrow::Cow<'_, str> {
-    match line.split_once(" = ") {
-        Some((key, _)) if SECRET.iter().any(|word| key.to_ascii_lowercase().contains(word)) => format!("{key} = \"(not shown)\"").into(),
-        _ => line.into(),
+/// The configuration as it may be shown.
+fn masked(config: &Config) -> Config {
+    let mut config = config.clone();
+    for (name, value) in config.log.kafka.iter_mut().chain(config.store.s3.iter_mut()) {
+        let name = name.to_ascii_lowercase();
+        if SECRET.iter().any(|word| name.contains(word)) {
+            "(not shown)".clone_into(value);
+        }
     }
+    config
 }
 
 /// Prints it.
 pub fn run(config: &Config) -> anyhow::Result<Code> {
-    let text = toml::to_string_pretty(config)?;
+    let text = toml::to_string_pretty(&masked(config))?;
+    let text = crate::shown::shown(&text);
     let mut out = std::io::stdout().lock();
     writeln!(out, "# The effective configuration: defaults, keytrail.toml, environment and command line together.")?;
     for line in text.lines() {
@@ -45,7 +51,7 @@ pub fn run(config: &Config) -> anyhow::Result<Code> {
         {
             writeln!(out, "# {comment}")?;
         }
-        writeln!(out, "{}", masked(line))?;
+        writeln!(out, "{line}")?;
     }
     if config.sources.is_empty() {
         writeln!(
@@ -58,12 +64,20 @@ pub fn run(config: &Config) -> anyhow::Result<Code> {
 
 #[cfg(test)]
 mod tests {
-    use super::masked;
+    use super::*;
 
     #[test]
-    fn secrets_are_not_printed() {
-        assert_eq!(masked("\"sasl.password\" = \"hunter2\""), "\"sasl.password\" = \"(not shown)\"");
-        assert_eq!(masked("AWS_SECRET_ACCESS_KEY = \"x\""), "AWS_SECRET_ACCESS_KEY = \"(not shown)\"");
-        assert_eq!(masked("\"security.protocol\" = \"SASL_SSL\""), "\"security.protocol\" = \"SASL_SSL\"");
+    fn secrets_are_not_shown_and_numbers_are() {
+        let config = Config::parse(
+            "[log.kafka]\n\"sasl.password\" = \"hunter2\"\n\"ssl.key.pem\" = \"one\\ntwo\"\n\"security.protocol\" = \"SASL_SSL\"\n[store.s3]\nAWS_SECRET_ACCESS_KEY = \"x\"\naws_access_key_id = \"AKIAIOSFODNN7EXAMPLE\"\n[detect.ledger.age_days_max]\napi_token = 17.0\n",
+        )
+        .unwrap();
+        let shown = masked(&config);
+        assert_eq!(shown.log.kafka["sasl.password"], "(not shown)");
+        assert_eq!(shown.log.kafka["ssl.key.pem"], "(not shown)");
+        assert_eq!(shown.log.kafka["security.protocol"], "SASL_SSL");
+        assert_eq!(shown.store.s3["AWS_SECRET_ACCESS_KEY"], "(not shown)");
+        assert_eq!(shown.store.s3["aws_access_key_id"], "AKIAIOSFODNN7EXAMPLE");
+        assert!(toml::to_string_pretty(&shown).unwrap().contains("api_token = 17"));
     }
 }

@@ -15,7 +15,7 @@ pub fn run(config: &Config) -> anyhow::Result<Code> {
                 ("FAILED", text)
             }
         };
-        println!("{mark} {what}: {text}");
+        println!("{mark} {what}: {}", crate::shown::shown(&text));
     };
     let home = Home::open(config);
     report("data folder", home.as_ref().map(|_| config.dir.display().to_string()).map_err(crate::exit::message));

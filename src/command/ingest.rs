@@ -169,14 +169,17 @@ pub fn open(config: &Config, home: &Home, request: &Request) -> anyhow::Result<R
     Reader::open(&request.paths, options(config, home, request)?).map_err(|error| Usage(error.to_string()).into())
 }
 
+/// Opens bytes in memory, as of a file of this name.
+pub fn open_bytes(config: &Config, home: &Home, request: &Request, name: &str, bytes: Vec<u8>) -> anyhow::Result<Reader> {
+    Ok(Reader::open_bytes(name, bytes.into(), options(config, home, request)?)?)
+}
+
 pub fn options(config: &Config, home: &Home, request: &Request) -> anyhow::Result<Options> {
-    let format = match request.format.as_str() {
-        "auto" => Choice::Auto,
-        name => Choice::Named(auto::by_name(name).map_err(|error| Usage(error.to_string()))?),
-    };
+    let format = choice(&request.format)?;
     let mut options = Options::new(request.source.clone().unwrap_or_default(), format, Redactor::new(&home.fingerprint_key()?), clock::now);
     options.cluster = request.cluster.clone().unwrap_or_default().into();
     options.raw = config.ingest.raw.parse().map_err(|error| Usage(format!("ingest.raw: {error}")))?;
+    options.copies = home.opened_copies(config)?.map(|copies| copies as Arc<dyn keytrail_ingest::source::Copies>);
     options.limits = Limits {
         record_bytes_max: config.ingest.record_bytes_max,
         expanded_bytes_max: config.ingest.expanded_bytes_max,
@@ -187,6 +190,14 @@ pub fn options(config: &Config, home: &Home, request: &Request) -> anyhow::Resul
         ..Limits::default()
     };
     Ok(options)
+}
+
+/// The format of this name, or the choice of one for each file.
+pub fn choice(format: &str) -> anyhow::Result<Choice> {
+    Ok(match format {
+        "auto" => Choice::Auto,
+        name => Choice::Named(auto::by_name(name).map_err(|error| Usage(error.to_string()))?),
+    })
 }
 
 /// Bytes read of all bytes, and how far detector and store are.

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod doctor;
 pub mod evaluate;
 pub mod ingest;
+pub mod keys;
 pub mod question;
 pub mod rebuild;
 pub mod rules;

@@ -188,6 +188,43 @@ pub fn dead_letters(config: &Config, output: &Writer, window: &cli::Window) -> a
     asking.sql(output, &format!("SELECT ingested_at, source, format, path, line, byte_offset, reason, field, message, raw, raw_bytes, dead_letter_id FROM dead_letters{filter} ORDER BY ingested_at DESC, path, line"))
 }
 
+/// The dead letters that are to be tried again.
+pub fn dead_letter_rows(config: &Config, of: &cli::Retry) -> anyhow::Result<Vec<keytrail_schemas::DeadLetter>> {
+    let asking = Asking::open(config)?;
+    let format = of.format.as_ref().map(|format| format!("format = {}", quoted(format)));
+    let id = of.id.as_ref().map(|id| format!("starts_with(dead_letter_id, {})", quoted(id)));
+    let conditions: Vec<String> = [format, id].into_iter().flatten().collect();
+    let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
+    let sql = format!("SELECT dead_letter_id, source, format, path, line FROM dead_letters{filter} ORDER BY path, line");
+    let rows = asking.runtime.block_on(asking.session.sql_stream(&sql))?;
+    let batches: Vec<_> = asking.runtime.block_on(rows.batches.try_collect())?;
+    let mut json = Vec::new();
+    let mut writer = arrow::json::LineDelimitedWriter::new(&mut json);
+    batches.iter().try_for_each(|batch| writer.write(batch))?;
+    writer.finish()?;
+    drop(writer);
+    #[derive(serde::Deserialize)]
+    struct Row {
+        dead_letter_id: String,
+        source: String,
+        format: String,
+        path: String,
+        line: i64,
+    }
+    let letter = |line: &[u8]| -> anyhow::Result<keytrail_schemas::DeadLetter> {
+        let Row { dead_letter_id, source, format, path, line } = serde_json::from_slice(line)?;
+        Ok(keytrail_schemas::DeadLetter {
+            dead_letter_id: dead_letter_id.into(),
+            source: source.into(),
+            format: format.into(),
+            path: path.into(),
+            line,
+            ..keytrail_schemas::DeadLetter::default()
+        })
+    };
+    json.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(letter).collect()
+}
+
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

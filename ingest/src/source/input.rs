@@ -33,6 +33,8 @@ pub enum Origin {
     Pipe(PathBuf),
     /// Standard input: it can be read once.
     Stdin,
+    /// Bytes in memory.
+    Bytes(Arc<[u8]>),
     /// A member of an archive.
     Member(Arc<Archive>, Member),
     /// Nothing: why it cannot be read.
@@ -88,6 +90,7 @@ impl Input {
         match &self.origin {
             Origin::File(path) | Origin::Pipe(path) => Ok(Box::new(File::open(path).map_err(|error| Fault::of(&error))?)),
             Origin::Stdin => Ok(Box::new(std::io::stdin())),
+            Origin::Bytes(bytes) => Ok(Box::new(std::io::Cursor::new(Arc::clone(bytes)))),
             Origin::Member(archive, member) => {
                 let packed: Box<dyn Read + Send> = match &archive.kind {
                     ArchiveKind::File(path) => {
@@ -102,6 +105,11 @@ impl Input {
             Origin::Unreadable(fault) => Err(fault.clone()),
         }
     }
+}
+
+/// Bytes in memory, as a file of this name.
+pub fn bytes(name: &str, bytes: Arc<[u8]>) -> Input {
+    Input { order: vec![0, 0], name: name.to_owned(), bytes: bytes.len() as u64, origin: Origin::Bytes(bytes) }
 }
 
 /// The files that `arguments` name: paths of files and folders, patterns, and `-`.

@@ -6,6 +6,12 @@ use super::frame::Place;
 use super::options::Options;
 use crate::format::Reject;
 
+/// Takes the bytes of dead letters as they came, to be read again one day. They hold secrets: whoever implements it encrypts.
+pub trait Copies: Send + Sync + std::fmt::Debug {
+    /// Keeps the bytes of a letter, under its id; the same letter may come more than once.
+    fn keep(&self, letter: &DeadLetter, record: &[u8]);
+}
+
 /// Bytes of a record that are kept to be redacted: what is cut off afterwards lets a secret at the cut be seen whole.
 pub const fn head_bytes(options: &Options) -> usize {
     options.limits.dead_letter_raw_bytes_max.saturating_add(8 << 10)
@@ -51,7 +57,7 @@ pub fn letter(options: &Options, path: &str, file_name: &str, format: &str, rema
     }
     let mut id = [0; 16];
     hasher.finalize_xof().fill(&mut id);
-    DeadLetter {
+    let letter = DeadLetter {
         dead_letter_id: hex::encode(id).into(),
         ingested_at: Micros(0),
         source: options.source_name(format),
@@ -66,5 +72,12 @@ pub fn letter(options: &Options, path: &str, file_name: &str, format: &str, rema
         raw_bytes: i64::try_from(remains.bytes).unwrap_or(i64::MAX),
         raw_hash: remains.hash,
         ..DeadLetter::default()
+    };
+    if let Some(copies) = &options.copies
+        && remains.place.line > 0
+        && remains.head.len() as u64 == remains.bytes
+    {
+        copies.keep(&letter, remains.head);
     }
+    letter
 }

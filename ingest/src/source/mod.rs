@@ -16,6 +16,7 @@ mod mask;
 mod options;
 mod progress;
 mod reader;
+mod record;
 mod repeat;
 mod stream;
 mod unit;
@@ -24,9 +25,11 @@ mod worker;
 
 pub use count::{Counts, FormatCounts};
 pub use follow::{Changed, Follow, Look, Reached};
+pub use letter::Copies;
 pub use options::{Choice, Limits, Options};
 pub use progress::Progress;
 pub use reader::{Batch, Reader};
+pub use record::{Record, each};
 
 /// The files that `paths` name: files, folders with all that is in them, and patterns; standard input and pipes are left out.
 ///

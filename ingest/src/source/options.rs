@@ -5,6 +5,7 @@ use std::sync::Arc;
 use keytrail_schemas::{Micros, Text};
 
 use super::follow::Follow;
+use super::letter::Copies;
 use crate::format::Format;
 use crate::redact::{Level, Redactor};
 
@@ -44,6 +45,8 @@ pub struct Options {
     pub clock: fn() -> Micros,
     /// How much of the originals is kept.
     pub raw: Level,
+    /// Takes the bytes of dead letters, where the operator asks for copies.
+    pub copies: Option<Arc<dyn Copies>>,
     /// Bounds.
     pub limits: Limits,
     /// Files that grow are read on from where they were left, as this knows; `None` reads each as it is, to its end.
@@ -56,7 +59,18 @@ impl Options {
     /// Options with default bounds.
     #[must_use]
     pub fn new(source: impl Into<Text>, format: Choice, redactor: Redactor, clock: fn() -> Micros) -> Self {
-        Self { source: source.into(), format, cluster: Text::default(), redactor, clock, raw: Level::Safe, limits: Limits::default(), follow: None, threads: 0 }
+        Self {
+            source: source.into(),
+            format,
+            cluster: Text::default(),
+            redactor,
+            clock,
+            raw: Level::Safe,
+            copies: None,
+            limits: Limits::default(),
+            follow: None,
+            threads: 0,
+        }
     }
 
     /// The collector's name on a record of `format`.

@@ -69,6 +69,14 @@ impl Reader {
         Self::of(input::of_files(files.iter().map(|file| std::path::Path::new(&file.path))), options)
     }
 
+    /// A reader of bytes in memory, as of a file of this name.
+    ///
+    /// # Errors
+    /// [`Error`] when its threads cannot be started.
+    pub fn open_bytes(name: &str, bytes: Arc<[u8]>, options: Options) -> Result<Self, Error> {
+        Self::of(vec![input::bytes(name, bytes)], options)
+    }
+
     fn of(inputs: Vec<Input>, options: Options) -> Result<Self, Error> {
         let progress = Arc::new(Progress::default());
         progress.bytes_total.store(inputs.iter().map(|input| input.bytes).sum(), Ordering::Relaxed);
