@@ -113,6 +113,8 @@ pub enum Command {
     Evaluate(Evaluate),
     /// The keys of the fingerprints that stand in the place of secrets
     Keys(Keys),
+    /// What redaction would keep of a file, what it would replace, and why
+    Redact(Redact),
     /// Rewrite closed days of the lake into large files sorted by identity and time
     Compact(Compact),
     /// Recompute everything but the events: ledger, baselines, findings
@@ -196,6 +198,9 @@ pub struct Ingest {
     /// The cluster, broker or sensor that the records come from, where they do not say it themselves [default: the source's name]
     #[arg(long, value_name = "NAME")]
     pub cluster: Option<String>,
+    /// How much of the original records is kept: safe, open or hash [default: ingest.raw of the configuration]
+    #[arg(long, value_name = "LEVEL")]
+    pub raw: Option<String>,
     /// Exit with 3 when anything was dead-lettered
     #[arg(long)]
     pub strict: bool,
@@ -488,6 +493,20 @@ pub enum KeyAction {
     },
     /// The fingerprints of the secret on standard input, one for each key
     Fingerprint,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  keytrail redact --check audit.log --format vault_audit")]
+pub struct Redact {
+    /// The file to look at; nothing is stored
+    #[arg(long, value_name = "FILE", required = true)]
+    pub check: PathBuf,
+    /// Its format: cloudtrail, vault_audit, k8s_audit, zeek, keytrail, or auto
+    #[arg(long, default_value = "auto")]
+    pub format: String,
+    /// safe, open or hash [default: ingest.raw of the configuration]
+    #[arg(long, value_name = "LEVEL")]
+    pub raw: Option<String>,
 }
 
 #[derive(Debug, Args)]

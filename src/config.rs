@@ -218,6 +218,8 @@ pub struct Source {
     pub format: String,
     /// The cluster, broker or sensor, where records do not say it; empty means the name.
     pub cluster: String,
+    /// `safe`, `open` or `hash` for this source; empty means `ingest.raw`.
+    pub raw: String,
     /// Files, folders, globs.
     pub paths: Vec<String>,
     /// Time between two looks.
@@ -229,7 +231,7 @@ pub struct Source {
 
 impl Default for Source {
     fn default() -> Self {
-        Self { name: String::new(), format: "auto".to_owned(), cluster: String::new(), paths: Vec::new(), poll_interval_ms: 5_000, finished_after_ms: 120_000 }
+        Self { name: String::new(), format: "auto".to_owned(), cluster: String::new(), raw: String::new(), paths: Vec::new(), poll_interval_ms: 5_000, finished_after_ms: 120_000 }
     }
 }
 
@@ -327,6 +329,13 @@ impl Config {
             Some(format!("log.url = {:?}: expected \"embedded\" or kafka://HOST:PORT[,HOST:PORT]", self.log.url))
         } else if !(1..=100_000_000).contains(&self.log.window_records) {
             Some(format!("log.window_records = {}: expected 1 to 100000000", self.log.window_records))
+        } else if let Some((source, error)) = self
+            .sources
+            .iter()
+            .filter(|source| !source.raw.is_empty())
+            .find_map(|source| Some((source, source.raw.parse::<keytrail_ingest::redact::Level>().err()?)))
+        {
+            Some(format!("source {:?}: raw = {:?}: {error}", source.name, source.raw))
         } else if let Err(error) = self.ingest.raw.parse::<keytrail_ingest::redact::Level>() {
             Some(format!("ingest.raw: {error}"))
         } else if !["every_append", "interval", "never"].contains(&self.embedded.fsync.as_str()) {

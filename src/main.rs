@@ -67,6 +67,7 @@ fn run(typed: cli::Cli) -> anyhow::Result<exit::Code> {
         C::DeadLetters(arguments) => command::dead_letters::run(&config, &telemetry, &output, &arguments),
         C::Keys(arguments) => command::keys::run(&config, &output, &arguments),
         C::Evaluate(arguments) => command::evaluate::run(&config, &output, &arguments),
+        C::Redact(arguments) => command::redact::run(&config, &output, &arguments),
         C::Compact(arguments) => command::compact::run(&config, &arguments),
         C::Rebuild(arguments) => command::rebuild::run(&config, &telemetry, &arguments),
         C::Config => command::config::run(&config),

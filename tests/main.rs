@@ -8,6 +8,7 @@
 //! - `crash`: SIGKILL at random moments; the checker is shown to catch a planted loss and a planted duplicate.
 //! - `kafka`: the roles on a real Apache Kafka, and the faults that they survive.
 //! - `s3`: the lake in a bucket, and a store that is refused.
+//! - `secrets`: secrets planted in every place of every format, and looked for in everything that is written.
 //! - `telemetry`: spans and metrics over OTLP.
 //! - `real_logs`: real logs, where the folder that holds them exists.
 //! - `stories`: detections and findings of several techniques, and a rebuilt lake in every field.
@@ -21,6 +22,7 @@ mod kafka;
 mod keys;
 mod real_logs;
 mod s3;
+mod secrets;
 mod stories;
 mod telemetry;
 mod tidy;

@@ -68,6 +68,7 @@ fn retry(config: &Config, telemetry: &Telemetry, output: &Writer, arguments: &Re
             // A source without a name has its format's.
             source: (source != format).then(|| source.clone()),
             cluster: arguments.cluster.clone().or_else(|| of_source.map(|source| source.cluster.clone()).filter(|cluster| !cluster.is_empty())),
+            raw: of_source.map(|source| source.raw.clone()).filter(|raw| !raw.is_empty()),
         };
         let mut row = Row { path: path.clone(), format, letters: letters.len() as u64, from: "gone", stored: 0, duplicate: 0, dead_lettered: 0 };
         let reader = if Path::new(&path).is_file() {
@@ -79,7 +80,7 @@ fn retry(config: &Config, telemetry: &Telemetry, output: &Writer, arguments: &Re
         };
         if let Some(reader) = reader {
             row.from = if row.from == "gone" { "copy" } else { row.from };
-            for count in ingest::read(telemetry, pipeline.sink(), reader, &stop, None)?.into_values() {
+            for count in ingest::read(telemetry, pipeline.sink(), reader, None, &stop, None)?.into_values() {
                 row.stored += count.stored;
                 row.duplicate += count.duplicate;
                 row.dead_lettered += count.dead_lettered;

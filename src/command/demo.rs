@@ -60,7 +60,7 @@ pub fn run(config: &Config, telemetry: &Telemetry, output: &Writer, arguments: &
     ));
 
     let paths = simulation.folders.iter().map(|folder| folder.to_string_lossy().into_owned()).collect();
-    let request = Request { paths, format: "auto".to_owned(), source: None, cluster: Some(simulation.cluster.to_owned()) };
+    let request = Request { paths, format: "auto".to_owned(), source: None, cluster: Some(simulation.cluster.to_owned()), raw: None };
     let stop = super::run::stop_signal()?;
     let (counts, outcome) = ingest::through(config, telemetry, &request, &stop)?;
     let outcome = outcome.unwrap_or_default();

@@ -26,6 +26,8 @@ pub struct Request {
     pub format: String,
     pub source: Option<String>,
     pub cluster: Option<String>,
+    /// How much of the originals is kept, where it is not `ingest.raw`.
+    pub raw: Option<String>,
 }
 
 /// What became of one format's records. read = stored + duplicate + dead-lettered, always.
@@ -43,8 +45,13 @@ pub struct Count {
 
 /// Runs it and prints a row per format.
 pub fn run(config: &Config, telemetry: &Telemetry, output: &Writer, arguments: &Ingest) -> anyhow::Result<Code> {
-    let request =
-        Request { paths: arguments.paths.clone(), format: arguments.format.clone(), source: arguments.source.clone(), cluster: arguments.cluster.clone() };
+    let request = Request {
+        paths: arguments.paths.clone(),
+        format: arguments.format.clone(),
+        source: arguments.source.clone(),
+        cluster: arguments.cluster.clone(),
+        raw: arguments.raw.clone(),
+    };
     let stop = super::run::stop_signal()?;
     let (counts, outcome) = through(config, telemetry, &request, &stop)?;
     let rows: Vec<Count> = counts.into_values().collect();
@@ -178,7 +185,7 @@ pub fn options(config: &Config, home: &Home, request: &Request) -> anyhow::Resul
     let format = choice(&request.format)?;
     let mut options = Options::new(request.source.clone().unwrap_or_default(), format, Redactor::new(&home.fingerprint_key()?), clock::now);
     options.cluster = request.cluster.clone().unwrap_or_default().into();
-    options.raw = config.ingest.raw.parse().map_err(|error| Usage(format!("ingest.raw: {error}")))?;
+    options.raw = request.raw.as_deref().unwrap_or(&config.ingest.raw).parse().map_err(|error| Usage(format!("ingest.raw: {error}")))?;
     options.copies = home.opened_copies(config)?.map(|copies| copies as Arc<dyn keytrail_ingest::source::Copies>);
     options.limits = Limits {
         record_bytes_max: config.ingest.record_bytes_max,

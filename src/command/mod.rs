@@ -11,6 +11,7 @@ pub mod ingest;
 pub mod keys;
 pub mod question;
 pub mod rebuild;
+pub mod redact;
 pub mod rules;
 pub mod run;
 pub mod topics;

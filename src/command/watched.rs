@@ -72,6 +72,7 @@ impl Watched {
             format: self.source.format.clone(),
             source: Some(self.source.name.clone()).filter(|name| !name.is_empty()),
             cluster: Some(self.source.cluster.clone()).filter(|name| !name.is_empty()),
+            raw: Some(self.source.raw.clone()).filter(|raw| !raw.is_empty()),
         };
         let mut options = ingest::options(config, home, &request)?;
         options.follow = Some(Arc::clone(&self.follow));

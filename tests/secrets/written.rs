@@ -1,0 +1,110 @@
+//! Everything that keytrail has written, as bytes to be searched: each file as it is, and what is packed in it unpacked. Parquet is read
+//! column by column, a detector's state and the embedded log are expanded.
+
+use std::path::{Path, PathBuf};
+
+use keytrail_log::EventLog as _;
+use keytrail_log::embedded::{EmbeddedLog, Options};
+use keytrail_schemas::Topic;
+
+/// Some bytes that were written, and where.
+pub struct Written {
+    pub at: String,
+    pub bytes: Vec<u8>,
+}
+
+impl Written {
+    pub fn new(at: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+        Self { at: at.into(), bytes: bytes.into() }
+    }
+}
+
+/// How much was looked at, by kind, so that a test can tell that it looked.
+#[derive(Debug, Default)]
+pub struct Looked {
+    pub files: usize,
+    pub parquet_rows: usize,
+    pub states: usize,
+    pub log_records: usize,
+}
+
+/// All files of a data folder. No process may hold it.
+pub fn folder(data: &Path) -> (Vec<Written>, Looked) {
+    let mut looked = Looked::default();
+    let mut all = Vec::new();
+    for path in files(data) {
+        let bytes = std::fs::read(&path).unwrap();
+        let at = path.strip_prefix(data).unwrap().display().to_string();
+        looked.files += 1;
+        if path.extension().is_some_and(|extension| extension == "parquet") {
+            let (text, rows) = parquet(&path);
+            looked.parquet_rows += rows;
+            all.push(Written::new(format!("{at} (rows)"), text));
+        }
+        if let Some(state) = state(&bytes) {
+            looked.states += 1;
+            all.push(Written::new(format!("{at} (unpacked)"), state));
+        }
+        all.push(Written::new(at, bytes));
+    }
+    if data.join("log").exists() {
+        let (text, records) = log(&data.join("log"));
+        looked.log_records = records;
+        all.push(Written::new("log (records)", text));
+    }
+    (all, looked)
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let (mut folders, mut found) = (vec![folder.to_owned()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() { folders.push(entry) } else { found.push(entry) }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The rows of a Parquet file as JSON lines.
+pub fn parquet(path: &Path) -> (Vec<u8>, usize) {
+    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(path).unwrap()).unwrap().build().unwrap();
+    let (mut text, mut rows) = (Vec::new(), 0);
+    let mut writer = arrow::json::LineDelimitedWriter::new(&mut text);
+    for batch in reader.map(Result::unwrap) {
+        rows += batch.num_rows();
+        writer.write(&batch).unwrap();
+    }
+    writer.finish().unwrap();
+    drop(writer);
+    (text, rows)
+}
+
+/// A detector's state: magic, version, unpacked length, checksum, and a block of LZ4.
+fn state(bytes: &[u8]) -> Option<Vec<u8>> {
+    let rest = bytes.strip_prefix(b"ktdetect")?;
+    let length = u64::from_le_bytes(rest.get(4..12)?.try_into().unwrap());
+    Some(lz4_flex::block::decompress(rest.get(44..)?, usize::try_from(length).unwrap()).expect("a state unpacks"))
+}
+
+/// Every record of the embedded log's topics, as it is shown for debugging: all fields, in clear.
+fn log(folder: &Path) -> (Vec<u8>, usize) {
+    let log = EmbeddedLog::open(folder, Options::default()).unwrap();
+    let (mut text, mut count) = (Vec::new(), 0);
+    let mut keep = |record: &dyn std::fmt::Debug| {
+        text.extend_from_slice(format!("{record:?}\n").as_bytes());
+        count += 1;
+    };
+    for partition in 0..log.partitions() {
+        let mut next = log.start(Topic::Events, partition).unwrap();
+        while let Some(chunk) = log.read_events(partition, next).unwrap() {
+            next = chunk.first_offset + i64::try_from(chunk.records.len()).unwrap();
+            chunk.records.iter().for_each(|record| keep(record));
+        }
+        let findings = log.read_findings(partition, log.start(Topic::Findings, partition).unwrap(), usize::MAX).unwrap();
+        findings.iter().for_each(|finding| keep(finding));
+        let letters = log.read_dead_letters(partition, log.start(Topic::DeadLetters, partition).unwrap(), usize::MAX).unwrap();
+        letters.iter().for_each(|letter| keep(letter));
+    }
+    (text, count)
+}
