@@ -231,7 +231,15 @@ pub struct Source {
 
 impl Default for Source {
     fn default() -> Self {
-        Self { name: String::new(), format: "auto".to_owned(), cluster: String::new(), raw: String::new(), paths: Vec::new(), poll_interval_ms: 5_000, finished_after_ms: 120_000 }
+        Self {
+            name: String::new(),
+            format: "auto".to_owned(),
+            cluster: String::new(),
+            raw: String::new(),
+            paths: Vec::new(),
+            poll_interval_ms: 5_000,
+            finished_after_ms: 120_000,
+        }
     }
 }
 
