@@ -60,6 +60,27 @@ fn machines_with_one_key_agree_and_epochs_are_stated() {
     assert!(!String::from_utf8_lossy(&listed.stdout).contains(key.trim()), "no key is ever printed");
 }
 
+#[test]
+fn two_folders_give_the_same_ids_whatever_their_keys() {
+    let ids = |home: &Home| {
+        let lines = [
+            vault("hvs.CAESIJ2mUQ8uWq3XvKpLrZ4tYn6bHs9dEfGaRwTcVx5Bj7Mk"),
+            "{\"time\": \"cut, token hvs.CAESIJ2mUQ8uWq3XvKpLrZ4tYn6bHs9dEfGaRwTcVx5Bj7Mk".to_owned(),
+        ];
+        let vault = home.file("audit.log", lines.join("\n"));
+        home.ingest(&["--format", "vault_audit", vault.to_str().unwrap()]);
+        let own = r#"{"time":"2026-03-05T00:00:00Z","identity":"app:a","action":"read","reason":"token hvs.CAESIJ2mUQ8uWq3XvKpLrZ4tYn6bHs9dEfGaRwTcVx5Bj7Mk"}"#;
+        let own = home.file("own.ndjson", own);
+        home.ingest(&["--format", "keytrail", own.to_str().unwrap()]);
+        let of = |sql: &str| home.rows(&["sql", sql]);
+        (of("select event_id from events order by 1"), of("select dead_letter_id from dead_letters order by 1"))
+    };
+    let (first, second) = (Home::new(), Home::new());
+    let (left, right) = (ids(&first), ids(&second));
+    assert_eq!((left.0.len(), left.1.len()), (2, 1));
+    assert_eq!(left, right);
+}
+
 const GOOD: &str = r#"{"time":"2026-03-05T00:00:00Z","identity":"app:a","action":"read","destination":"app:db"}"#;
 
 #[test]
