@@ -29,7 +29,7 @@ pub struct Copies {
 struct Held {
     file: File,
     /// Where each letter's sealed bytes stand, and how many they are.
-    frames: HashMap<String, (u64, u32)>,
+    frames: Frames,
     bytes: u64,
     full: bool,
 }
@@ -115,8 +115,11 @@ impl keytrail_ingest::source::Copies for Copies {
     }
 }
 
-/// Where each whole frame's sealed bytes stand in a file of `length` bytes, and where the last frame ends.
-fn frames(file: &File, length: u64) -> std::io::Result<(HashMap<String, (u64, u32)>, u64)> {
+/// Where the sealed bytes of a dead letter stand: offset and length, by the letter's id.
+type Frames = HashMap<String, (u64, u32)>;
+
+/// The whole frames in a file of `length` bytes, and where the last one ends.
+fn frames(file: &File, length: u64) -> std::io::Result<(Frames, u64)> {
     let (mut found, mut end) = (HashMap::new(), 0);
     let mut reader = BufReader::new(file);
     let mut head = [0; HEAD_BYTES];

@@ -10,6 +10,7 @@
 //! - `s3`: the lake in a bucket, and a store that is refused.
 //! - `secrets`: secrets planted in every place of every format, and looked for in everything that is written.
 //! - `telemetry`: spans and metrics over OTLP.
+//! - `known_attacks`: real records of single attack techniques, where the folder that holds them exists.
 //! - `real_logs`: real logs, where the folder that holds them exists.
 //! - `stories`: detections and findings of several techniques, and a rebuilt lake in every field.
 //! - `estate`: the binary under test, its folder, and inputs made up from the formats' documentation.
@@ -20,6 +21,7 @@ mod estate;
 mod journey;
 mod kafka;
 mod keys;
+mod known_attacks;
 mod real_logs;
 mod s3;
 mod secrets;
