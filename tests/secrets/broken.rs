@@ -12,8 +12,11 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// A name, and what it makes of a record at a place.
+type Way = (&'static str, fn(&str, usize) -> String);
+
 /// Ways to break a JSON record so that the secret still stands in it; the name and the broken line.
-const WAYS: &[(&str, fn(&str, usize) -> String)] = &[
+const WAYS: &[Way] = &[
     ("cut behind the secret", |line, end| line[..end].to_owned()),
     ("cut two bytes behind", |line, end| line[..(end + 2).min(line.len())].to_owned()),
     ("a stray word", |line, _| format!("{}, oops}}", &line[..line.len() - 1])),

@@ -31,7 +31,7 @@ pub fn planted_leaks(corpus: &Corpus, home: &Home) {
         ("percent", |s| super::place::percent(s).into_bytes()),
         ("JSON in JSON", |s| serde_json::to_string(&serde_json::to_string(s).unwrap()).unwrap().into_bytes()),
         ("escapes", |s| s.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect::<String>().into_bytes()),
-        ("half of it", |s| s[s.len() / 2..].as_bytes().to_vec()),
+        ("half of it", |s| s.as_bytes()[s.len() / 2..].to_vec()),
     ];
     for index in 0..corpus.planted.len() {
         let (name, encode) = encodings[index % encodings.len()];

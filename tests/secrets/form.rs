@@ -94,8 +94,11 @@ impl Secret {
     }
 }
 
+/// A form, and how a secret of it is made.
+type Made = (&'static str, fn(&mut Chance) -> Secret);
+
 /// Secrets whose form alone gives them away, wherever they stand: as their providers document them.
-const KNOWN: &[(&str, fn(&mut Chance) -> Secret)] = &[
+const KNOWN: &[Made] = &[
     ("github", |c| Secret::prefixed("GitHub token", "ghp_", c.letters(ALNUM, 36))),
     ("github app", |c| Secret::prefixed("GitHub app token", "ghs_", c.letters(ALNUM, 36))),
     ("github fine", |c| Secret::prefixed("GitHub fine-grained token", "github_pat_", format!("{}_{}", c.letters(ALNUM, 22), c.letters(ALNUM, 59)))),

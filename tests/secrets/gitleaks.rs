@@ -141,8 +141,9 @@ fn the_positives_of_gitleaks_rules_are_not_found_again() {
     let rules_seen: std::collections::BTreeSet<&str> = texts.iter().map(|(id, _, _)| id.as_str()).collect();
     println!("{} positives of {} rules", texts.len(), rules_seen.len());
     assert!(rules_seen.len() > 150);
-    // Each through every format: in a text that is kept, and in a record that does not end.
-    let formats: [(&'static str, fn(&str, u64) -> String); 5] = [
+    /// A format, and a record of it that holds a text.
+    type Record = (&'static str, fn(&str, u64) -> String);
+    let formats: [Record; 5] = [
         ("cloudtrail", cloudtrail::agent),
         ("k8s_audit", k8s_audit::agent),
         ("vault_audit", vault_audit::error),

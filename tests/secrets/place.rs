@@ -36,8 +36,11 @@ pub struct Planted {
     pub lines: String,
 }
 
+/// A name, what it takes, and how it wraps.
+pub type Wrapping = (&'static str, Takes, fn(&str) -> String);
+
 /// How text names a secret; the name, whether any word is one there, and the text.
-pub const WRAPPINGS: &[(&str, Takes, fn(&str) -> String)] = &[
+pub const WRAPPINGS: &[Wrapping] = &[
     ("alone", Takes::Token, |s| s.to_owned()),
     ("in a sentence", Takes::Token, |s| format!("login with {s} failed for client")),
     ("Authorization: Bearer", Takes::Token, |s| format!("Authorization: Bearer {s}")),
