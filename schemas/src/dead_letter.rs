@@ -57,7 +57,7 @@ table! {
         raw: String,
         /// The record's whole length in bytes.
         raw_bytes: i64,
-        /// BLAKE3 of the record as read.
+        /// BLAKE3 of `raw`: of what is kept, since a hash of a record that holds a secret tells it to who can guess.
         raw_hash: Hash32,
         /// The log partition that holds the dead letter.
         log_partition: i32,

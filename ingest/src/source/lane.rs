@@ -289,7 +289,7 @@ impl Records {
     fn frame(&mut self, frame: Frame<'_>, unit: &mut Unit) -> bool {
         match frame {
             Frame::Damaged(damage) => {
-                let remains = Remains { head: &damage.head, bytes: damage.bytes, hash: damage.hash, place: damage.place, within: 0 };
+                let remains = Remains { head: &damage.head, bytes: damage.bytes, place: damage.place, within: 0 };
                 self.letter(unit, &remains, damage.fault.into(), Kind::Rejected);
                 true
             }

@@ -3,6 +3,7 @@
 use keytrail_schemas::{DeadLetter, Hash32, Micros};
 
 use super::frame::Place;
+use super::mask;
 use super::options::Options;
 use crate::format::Reject;
 
@@ -23,8 +24,6 @@ pub struct Remains<'a> {
     pub head: &'a [u8],
     /// How many bytes there are.
     pub bytes: u64,
-    /// BLAKE3 of all of them.
-    pub hash: Hash32,
     /// Where they stand; `line` 0 for the file as a whole.
     pub place: Place,
     /// Its number within the envelope that stands there, from 1; 0 for what stands there itself.
@@ -34,21 +33,26 @@ pub struct Remains<'a> {
 impl<'a> Remains<'a> {
     /// All the bytes of a record.
     pub fn whole(record: &'a [u8], place: Place) -> Self {
-        Self { head: record, bytes: record.len() as u64, hash: Hash32::of(record), place, within: 0 }
+        Self { head: record, bytes: record.len() as u64, place, within: 0 }
     }
 
     /// A file as a whole, of which these are the first bytes.
     pub fn file(head: &'a [u8], bytes: u64) -> Self {
-        Self { head, bytes, hash: Hash32::of(head), place: Place { line: 0, byte_offset: 0 }, within: 0 }
+        Self { head, bytes, place: Place { line: 0, byte_offset: 0 }, within: 0 }
     }
 }
 
-/// Makes a dead letter. Its id stands for the file's own name, the place, the bytes and the reason: the same file in another
-/// folder has the same dead letters.
+/// Makes a dead letter. Its id stands for the file's own name, the place, the length, what is kept of the bytes, and the reason: the same file in
+/// another folder has the same dead letters, under any fingerprint key. Nothing is hashed before it is redacted: without a key, a hash of a record
+/// that is known but for a PIN gives the PIN away.
 pub fn letter(options: &Options, path: &str, file_name: &str, format: &str, remains: &Remains<'_>, why: Reject) -> DeadLetter {
     let Reject { reason, field, message } = why;
-    let mut hasher = blake3::Hasher::new_derive_key("keytrail dead letter id v1");
-    for part in [file_name.as_bytes(), reason.as_str().as_bytes(), &remains.hash.0, &remains.place.byte_offset.to_le_bytes(), &remains.bytes.to_le_bytes()] {
+    let raw = options.redactor.bytes(format, remains.head, options.limits.dead_letter_raw_bytes_max);
+    let raw_hash = Hash32::of(raw.as_bytes());
+    // Where a record has no offset its line tells it from others that are alike but for their secrets.
+    let place = if remains.place.byte_offset == 0 { remains.place.line } else { remains.place.byte_offset };
+    let mut hasher = blake3::Hasher::new_derive_key("keytrail dead letter id v2");
+    for part in [file_name.as_bytes(), reason.as_str().as_bytes(), &mask::hash(&raw, &raw_hash).0, &place.to_le_bytes(), &remains.bytes.to_le_bytes()] {
         hasher.update(&(part.len() as u64).to_le_bytes());
         hasher.update(part);
     }
@@ -68,9 +72,9 @@ pub fn letter(options: &Options, path: &str, file_name: &str, format: &str, rema
         reason,
         field,
         message,
-        raw: options.redactor.bytes(format, remains.head, options.limits.dead_letter_raw_bytes_max),
+        raw,
         raw_bytes: i64::try_from(remains.bytes).unwrap_or(i64::MAX),
-        raw_hash: remains.hash,
+        raw_hash,
         ..DeadLetter::default()
     };
     if let Some(copies) = &options.copies

@@ -6,7 +6,7 @@ mod scan;
 
 use std::io::Read;
 
-use keytrail_schemas::{Hash32, Reason};
+use keytrail_schemas::Reason;
 
 use super::fault::Fault;
 
@@ -52,8 +52,6 @@ pub struct Damage {
     pub head: Vec<u8>,
     /// How many bytes it has.
     pub bytes: u64,
-    /// BLAKE3 of all of them.
-    pub hash: Hash32,
     /// Where it begins.
     pub place: Place,
 }
@@ -323,9 +321,8 @@ impl<R: Read> Window<R> {
     }
 }
 
-/// Bytes that pass by without being kept, except for their head, length and hash.
+/// Bytes that pass by without being kept, except for their head and length.
 struct Swallow {
-    hasher: blake3::Hasher,
     head: Vec<u8>,
     head_bytes_max: usize,
     bytes: u64,
@@ -334,7 +331,7 @@ struct Swallow {
 
 impl Swallow {
     fn new<R: Read>(window: &Window<R>) -> Self {
-        Self { hasher: blake3::Hasher::new(), head: Vec::new(), head_bytes_max: window.head_bytes_max, bytes: 0, place: window.place() }
+        Self { head: Vec::new(), head_bytes_max: window.head_bytes_max, bytes: 0, place: window.place() }
     }
 
     /// Consumes bytes of the window.
@@ -343,7 +340,6 @@ impl Swallow {
         let passed = data.get(..bytes).unwrap_or(data);
         let room = self.head_bytes_max.saturating_sub(self.head.len());
         self.head.extend_from_slice(passed.get(..room).unwrap_or(passed));
-        self.hasher.update(passed);
         self.bytes += passed.len() as u64;
         window.consume(bytes);
     }
@@ -369,7 +365,7 @@ impl Swallow {
     }
 
     fn finish(self, fault: Fault) -> Damage {
-        Damage { fault, head: self.head, bytes: self.bytes, hash: Hash32(*self.hasher.finalize().as_bytes()), place: self.place }
+        Damage { fault, head: self.head, bytes: self.bytes, place: self.place }
     }
 }
 
