@@ -53,7 +53,7 @@ pub(super) static FORMS: LazyLock<Forms> = LazyLock::new(Forms::load);
 const PIECE_BYTES: usize = 64 << 10;
 const OVERLAP_BYTES: usize = 16 << 10;
 
-/// Nothing shorter holds a secret that is known by its form; a test holds it against the rules.
+/// Shorter texts are not asked about, in a place that is a name and in one that is text. Chosen by reading the rules; no test holds it against them yet.
 pub(super) const NAME_BYTES_MIN: usize = 12;
 pub(super) const TEXT_BYTES_MIN: usize = 6;
 
