@@ -12,11 +12,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("keytrail-detect", &["keytrail-schemas"]),
     ("keytrail-lake", &["keytrail-schemas"]),
     ("keytrail-query", &["keytrail-schemas"]),
+    ("keytrail-serve", &["keytrail-schemas", "keytrail-query"]),
     ("keytrail-forward", &["keytrail-schemas"]),
     ("keytrail-estate", &[]),
     (
         "keytrail",
-        &["keytrail-schemas", "keytrail-ingest", "keytrail-log", "keytrail-detect", "keytrail-lake", "keytrail-query", "keytrail-forward", "keytrail-estate"],
+        &["keytrail-schemas", "keytrail-ingest", "keytrail-log", "keytrail-detect", "keytrail-lake", "keytrail-query", "keytrail-serve", "keytrail-forward", "keytrail-estate"],
     ),
 ];
 
