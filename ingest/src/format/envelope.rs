@@ -15,7 +15,7 @@ const TEXT_KEYS: &[&[&str]] = &[&["message"], &["Message"], &["@message"], &["bo
 const LIST_KEYS: &[&str] = &["Records", "records", "logEvents", "Events", "events", "items"];
 
 /// Keys whose object is the record.
-const OBJECT_KEYS: &[&str] = &["detail", "log"];
+const OBJECT_KEYS: &[&str] = &["detail", "log", "json"];
 
 /// What a value is, seen as an envelope.
 pub(super) enum Envelope<'d> {

@@ -2,18 +2,27 @@
 
 use keytrail_schemas::{Event, Micros, Reason, Text};
 
+mod auth0;
 pub mod auto;
 pub mod cloudtrail;
+mod entra;
 mod envelope;
+mod gcp_audit;
+mod github_audit;
 mod join;
 pub mod k8s_audit;
 pub mod keytrail;
+mod kit;
 mod nearest;
+mod okta_system;
 mod recent;
+mod registry;
 #[cfg(test)]
 mod shown;
 pub mod vault_audit;
 pub mod zeek;
+
+pub(crate) use registry::PLACES;
 
 /// How a format's files are cut into records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

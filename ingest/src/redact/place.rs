@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 use serde::Deserialize;
 
 use super::harmless::names_secret;
+use crate::format::PLACES;
 
 /// What may stand at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -104,18 +105,17 @@ struct Group {
     ends: Vec<String>,
 }
 
-macro_rules! policies {
-    ($($name:literal),+) => {
-        static POLICIES: LazyLock<Vec<(&'static str, Policy)>> =
-            LazyLock::new(|| vec![$(($name, Policy::read(include_str!(concat!("../../data/redact/", $name, ".toml"))))),+]);
-    };
-}
+/// Those of the registry's formats, by name, each read when it is first asked for.
+static POLICIES: LazyLock<FxHashMap<&'static str, LazyLock<Policy, Box<dyn FnOnce() -> Policy + Send>>>> = LazyLock::new(|| {
+    let lazy = |text: &'static str| LazyLock::new(Box::new(move || Policy::read(text)) as Box<dyn FnOnce() -> Policy + Send>);
+    PLACES.iter().chain([&("iam_policy", IAM_POLICY)]).map(|(name, text)| (*name, lazy(text))).collect()
+});
 
-policies!("cloudtrail", "k8s_audit", "vault_audit", "zeek", "keytrail", "iam_policy");
+const IAM_POLICY: &str = include_str!("../../data/redact/iam_policy.toml");
 
 /// The places in a policy of IAM, to be put below those where one stands.
 static IAM: LazyLock<Vec<(Vec<String>, Kind)>> = LazyLock::new(|| {
-    let file = file(include_str!("../../data/redact/iam_policy.toml"));
+    let file = file(IAM_POLICY);
     file.place.into_iter().flat_map(|group| group.paths.into_iter().map(move |path| (segments(&path), group.kind))).collect()
 });
 
@@ -130,7 +130,7 @@ static UNKNOWN: LazyLock<Policy> = LazyLock::new(|| Policy { nodes: vec![Node::d
 impl Policy {
     /// The places of a format; of an unknown one all are closed.
     pub(super) fn of(format: &str) -> &'static Self {
-        POLICIES.iter().find(|(name, _)| *name == format).map_or(&*UNKNOWN, |(_, policy)| policy)
+        POLICIES.get(format).map_or(&*UNKNOWN, |policy| &**policy)
     }
 
     fn read(text: &str) -> Self {

@@ -444,8 +444,7 @@ impl Records {
         let _alone = (bytes.len() >= GREAT_RECORD_BYTES).then(|| self.shared.great.lock().unwrap_or_else(PoisonError::into_inner));
         let depth_max = self.shared.options.limits.depth_max;
         let document = self.sample.get_or_insert_with(|| Box::new(json::Reader::new(depth_max))).parse(bytes).ok()?;
-        let others = auto::all().iter().filter(|format| format.framing() == Framing::Json && format.name() != own.name());
-        let (sure, other) = others.map(|format| (format.sniff_value(document.root()), *format)).max_by_key(|(sure, _)| *sure)?;
+        let (sure, other) = auto::surest(document.root(), own.name())?;
         (sure >= SURE && sure > own.sniff_value(document.root())).then_some(other)
     }
 

@@ -91,24 +91,6 @@ fn json(value: Value<'_>) -> Option<&'static str> {
     if has("class_uid") && has("metadata") {
         return Some("OCSF, which is not read in this version");
     }
-    if has("protoPayload") {
-        return Some("a Google Cloud audit log of another service than Kubernetes, which is not read in this version");
-    }
-    if has("published") && has("eventType") && has("actor") {
-        return Some("an Okta System Log, which is not read in this version");
-    }
-    if text(&["category"]).contains("SignInLogs") || has("servicePrincipalId") || text(&["operationName"]) == "Sign-in activity" {
-        return Some("Entra sign-ins, which are not read in this version");
-    }
-    if text(&["category"]) == "AuditLogs" {
-        return Some("Entra directory audit, which is not read in this version");
-    }
-    if has("resourceId") && has("operationName") && has("category") {
-        return Some("an Azure activity or resource log, which is not read in this version");
-    }
-    if has("action") && has("actor") && (has("_document_id") || has("org") || has("repo")) {
-        return Some("a GitHub audit log, which is not read in this version");
-    }
     if has("code") && has("event") && has("uid") && (has("cluster_name") || has("sid") || has("user")) {
         return Some("a Teleport audit log, which is not read in this version");
     }

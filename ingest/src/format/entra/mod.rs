@@ -1,0 +1,10 @@
+//! Microsoft Entra and Azure: who signed in, what changed in the directory, what was done to resources.
+//!
+//! All three name identities alike: `entra:<tenant>:sp/<appId>` for an application's principal and for a managed identity,
+//! `entra:<tenant>:principal/<objectId>` where a record has its object id alone, `entra:<tenant>:user/<name>` for a person.
+
+pub(super) mod activity;
+pub(super) mod audit;
+mod identity;
+pub(super) mod key;
+pub(super) mod signin;
