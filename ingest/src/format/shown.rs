@@ -11,5 +11,8 @@ pub(crate) fn shown(draft: &Draft) -> serde_json::Value {
     }
     fields.retain(|_, field| !field.is_null());
     fields.insert("_at".to_owned(), format!("line {} part {} of {}", draft.line, draft.part, draft.provider_id.as_deref().unwrap_or("-")).into());
+    // In the order of the keys, whichever order the map keeps.
+    let sorted: std::collections::BTreeMap<_, _> = std::mem::take(fields).into_iter().collect();
+    fields.extend(sorted);
     value
 }
