@@ -17,7 +17,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("keytrail-estate", &[]),
     (
         "keytrail",
-        &["keytrail-schemas", "keytrail-ingest", "keytrail-log", "keytrail-detect", "keytrail-lake", "keytrail-query", "keytrail-serve", "keytrail-forward", "keytrail-estate"],
+        &[
+            "keytrail-schemas",
+            "keytrail-ingest",
+            "keytrail-log",
+            "keytrail-detect",
+            "keytrail-lake",
+            "keytrail-query",
+            "keytrail-serve",
+            "keytrail-forward",
+            "keytrail-estate",
+        ],
     ),
 ];
 
