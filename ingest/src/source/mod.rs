@@ -18,6 +18,7 @@ mod progress;
 mod reader;
 mod record;
 mod repeat;
+mod session;
 mod stream;
 mod unit;
 mod width;
@@ -30,6 +31,7 @@ pub use options::{Choice, Limits, Options};
 pub use progress::Progress;
 pub use reader::{Batch, Reader};
 pub use record::{Record, each};
+pub use session::Sessions;
 
 /// The files that `paths` name: files, folders with all that is in them, and patterns; standard input and pipes are left out.
 ///

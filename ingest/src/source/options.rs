@@ -1,11 +1,12 @@
 //! What a reader is told, and its bounds: each has a name, a default, and a word on what happens at it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use keytrail_schemas::{Micros, Text};
 
 use super::follow::Follow;
 use super::letter::Copies;
+use super::session::Sessions;
 use crate::format::Format;
 use crate::redact::{Level, Redactor};
 
@@ -51,6 +52,8 @@ pub struct Options {
     pub limits: Limits,
     /// Files that grow are read on from where they were left, as this knows; `None` reads each as it is, to its end.
     pub follow: Option<Arc<Follow>>,
+    /// Whose the sessions are that records of other files belong to. Shared by the readers that follow one another over the same files.
+    pub sessions: Arc<Mutex<Sessions>>,
     /// Threads that read and parse; 0 for as many as the machine has cores, at most 8.
     pub threads: usize,
 }
@@ -69,6 +72,7 @@ impl Options {
             copies: None,
             limits: Limits::default(),
             follow: None,
+            sessions: Arc::default(),
             threads: 0,
         }
     }

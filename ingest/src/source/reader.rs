@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use keytrail_schemas::{DeadLetter, Event, Micros};
 
@@ -125,9 +125,12 @@ impl Iterator for Reader {
             return None;
         }
         let now = (self.shared.options.clock)();
+        let mut sessions = self.shared.options.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         for event in &mut batch.events {
             event.ingested_at = now;
+            sessions.join(event);
         }
+        drop(sessions);
         for letter in &mut batch.dead_letters {
             letter.ingested_at = now;
         }

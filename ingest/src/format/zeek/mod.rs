@@ -1,7 +1,7 @@
 //! Zeek logs, TSV and JSON: what machines were seen to do on the wire.
 //!
 //! Read are `ssl`, `x509`, `kerberos`, `ntlm`, `ssh`, `ldap`, `ldap_search`, `modbus`, `dnp3`, `mqtt_connect`, `mqtt_publish`,
-//! `mqtt_subscribe`, `opcua_binary_create_session`, `opcua_binary_activate_session`, `radius`, `mysql` and `ftp`, one file each. Every
+//! `mqtt_subscribe`, `radius`, `mysql` and `ftp`, one file each, and in [`plant`] the logs of CISA's ICSNPP parsers. Every
 //! other log (`conn`, `dns`, `files`, …; the list stands in `catalog`) is recognised, and yields nothing.
 //!
 //! A log's kind is told by its `#path`, by `_path` or `@stream` in the row, by the file's name, and else by fields that only one
@@ -9,12 +9,14 @@
 //!
 //! Who acted is the most that a row tells: a certificate's subject, a Kerberos or NTLM account, an MQTT client id, a bind name; else the
 //! client's address as `zeek:<sensor>:host/<ip>`. Facts of one connection or certificate that stand in different rows are
-//! joined as far as one file holds them; a file of its own for `x509.log` is not joined with `ssl.log` here.
+//! joined as far as one file holds them; a file of its own for `x509.log` is not joined with `ssl.log` here. A request waits for the row that
+//! answers it ([`answer`]). Who activated an OPC UA session stands in a file of its own: events are joined behind the merge of files, by `uid`.
 //!
 //! Zeek names connections (`uid`, kept as `session`), not records, so event ids are made of the record's bytes.
 //!
 //! Source: Zeek documentation, "Zeek Logs" and the script reference named in each file.
 
+mod answer;
 mod catalog;
 mod dnp3;
 mod ftp;
@@ -29,8 +31,7 @@ mod mqtt_subscribe;
 mod mysql;
 mod ntlm;
 mod object;
-mod opcua_activate_session;
-mod opcua_create_session;
+mod plant;
 mod radius;
 mod row;
 mod scene;
@@ -126,9 +127,17 @@ impl Parser for Rows {
         }
     }
 
+    fn oldest_held(&self) -> Option<u64> {
+        self.reading.memory.waiting.oldest()
+    }
+
     fn shed(&mut self) {
         self.json.shed();
         self.inner_json.shed();
+    }
+
+    fn finish(&mut self, out: &mut Vec<Draft>) {
+        out.extend(self.reading.memory.waiting.all());
     }
 
     fn columns(&self) -> Option<Columns<'_>> {
@@ -207,7 +216,12 @@ impl Reading {
 /// Makes events of a row; all of it or nothing.
 fn read(kind: &Kind, row: &Row<'_>, memory: &mut Memory, cluster: &str, line: u64, out: &mut Vec<Draft>, raw: &str) -> Result<Disposition, Reject> {
     let before = out.len();
-    (kind.read)(row, &mut Scene { cluster, line, memory, out: &mut *out, before })?;
+    let mut scene = Scene { cluster, line, memory, out: &mut *out, before, raw, held: false };
+    (kind.read)(row, &mut scene)?;
+    let held = scene.held;
+    if let Ok(now) = row.ts() {
+        out.extend(memory.waiting.overdue(now));
+    }
     let drafts = out.get_mut(before..).unwrap_or_default();
     if drafts.iter().any(|draft| draft.event.identity.is_empty()) {
         out.truncate(before);
@@ -217,15 +231,18 @@ fn read(kind: &Kind, row: &Row<'_>, memory: &mut Memory, cluster: &str, line: u6
             message: format!("a row of {}.log that names neither an identity nor the client's address", kind.path),
         });
     }
-    if drafts.is_empty() {
-        return Ok(Disposition::Control);
+    let is_empty = drafts.is_empty();
+    // Those that waited bring their own.
+    let mut own = drafts.iter_mut().filter(|draft| draft.event.raw.is_none()).peekable();
+    let mut raw = Some(raw.to_owned());
+    while let Some(draft) = own.next() {
+        draft.event.raw = if own.peek().is_some() { raw.clone() } else { raw.take() };
     }
-    let raw = raw.to_owned();
-    if let Some((last, others)) = drafts.split_last_mut() {
-        others.iter_mut().for_each(|draft| draft.event.raw = Some(raw.clone()));
-        last.event.raw = Some(raw);
-    }
-    Ok(Disposition::Yielded)
+    Ok(match (held, is_empty) {
+        (true, _) => Disposition::Held,
+        (false, true) => Disposition::Control,
+        (false, false) => Disposition::Yielded,
+    })
 }
 
 /// A row of a log that is not read, if it is one of Zeek's at all.

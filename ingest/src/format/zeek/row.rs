@@ -24,16 +24,25 @@ pub(super) const RESP_H: usize = 3;
 pub(super) const RESP_P: usize = 4;
 /// The sensor's name, where the log carries one.
 pub(super) const SENSOR: usize = 5;
+/// `is_orig` of ICSNPP's logs: whether the client sent what the row is about.
+pub(super) const IS_ORIG: usize = 6;
+/// `source_h` of ICSNPP's logs: the sender's address.
+pub(super) const SOURCE_H: usize = 7;
+/// `destination_h` of ICSNPP's logs: the receiver's address.
+pub(super) const DESTINATION_H: usize = 8;
 /// The first slot of a kind's own fields.
-pub(super) const OWN: usize = 6;
+pub(super) const OWN: usize = 9;
 
 /// Names of the common slots; several names may mean the same slot.
-pub(super) const COMMON: [(&str, usize); 8] = [
+pub(super) const COMMON: [(&str, usize); 11] = [
     ("ts", TS),
     ("uid", UID),
     ("id.orig_h", ORIG_H),
     ("id.resp_h", RESP_H),
     ("id.resp_p", RESP_P),
+    ("is_orig", IS_ORIG),
+    ("source_h", SOURCE_H),
+    ("destination_h", DESTINATION_H),
     ("_system_name", SENSOR),
     ("@system", SENSOR),
     ("_node", SENSOR),

@@ -2,6 +2,7 @@
 
 use keytrail_schemas::{Activity, CredentialKind, Event, IdentityKind, Micros, Outcome, Text};
 
+use super::answer::Waiting;
 use super::row::{ORIG_H, RESP_H, RESP_P, Row, SENSOR, UID};
 use crate::format::recent::Recent;
 use crate::format::{Draft, Reject};
@@ -19,6 +20,8 @@ pub(super) struct Memory {
     pub(super) users: Recent<Text>,
     /// Certificates by fingerprint and by file id.
     pub(super) certificates: Recent<Certificate>,
+    /// Requests whose answer is a row of its own.
+    pub(super) waiting: Waiting,
 }
 
 /// What is known of a certificate.
@@ -50,6 +53,10 @@ pub(super) struct Scene<'s> {
     pub(super) out: &'s mut Vec<Draft>,
     /// How many drafts were there before this row.
     pub(super) before: usize,
+    /// The row as it stands in the file.
+    pub(super) raw: &'s str,
+    /// It waits for its answer.
+    pub(super) held: bool,
 }
 
 impl Scene<'_> {
@@ -67,7 +74,7 @@ impl Scene<'_> {
         Ok(event)
     }
 
-    fn by_host(&self, row: &Row<'_>, slot: usize, activity: Activity, action: Text) -> Result<Event, Reject> {
+    pub(super) fn by_host(&self, row: &Row<'_>, slot: usize, activity: Activity, action: Text) -> Result<Event, Reject> {
         let sensor = row.text(SENSOR);
         let sensor = sensor.as_deref().unwrap_or(self.cluster);
         let mut event = Event { time: row.ts()?, activity, action: Some(action), session: row.owned(UID), format: Text::const_new("zeek"), ..Event::default() };
@@ -78,6 +85,24 @@ impl Scene<'_> {
             event.identity_account = Text::from(sensor);
         }
         Ok(event)
+    }
+
+    /// Adds an event once its answer, a row of its own under the same key, says what became of it. Who does not name itself is refused at once.
+    pub(super) fn ask(&mut self, key: &str, event: Event) {
+        if event.identity.is_empty() {
+            self.push(event);
+        } else if let Some(early) = self.memory.waiting.put(key, event, self.line, self.raw) {
+            self.held = true;
+            self.out.extend(early);
+        }
+    }
+
+    /// The answer to the oldest request under a key, which `told` completes; `false` when none waits.
+    pub(super) fn answer(&mut self, key: &str, told: impl FnOnce(&mut Event)) -> bool {
+        let Some(mut draft) = self.memory.waiting.take(key) else { return false };
+        told(&mut draft.event);
+        self.out.push(draft);
+        true
     }
 
     /// Adds an event; one without an identity is refused by the caller, who counts what was added.

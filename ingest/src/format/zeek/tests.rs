@@ -52,11 +52,14 @@ fn no_secret_passes() {
 #[test]
 fn an_array_reads_like_lines() {
     let lines: Vec<&str> = STREAM.lines().collect();
-    let by_line: Vec<Event> = read_as("all.log", STREAM.as_bytes()).0.into_iter().map(|draft| without_raw(*draft.event)).collect();
+    let drafts = read_as("all.log", STREAM.as_bytes()).0;
+    let by_line: Vec<Event> = drafts.iter().map(|draft| without_raw((*draft.event).clone())).collect();
     // The last row is wrapped by an export, which arrays are not.
+    let last = lines.len() as u64;
+    let unwrapped: Vec<Event> = drafts.into_iter().filter(|draft| draft.line != last).map(|draft| without_raw(*draft.event)).collect();
     let array = format!("[{}]", lines[..lines.len() - 1].join(","));
     let in_one: Vec<Event> = read_as("all.log", array.as_bytes()).0.into_iter().map(|draft| without_raw(*draft.event)).collect();
-    assert_eq!(in_one, by_line[..by_line.len() - 1]);
+    assert_eq!(in_one, unwrapped);
     let parts = |log: &str| read_as("all.log", log.as_bytes()).0.iter().map(|draft| draft.part).collect::<Vec<u32>>();
     assert_eq!(parts(&array), parts(&lines[..lines.len() - 1].join("\n")), "each row counts its own events");
     let spread = format!("[\n{}\n]", lines.join(",\n"));
