@@ -178,6 +178,7 @@ fn detector(c: &mut Criterion<CpuTime>) {
                     request: None,
                     observed,
                     baseline: Some(&features),
+                    floor: None,
                     declared: keytrail_detect::inventory::Features::default(),
                     ledger: None,
                     late: false,

@@ -8,6 +8,7 @@ use crate::{
     Config, Error, IdentityIx,
     action::{self, Classes},
     baseline::{self, Absence, Baseline, Subject},
+    floor::{self, Floor},
     fold::{Fold, Surroundings},
     inventory::Inventory,
     ledger::{self, Ledger, Observed},
@@ -38,6 +39,7 @@ struct State {
     clock: Clock,
     ledger: Ledger,
     baseline: Baseline,
+    floor: Floor,
     inventory: Inventory,
     groups: Groups,
     fold: Fold,
@@ -83,6 +85,7 @@ impl Detector {
             clock: Clock::default(),
             ledger: Ledger::new(config.ledger.clone()),
             baseline: Baseline::new(config.baseline.clone()),
+            floor: Floor::default(),
             inventory: Inventory::default(),
             groups: Groups::default(),
             fold: Fold::new(config.fold.clone()),
@@ -220,6 +223,7 @@ impl Detector {
         let who = self.state.ledger.identify(event, &mut self.forgotten);
         for gone in self.forgotten.drain(..) {
             self.state.baseline.forget(gone);
+            self.state.floor.forget(gone);
         }
         who
     }
@@ -247,7 +251,7 @@ impl Detector {
         };
         let observed = Observed { who, credential: ledger::Features::default(), identity: ledger::identity::Features::default(), account_age_days: 0.0 };
         let declared = self.state.inventory.features(&event);
-        self.judge(&event, &observed, None, declared, Some(absence), out);
+        self.judge(&event, &observed, None, None, declared, Some(absence), out);
     }
 
     /// The watermark moved.
@@ -270,6 +274,7 @@ impl Detector {
         }
         let who = self.identify(event);
         let observed = self.state.ledger.observe(who, event, self.state.inventory.limits(&event.identity));
+        let classed = self.classes.of(event.action.as_deref());
         let watermark = self.watermark();
         let late = event.time.0 < watermark.0.saturating_sub(self.config.lateness());
         let context = baseline::Context {
@@ -278,12 +283,13 @@ impl Detector {
             credential_age_days: observed.credential.age_days,
             age_over_policy: observed.credential.age_over_policy,
             first_use: observed.credential.first_use,
-            class: self.classes.of(event.action.as_deref()).class,
+            class: classed.class,
         };
         let features = self.state.baseline.observe(who, event, &context);
         let declared = self.state.inventory.features(event);
         let features = given.unwrap_or(features);
-        self.judge(event, &observed, (!late).then_some(&features), declared, None, out);
+        let floor = self.state.floor.observe(who, event, classed.command, &observed.credential, declared.retired);
+        self.judge(event, &observed, (!late).then_some(&features), floor, declared, None, out);
     }
 
     fn judge(
@@ -291,6 +297,7 @@ impl Detector {
         event: &Event,
         observed: &Observed,
         baseline: Option<&baseline::Features>,
+        floor: Option<floor::Features>,
         declared: crate::inventory::Features,
         absence: Option<&Absence>,
         out: &mut Vec<Finding>,
@@ -299,7 +306,7 @@ impl Detector {
         let baseline = if absence.is_some() { Some(&self.nothing) } else { baseline };
         let classed = self.classes.of(event.action.as_deref());
         let request = action::request::read(event, classed.class);
-        let o = Observation { event, classed, request, observed, baseline, declared, ledger: Some(&self.state.ledger), late, absence };
+        let o = Observation { event, classed, request, observed, baseline, floor, declared, ledger: Some(&self.state.ledger), late, absence };
         self.hits.clear();
         self.evaluator.evaluate(&o, &mut self.state.groups, &mut self.hits);
         if self.hits.is_empty() {

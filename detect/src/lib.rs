@@ -4,7 +4,7 @@
 //! here does I/O, reads a clock, draws random numbers or knows an async runtime.
 //!
 //! Each event becomes an observation: its own columns, `action.*` by the [`action`]'s class, `credential.*` and `identity.*` from the [`ledger`], `baseline.*` from the
-//! [`baseline`], `declared.*` from the [`inventory`]. Sigma rules ([`rule`]) decide on observations, and what they say folds into
+//! [`baseline`], `command.*`, `controller.*` and `session.*` from the plant [`floor`], `declared.*` from the [`inventory`]. Sigma rules ([`rule`]) decide on observations, and what they say folds into
 //! detections and findings ([`fold`]), whose order is their [`rank`].
 
 pub mod action;
@@ -12,6 +12,7 @@ pub mod baseline;
 mod config;
 mod detector;
 mod error;
+pub mod floor;
 mod fold;
 pub mod inventory;
 pub mod ledger;

@@ -322,7 +322,7 @@ proptest! {
             hours_allowed: declared.1[4],
         };
         let rules = odd_and_embedded();
-        let o = Observation { event: &event, classed: keytrail_detect::action::classify(event.action.as_deref().unwrap_or_default()), request: None, observed: &observed, baseline: baseline.as_ref(), declared, ledger: None, late: baseline.is_none(), absence: None };
+        let o = Observation { event: &event, classed: keytrail_detect::action::classify(event.action.as_deref().unwrap_or_default()), request: None, observed: &observed, baseline: baseline.as_ref(), floor: None, declared, ledger: None, late: baseline.is_none(), absence: None };
         let mut evaluator = Evaluator::new(rules.clone(), 10, 10);
         for _ in 0..2 {
             prop_assert_eq!(evaluator.detections(&o, &mut Groups::default()), rules.matches_plainly(&o));

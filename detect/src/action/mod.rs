@@ -3,12 +3,16 @@
 //!
 //! What the request asked for beyond its name, for the few acts where that matters, is in [`request`].
 //!
+//! What a function of a plant protocol does to a controller is its [`command`].
+//!
 //! An action that no reference lists is classed by its verb and what it is done to ([`guess`]), and says so.
 
+pub mod command;
 mod guess;
 pub mod request;
 mod table;
 
+pub use command::Command;
 use keytrail_schemas::Text;
 use rustc_hash::FxHashMap;
 
@@ -100,14 +104,18 @@ pub struct Classed {
     pub class: Class,
     /// No reference lists the action: its verb decided.
     pub guessed: bool,
+    /// What it does to a controller; none where it is no plant protocol's.
+    pub command: Command,
 }
 
 /// Classes an action by its provider's reference, else by its verb. A pure function of the name; [`Classes`] remembers its answers.
 #[must_use]
 pub fn classify(action: &str) -> Classed {
+    let (command, listed) = command::of(action);
     match table::listed(action) {
-        Some(class) => Classed { class, guessed: false },
-        None => Classed { class: guess::class(action), guessed: true },
+        Some(class) => Classed { class, guessed: false, command },
+        None if command != Command::None => Classed { class: command.class(), guessed: !listed, command },
+        None => Classed { class: guess::class(action), guessed: true, command },
     }
 }
 

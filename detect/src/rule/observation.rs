@@ -7,9 +7,9 @@ use keytrail_schemas::{Activity, CredentialKind, CredentialState, Event, Identit
 use rsigma_eval::EventValue;
 
 use crate::{
-    action::{Class, Classed, request::Request},
+    action::{Class, Classed, Command, request::Request},
     baseline::{self, Aspect, Novelty},
-    inventory,
+    floor, inventory,
     ledger::{Ledger, Observed},
 };
 
@@ -26,6 +26,8 @@ pub struct Observation<'a> {
     pub observed: &'a Observed,
     /// The baseline's; `None` for a late event.
     pub baseline: Option<&'a baseline::Features>,
+    /// The plant floor's; `None` where the event is no command.
+    pub floor: Option<floor::Features>,
     /// The inventory's.
     pub declared: inventory::Features,
     /// For chains of parents.
@@ -160,6 +162,17 @@ pub const NUMBERS: &[(&str, Number)] = &[
     ("baseline.incident_members", |o| o.baseline.and_then(|b| b.incident.as_ref()).map(|incident| count(incident.members.len() as u64))),
     ("baseline.action_class_days", |o| habit(o).map(|habit| f64::from(habit.days))),
     ("baseline.action_class_share", |o| habit(o).map(|habit| f64::from(habit.share))),
+    ("command.events", |o| o.floor.map(|f| count(f.events))),
+    ("command.days", |o| o.floor.map(|f| f64::from(f.days))),
+    ("command.days_here", |o| o.floor.map(|f| f64::from(f.days_here))),
+    ("command.idle_days", |o| o.floor.and_then(|f| f.idle_days)),
+    ("command.share", |o| o.floor.map(|f| f.share)),
+    ("command.refused_in_hour", |o| o.floor.map(|f| f64::from(f.refused_in_hour))),
+    ("command.burst", |o| o.floor.map(|f| f64::from(f.burst))),
+    ("controller.age_days", |o| o.floor.map(|f| f.controller_age_days)),
+    ("controller.others", |o| o.floor.map(|f| f64::from(f.controller_others))),
+    ("session.age_hours", |o| o.floor.and_then(|f| f.session_hours)),
+    ("identity.sites", |o| o.floor.filter(|f| f.sites > 0).map(|f| f64::from(f.sites))),
     ("absence.evidence", |o| o.absence.map(|absence| absence.evidence)),
     ("absence.members", |o| o.absence.map(|absence| count(absence.members.len() as u64))),
 ];
@@ -167,6 +180,13 @@ pub const NUMBERS: &[(&str, Number)] = &[
 /// Every fact.
 pub const FLAGS: &[(&str, Flag)] = &[
     ("late", |o| Some(o.late)),
+    ("command.controls", |o| o.floor.map(|_| o.classed.command.controls())),
+    ("command.first", |o| o.floor.map(|f| f.first)),
+    ("command.first_here", |o| o.floor.map(|f| f.first_here)),
+    ("controller.beside", |o| o.floor.map(|f| f.beside)),
+    ("session.authenticated", |o| o.floor.and_then(|f| f.authenticated)),
+    ("session.authenticates_elsewhere", |o| o.floor.map(|f| f.authenticates_elsewhere)),
+    ("session.anonymous_unusual", |o| o.floor.map(|f| f.anonymous_unusual)),
     ("action.class_guessed", |o| Some(o.classed.guessed)),
     ("action.privileged", |o| Some(o.classed.class.is_privileged())),
     ("request.public", |o| o.request.map(|request| request.public)),
@@ -227,6 +247,8 @@ pub const TEXTS: &[(&str, Texts)] = &[
     ("identity_kind", Texts::Word(words_of!(IdentityKind), |o| o.event.identity_kind as usize)),
     ("credential_kind", Texts::Word(words_of!(CredentialKind), |o| o.event.credential_kind as usize)),
     ("action.class", Texts::Word(words_of!(Class), |o| o.classed.class as usize)),
+    ("action.command", Texts::Word(words_of!(Command), |o| o.classed.command as usize)),
+    ("session.outlives", Texts::Word(floor::Outlives::WORDS, |o| o.floor.map_or(0, |f| f.outlives as usize))),
     ("credential.state", Texts::Word(words_of!(CredentialState), |o| o.observed.credential.state as usize)),
     ("baseline.destination_novelty", Texts::Word(NOVELTIES, |o| novelty(o, Aspect::Destination))),
     ("baseline.action_novelty", Texts::Word(NOVELTIES, |o| novelty(o, Aspect::Action))),

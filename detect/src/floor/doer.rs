@@ -1,0 +1,172 @@
+//! One identity on the floor: which commands it gives, to whom, on how many days.
+
+use keytrail_schemas::Micros;
+
+use super::{Features, PAIRS_MAX};
+use crate::action::Command;
+
+/// Authenticated commands by which it is known that an identity authenticates.
+const AUTHENTICATES: u32 = 10;
+
+/// What is known of an identity.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(super) struct Doer {
+    counts: [u64; Command::ALL.len()],
+    days: Days,
+    authenticated: u32,
+    refused: Recent,
+    /// By controller, in order of its hash.
+    pairs: Vec<(u64, Pair)>,
+}
+
+/// Days, counted once each.
+#[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+struct Days {
+    day: i64,
+    days: u32,
+}
+
+/// How many within a span, since its beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+struct Recent {
+    since: Micros,
+    count: u32,
+}
+
+/// An identity and a controller.
+#[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+struct Pair {
+    last: Micros,
+    burst: Recent,
+    kinds: [Kind; 4],
+    seen: u16,
+}
+
+/// A class of commands that change something, to one controller.
+#[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+struct Kind {
+    days: Days,
+    last: Micros,
+}
+
+impl Days {
+    /// Days before that of `time`, which is counted then.
+    const fn meet(&mut self, time: Micros) -> u32 {
+        let day = time.0.div_euclid(Micros::DAY);
+        if self.days == 0 || day > self.day {
+            let before = self.days;
+            self.day = day;
+            self.days = self.days.saturating_add(1);
+            before
+        } else {
+            self.days - 1
+        }
+    }
+}
+
+impl Recent {
+    fn meet(&mut self, time: Micros, span: i64) -> u32 {
+        if self.count == 0 || time.0 - self.since.0 > span {
+            *self = Self { since: time, count: 0 };
+        }
+        self.count = self.count.saturating_add(1);
+        self.count
+    }
+}
+
+/// The place of a class that changes something.
+const fn changing(command: Command) -> Option<usize> {
+    match command {
+        Command::Write => Some(0),
+        Command::Operate => Some(1),
+        Command::Program => Some(2),
+        Command::Mode => Some(3),
+        _ => None,
+    }
+}
+
+impl Doer {
+    pub(super) fn new(time: Micros) -> Self {
+        Self {
+            counts: [0; Command::ALL.len()],
+            days: Days { day: time.0.div_euclid(Micros::DAY), days: 0 },
+            authenticated: 0,
+            refused: Recent::default(),
+            pairs: Vec::new(),
+        }
+    }
+
+    pub(super) fn observe(&mut self, time: Micros, command: Command, place: Option<u64>, refused: bool, features: &mut Features) {
+        features.events = self.counts.iter().sum();
+        features.days = self.days.meet(time);
+        if let Some(count) = self.counts.get_mut(command as usize) {
+            features.first = *count == 0;
+            features.share = share(*count, features.events);
+            // What was refused is tried, and not done.
+            *count += u64::from(!refused);
+        }
+        if refused {
+            features.refused_in_hour = self.refused.meet(time, Micros::HOUR);
+        }
+        if let Some(place) = place {
+            if let Some(pair) = self.pair(place, time) {
+                pair.observe(time, command, refused, features);
+            }
+        }
+    }
+
+    pub(super) const fn authenticates(&self) -> bool {
+        self.authenticated >= AUTHENTICATES
+    }
+
+    pub(super) fn authenticated(&mut self, method: Option<bool>, refused: bool) {
+        if method == Some(true) && !refused {
+            self.authenticated = self.authenticated.saturating_add(1);
+        }
+    }
+
+    fn pair(&mut self, place: u64, time: Micros) -> Option<&mut Pair> {
+        let at = match self.pairs.binary_search_by_key(&place, |(known, _)| *known) {
+            Ok(at) => at,
+            Err(_) if self.pairs.len() >= PAIRS_MAX => {
+                let oldest = (0..self.pairs.len()).min_by_key(|at| self.pairs.get(*at).map(|(_, pair)| pair.last)).unwrap_or_default();
+                self.pairs.remove(oldest);
+                let at = self.pairs.partition_point(|(known, _)| *known < place);
+                self.pairs.insert(at, (place, Pair { last: time, ..Pair::default() }));
+                at
+            }
+            Err(at) => {
+                self.pairs.insert(at, (place, Pair { last: time, ..Pair::default() }));
+                at
+            }
+        };
+        self.pairs.get_mut(at).map(|(_, pair)| pair)
+    }
+}
+
+impl Pair {
+    fn observe(&mut self, time: Micros, command: Command, refused: bool, features: &mut Features) {
+        self.last = self.last.max(time);
+        let bit = 1_u16 << command as u16;
+        features.first_here = self.seen & bit == 0;
+        if !refused {
+            self.seen |= bit;
+        }
+        let Some(kind) = changing(command).and_then(|at| self.kinds.get_mut(at)) else { return };
+        features.burst = self.burst.meet(time, Micros::MINUTE);
+        if kind.days.days > 0 {
+            features.idle_days = Some(time.days_since(kind.last).max(0.0));
+        }
+        if refused {
+            features.days_here = kind.days.days;
+            return;
+        }
+        kind.last = kind.last.max(time);
+        features.days_here = kind.days.meet(time);
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share needs no more")]
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
