@@ -108,10 +108,10 @@ impl Doer {
         if refused {
             features.refused_in_hour = self.refused.meet(time, Micros::HOUR);
         }
-        if let Some(place) = place {
-            if let Some(pair) = self.pair(place, time) {
-                pair.observe(time, command, refused, features);
-            }
+        if let Some(place) = place
+            && let Some(pair) = self.pair(place, time)
+        {
+            pair.observe(time, command, refused, features);
         }
     }
 
