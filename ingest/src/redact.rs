@@ -126,7 +126,8 @@ impl Redactor {
             let key = columns.get(index).map_or("", AsRef::as_ref);
             // What a log writes for nothing.
             let empty = matches!(cell, "-" | "(empty)");
-            let number = !empty && spot.kind != PlaceKind::Closed && cell.parse::<f64>().is_ok();
+            // Where a message stands, a number is a word of it.
+            let number = !empty && matches!(spot.kind, PlaceKind::Name | PlaceKind::Secret) && cell.parse::<f64>().is_ok();
             let verdict = if empty {
                 None
             } else if number {

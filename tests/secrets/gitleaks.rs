@@ -17,6 +17,10 @@ struct Rule {
     id: String,
     expression: String,
     group: Option<usize>,
+    /// Where none of these stands, gitleaks does not look.
+    keywords: Vec<String>,
+    /// The least entropy of a secret, in bits a character.
+    entropy: f64,
 }
 
 fn archive() -> Option<PathBuf> {
@@ -37,7 +41,10 @@ fn read(archive: &std::path::Path, home: &Home) -> (Vec<Rule>, Vec<(String, Stri
     let rule = |rule: &toml::Value| {
         let text = |key: &str| rule.get(key).and_then(toml::Value::as_str).map(str::to_owned);
         let group = rule.get("secretGroup").and_then(toml::Value::as_integer).and_then(|group| usize::try_from(group).ok());
-        Some(Rule { id: text("id")?, expression: text("regex")?, group })
+        let keywords = rule.get("keywords").and_then(toml::Value::as_array).into_iter().flatten().filter_map(toml::Value::as_str);
+        let keywords = keywords.map(str::to_ascii_lowercase).collect();
+        let entropy = rule.get("entropy").and_then(|entropy| entropy.as_float().or_else(|| entropy.as_integer().map(|n| n as f64))).unwrap_or_default();
+        Some(Rule { id: text("id")?, expression: text("regex")?, group, keywords, entropy })
     };
     let rules = config["rules"].as_array().unwrap().iter().filter_map(rule).collect();
     let mut positives = Vec::new();
@@ -102,18 +109,32 @@ fn sample(hir: &Hir, chance: &mut Chance, out: &mut String) -> Option<()> {
     Some(())
 }
 
-/// The secret that a rule sees in a text: its group, as gitleaks takes it.
+/// Shannon's entropy, in bits a character.
+fn entropy(text: &str) -> f64 {
+    let mut counts = std::collections::BTreeMap::<char, f64>::new();
+    text.chars().for_each(|c| *counts.entry(c).or_default() += 1.0);
+    let all = text.chars().count() as f64;
+    counts.values().map(|n| -(n / all) * (n / all).log2()).sum()
+}
+
+/// The secret that a rule sees in a text: its group, as gitleaks takes it, where a keyword stands and the secret is random enough.
 fn seen(rule: &Rule, expression: &regex::Regex, text: &str) -> Option<String> {
+    let lower = text.to_ascii_lowercase();
+    if !rule.keywords.is_empty() && !rule.keywords.iter().any(|word| lower.contains(word.as_str())) {
+        return None;
+    }
     let captures = expression.captures(text)?;
     let group = rule.group.and_then(|group| captures.get(group)).or_else(|| captures.iter().skip(1).flatten().find(|group| !group.as_str().is_empty()));
-    Some(group.or_else(|| captures.get(0))?.as_str().to_owned())
+    Some(group.or_else(|| captures.get(0))?.as_str().to_owned()).filter(|secret| entropy(secret) > rule.entropy)
 }
+
+/// A secret with less entropy stands in other numbers, too: what is found of it says nothing.
+const TELLING_BITS: f64 = 2.5;
 
 /// Rules whose match is no secret: an access key's id is a name, and stays.
 const NAMES: &[&str] = &["aws-access-token"];
 
 #[test]
-#[ignore = "finds gaps that are not judged yet: run it by hand, cargo test -p keytrail --test it secrets -- --ignored --nocapture"]
 fn the_positives_of_gitleaks_rules_are_not_found_again() {
     let Some(archive) = archive() else { return };
     let mut chance = Chance::new("the_positives_of_gitleaks_rules_are_not_found_again");
@@ -134,7 +155,7 @@ fn the_positives_of_gitleaks_rules_are_not_found_again() {
             }
         }
         for text in all {
-            let Some(secret) = seen(rule, &expression, &text).filter(|secret| secret.len() >= 8) else { continue };
+            let Some(secret) = seen(rule, &expression, &text).filter(|secret| secret.len() >= 8 && entropy(secret) >= TELLING_BITS) else { continue };
             texts.push((rule.id.clone(), Secret { form: "gitleaks", core: secret.clone(), text: secret }, text));
         }
     }

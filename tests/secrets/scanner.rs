@@ -102,7 +102,6 @@ fn are_there() -> bool {
 }
 
 #[test]
-#[ignore = "finds gaps that are not judged yet: run it by hand, cargo test -p keytrail --test it secrets -- --ignored --nocapture"]
 fn scanners_find_no_secret_in_what_the_corpus_left() {
     if !are_there() {
         return;
@@ -117,7 +116,6 @@ fn scanners_find_no_secret_in_what_the_corpus_left() {
 }
 
 #[test]
-#[ignore = "finds gaps that are not judged yet: run it by hand, cargo test -p keytrail --test it secrets -- --ignored --nocapture"]
 fn scanners_find_no_secret_in_what_real_logs_left() {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
     if !data.exists() {

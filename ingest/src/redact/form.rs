@@ -29,6 +29,14 @@ pub(super) enum Scope {
     Text,
 }
 
+impl Scope {
+    /// What stands where a name may stand: text, if it has signs that names do not have.
+    pub(super) fn of(text: &str) -> Self {
+        let sign = |b: &u8| matches!(b, b' ' | b'=' | b'"' | b'\'' | b'`' | b'|' | b';' | b'\\' | b'<');
+        if text.as_bytes().iter().any(sign) { Self::Text } else { Self::Name }
+    }
+}
+
 /// A secret that was found in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {

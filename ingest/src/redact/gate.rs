@@ -6,7 +6,7 @@ use keytrail_schemas::{Event, Text};
 
 use super::form::Scope;
 use super::memo::{As, Memo};
-use super::{Level, Redactor, value, words};
+use super::{Level, Redactor, value};
 use crate::format::{Columns, Context, Disposition, Draft, Format, Parser, Reject, Rejected};
 
 /// A format's parser behind the gate.
@@ -89,7 +89,7 @@ impl Gate {
             source_ip,
             source_host,
             source_country,
-            user_agent,
+            user_agent: _,
             destination,
             destination_kind,
             destination_service,
@@ -109,7 +109,6 @@ impl Gate {
             source_ip,
             source_host,
             source_country,
-            user_agent,
             destination,
             destination_kind,
             destination_service,
@@ -123,6 +122,12 @@ impl Gate {
             self.column(column);
         }
         self.reason(reason);
+        // Whoever asks writes it as they like.
+        if let Some(text) = &mut event.user_agent
+            && let Some(Cow::Owned(kept)) = changed(self.judged(text, Scope::Text))
+        {
+            *text = kept.into();
+        }
     }
 
     fn column(&mut self, column: &mut Option<Text>) {
@@ -140,20 +145,25 @@ impl Gate {
         let code = text.len() <= CODE_BYTES_MAX && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b':'));
         if code || self.level == Level::Open {
             self.column(reason);
-        } else if let Cow::Owned(kept) = words::redacted(&self.redactor, text) {
-            *reason = Some(kept.into());
+        } else if let Some(verdict) = value::message(&self.redactor, text, false) {
+            *reason = Some(verdict.written.into());
         }
     }
 
-    /// A column's text without secrets; in a column a fingerprint stands bare, as it does for a credential that has no other name.
+    /// A column's text without secrets.
     fn name<'t>(&mut self, text: &'t str) -> Cow<'t, str> {
-        if text.len() < super::form::TEXT_BYTES_MIN {
-            return Cow::Borrowed(text);
-        }
         if self.memo.is_clean(text, As::Name) {
             return Cow::Borrowed(text);
         }
-        let (scope, judged) = if memchr::memchr3(b' ', b'=', b'"', text.as_bytes()).is_some() { (Scope::Text, As::Text) } else { (Scope::Name, As::Name) };
+        self.judged(text, Scope::of(text))
+    }
+
+    /// The same for one that is text, or none; in a column a fingerprint stands bare, as it does for a credential that has no other name.
+    fn judged<'t>(&mut self, text: &'t str, scope: Scope) -> Cow<'t, str> {
+        let judged = if scope == Scope::Text { As::Text } else { As::Name };
+        if text.len() < super::form::TEXT_BYTES_MIN || self.memo.is_clean(text, judged) {
+            return Cow::Borrowed(text);
+        }
         match value::replaced(&self.redactor, text, scope, false, false) {
             Some(verdict) => Cow::Owned(verdict.written),
             None => {

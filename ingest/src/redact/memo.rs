@@ -6,9 +6,13 @@ use super::place::Spot;
 
 const KEYS: usize = 1024;
 const TEXTS: usize = 4096;
+const PARTS: usize = 1024;
 /// Longer ones are judged each time.
 const KEY_BYTES_MAX: usize = 64;
 const TEXT_BYTES_MAX: usize = 512;
+const PART_BYTES_MAX: usize = 1024;
+/// Shorter ones are walked sooner than they are looked up.
+const PART_BYTES_MIN: usize = 96;
 
 /// The tables of one parser; they are made when the first thing is kept.
 #[derive(Default)]
@@ -17,6 +21,14 @@ pub(super) struct Memo {
     forgets: bool,
     keys: Vec<Key>,
     texts: Vec<Text>,
+    parts: Vec<Part>,
+}
+
+/// An object or array in which nothing was replaced, and where it stood.
+#[derive(Clone, Default)]
+struct Part {
+    at: Option<Spot>,
+    text: Vec<u8>,
 }
 
 #[derive(Clone, Default)]
@@ -75,6 +87,31 @@ impl Memo {
         }
     }
 
+    /// The length of the object or array that `bytes` begin with, if it stood at `spot` before and all of it was kept.
+    #[inline]
+    pub(super) fn part(&self, spot: Spot, bytes: &[u8]) -> Option<usize> {
+        let first = head(bytes, spot.mark()) % PARTS;
+        let known = [first, first ^ 1].into_iter().filter_map(|at| self.parts.get(at)).find(|known| known.at == Some(spot) && bytes.starts_with(&known.text))?;
+        Some(known.text.len())
+    }
+
+    /// Keeps an object or array, from its first bracket to its last.
+    pub(super) fn keep_part(&mut self, spot: Spot, text: &[u8]) {
+        if self.forgets || !(PART_BYTES_MIN..=PART_BYTES_MAX).contains(&text.len()) {
+            return;
+        }
+        if self.parts.is_empty() {
+            self.parts.resize_with(PARTS, Part::default);
+        }
+        let first = head(text, spot.mark()) % PARTS;
+        self.parts.swap(first, first ^ 1);
+        if let Some(part) = self.parts.get_mut(first) {
+            part.at = Some(spot);
+            part.text.clear();
+            part.text.extend_from_slice(text);
+        }
+    }
+
     /// Whether the text is known to hold no secret.
     #[inline]
     pub(super) fn is_clean(&self, text: &str, judged: As) -> bool {
@@ -102,6 +139,18 @@ impl Memo {
             known.text.extend_from_slice(text.as_bytes());
         }
     }
+}
+
+/// A slot by the first bytes of a part, whose end is not known yet. What is shorter has the same slot whatever follows it.
+#[inline]
+fn head(bytes: &[u8], mark: u64) -> usize {
+    const K: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut hash = mark.wrapping_mul(K);
+    // Up to the first bytes of every part that is kept.
+    for word in bytes.get(..PART_BYTES_MIN).unwrap_or(bytes).chunks_exact(8) {
+        hash = (hash ^ word.first_chunk::<8>().map_or(0, |w| u64::from_le_bytes(*w))).wrapping_mul(K).rotate_left(29);
+    }
+    usize::try_from(hash.wrapping_mul(K) >> 40).unwrap_or(0)
 }
 
 /// A slot by a few words of a text: what they have alike is told apart by comparing.

@@ -256,6 +256,13 @@ impl Policy {
         if let Some(node) = self.nodes.get(usize::from(spot.node)).and_then(inside) {
             return self.spot(node, spot.deep, &lower);
         }
+        // Zeek writes the way to a field in one key: `certificate.serial`.
+        if spot.node == 0
+            && let Some((first, rest)) = lower.split_once('.')
+            && let Some(at) = self.nodes.first().and_then(|root| root.exact.get(first)).copied()
+        {
+            return self.child(self.spot(at, spot.deep, first), rest);
+        }
         let secret = names_secret(&lower);
         let mut deep = Some(spot.deep);
         while let Some(root) = deep.and_then(|root| self.nodes.get(usize::from(root))) {

@@ -38,7 +38,7 @@ pub(super) fn judge(walk: &mut Walk<'_>, value: &str, spot: Spot, key: &str, cut
         _ if walk.broken && value.len() <= 4 && !value.bytes().any(|b| b.is_ascii_alphanumeric() || !b.is_ascii()) => None,
         Kind::Secret => Some(whole(walk.redactor, value, "place: holds a secret")),
         Kind::Name if is_plain(value) => None,
-        Kind::Name => by_form(walk, value, if memchr::memchr3(b' ', b'=', b'"', value.as_bytes()).is_some() { Scope::Text } else { Scope::Name }, cut),
+        Kind::Name => by_form(walk, value, Scope::of(value), cut),
         Kind::Text => by_form(walk, value, Scope::Text, cut),
         Kind::Json | Kind::Policy if value.trim_start().starts_with(['{', '[']) || value.starts_with("%7B") => nested(walk, value, spot),
         Kind::Closed | Kind::Json | Kind::Policy => {
@@ -54,7 +54,8 @@ pub(super) fn judge(walk: &mut Walk<'_>, value: &str, spot: Spot, key: &str, cut
         }
         Kind::Words | Kind::Command | Kind::Uri if open => by_form(walk, value, Scope::Text, cut),
         Kind::Words => {
-            let verdict = part(value, words::redacted(walk.redactor, value), "place: a message; words that are none of messages");
+            // A password may be put together of words of messages: what says that it is one comes first.
+            let verdict = message(walk.redactor, value, cut);
             if verdict.is_none() && !walk.broken {
                 walk.memo.keep_clean(value, As::Words);
             }
@@ -72,6 +73,13 @@ pub(super) fn judge(walk: &mut Walk<'_>, value: &str, spot: Spot, key: &str, cut
             }
         },
     }
+}
+
+/// A message without secrets: by form, and of what is left the words that are words of messages.
+pub(super) fn message(redactor: &Redactor, value: &str, cut: bool) -> Option<Verdict> {
+    let by_form = replaced(redactor, value, Scope::Text, cut, true);
+    let text = by_form.as_ref().map_or(value, |verdict| verdict.written.as_str());
+    part(text, words::redacted(redactor, text), "place: a message; words that are none of messages").or(by_form)
 }
 
 /// Whether a name is a time or a UUID, which nothing is known by: most of what differs from record to record.

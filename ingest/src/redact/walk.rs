@@ -38,6 +38,9 @@ struct Open {
     spot: Spot,
     /// The place of the value that comes next.
     child: Spot,
+    /// Where it begins, and how much was replaced before it.
+    start: usize,
+    edits: usize,
 }
 
 /// What is written instead of a part of a text.
@@ -67,6 +70,8 @@ impl Walk<'_> {
         let mut path = Path::default();
         let mut last_key: Range<usize> = 0..0;
         let mut at = 0;
+        // What is explained is walked all the way, and a text that may be broken anywhere has no parts.
+        let remembers = self.trace.is_none() && !self.broken;
         while let Some(&byte) = bytes.get(at) {
             match byte {
                 b'"' => {
@@ -93,16 +98,29 @@ impl Walk<'_> {
                 }
                 b'{' | b'[' => {
                     let spot = open.last().map_or(root, |top| top.child);
-                    open.push(Open { object: byte == b'{', expects_key: byte == b'{', spot, child: spot });
+                    if remembers
+                        && !open.is_empty()
+                        && let Some(len) = self.memo.part(spot, bytes.get(at..).unwrap_or_default())
+                    {
+                        at += len;
+                        continue;
+                    }
+                    open.push(Open { object: byte == b'{', expects_key: byte == b'{', spot, child: spot, start: at, edits: edits.len() });
                     if self.trace.is_some() {
                         path.keys.push(if byte == b'[' { "[0]".to_owned() } else { String::new() });
                     }
                     at += 1;
                 }
                 b'}' | b']' => {
-                    open.pop();
+                    let part = open.pop();
                     path.keys.pop();
                     at += 1;
+                    if remembers
+                        && !open.is_empty()
+                        && let Some(part) = part.filter(|part| part.edits == edits.len())
+                    {
+                        self.memo.keep_part(part.spot, bytes.get(part.start..at).unwrap_or_default());
+                    }
                 }
                 b',' => {
                     if let Some(top) = open.last_mut() {

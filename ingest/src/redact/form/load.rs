@@ -13,6 +13,9 @@ const NAMES: &[&str] = &["aws-access-token", "pkcs12-file"];
 /// How gitleaks' expressions begin that need a word before the value.
 const IN_CONTEXT: &[&str] = &[r"[\w.-]{0,50}?", r"\bcurl\b", r"(?:^|[^\w])kind:"];
 
+/// Rules that need a word before one kind of value and none before another.
+const TOKENS_TOO: &[&str] = &["atlassian-api-token"];
+
 #[derive(Deserialize)]
 struct File {
     rules: Vec<Entry>,
@@ -55,7 +58,7 @@ pub(super) fn rules() -> Vec<Rule> {
     let gitleaks = file(GITLEAKS);
     let keytrail = file(KEYTRAIL);
     let taken = gitleaks.rules.into_iter().filter(|entry| !entry.regex.is_empty() && !NAMES.contains(&entry.id.as_str())).map(|entry| {
-        let context = IN_CONTEXT.iter().any(|start| entry.regex.contains(start));
+        let context = IN_CONTEXT.iter().any(|start| entry.regex.contains(start)) && !TOKENS_TOO.contains(&entry.id.as_str());
         // What gitleaks allows everywhere are words of programs' sources (`true`, `$NAME`, `{{ … }}`): none looks like a token of its own.
         let global = context.then_some(&gitleaks.allowlist);
         rule(entry, "gitleaks", context, global)

@@ -41,6 +41,15 @@ pub(super) enum Target {
     Line,
 }
 
+/// How gitleaks' expressions say that a secret ends: where a word of a program's source does.
+const ENDS: &str = r#"(?:[\x60'"\s;]|\\[nr]|$)"#;
+/// Where it ends in what a log holds: `host:AIza…:443` is a secret in a name.
+const ENDS_HERE: &str = r#"(?:[\x60'"\s;:/,@&?#<>(){}\[\]|\\]|$)"#;
+
+/// The same for how one begins.
+const STARTS: &str = r#"(?:^|[\\'"\x60\s>=:(,)])"#;
+const STARTS_HERE: &str = r#"(?:^|[\\'"\x60\s>=:(,)/@&?#|<{}\[\]])"#;
+
 /// A regular expression, compiled when it is first needed.
 pub(super) struct Pattern {
     source: String,
@@ -49,7 +58,7 @@ pub(super) struct Pattern {
 
 impl Pattern {
     pub(super) fn new(source: &str) -> Self {
-        Self { source: in_rust(source), compiled: OnceLock::new() }
+        Self { source: in_rust(source).replace(ENDS, ENDS_HERE).replace(STARTS, STARTS_HERE), compiled: OnceLock::new() }
     }
 
     /// `None` for an expression that is none; a test compiles them all.
@@ -143,6 +152,13 @@ fn counts(after_brace: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_ends_where_a_part_of_a_name_does() {
+        let rules = crate::redact::form::load::rules();
+        assert!(rules.iter().any(|rule| rule.pattern.source.contains(STARTS_HERE)));
+        assert!(rules.iter().filter(|rule| rule.pattern.source.contains(ENDS_HERE)).count() > 100);
+    }
 
     #[test]
     fn braces_of_go_are_read_as_go_reads_them() {
