@@ -174,13 +174,32 @@ pub struct Detector {
     pub snapshot_events: u64,
     /// Longest time between two publications of the ledger (credentials, identities) in the lake, where there is something new.
     pub publish_interval_ms: u64,
-    /// A folder of Sigma rules that replaces the built-in ones; empty for the built-in ones.
-    pub rules: String,
+    /// Whether the rules that keytrail comes with judge.
+    pub builtin_rules: bool,
+    /// Further Sigma rules: files, folders, checkouts, zip archives.
+    pub rules: Vec<FurtherRules>,
+    /// Time between two looks whether they changed.
+    pub rules_interval_ms: u64,
+}
+
+/// Rules beside the built-in ones.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FurtherRules {
+    /// Where they are.
+    pub path: String,
+    /// The most severe that a finding of theirs is.
+    #[serde(default = "uncapped")]
+    pub severity_max: String,
+}
+
+fn uncapped() -> String {
+    keytrail_schemas::Severity::Critical.to_string()
 }
 
 impl Default for Detector {
     fn default() -> Self {
-        Self { snapshot_events: 500_000, publish_interval_ms: 60_000, rules: String::new() }
+        Self { snapshot_events: 500_000, publish_interval_ms: 60_000, builtin_rules: true, rules: Vec::new(), rules_interval_ms: 10_000 }
     }
 }
 

@@ -11,6 +11,7 @@
 //! - `secrets`: secrets planted in every place of every format, and looked for in everything that is written.
 //! - `telemetry`: spans and metrics over OTLP.
 //! - `known_attacks`: real records of single attack techniques, where the folder that holds them exists.
+//! - `rules`: further rules from folders, changed in the middle of the log, and a rebuild.
 //! - `real_logs`: real logs, where the folder that holds them exists.
 //! - `stories`: detections and findings of several techniques, and a rebuilt lake in every field.
 //! - `estate`: the binary under test, its folder, and inputs made up from the formats' documentation.
@@ -23,6 +24,7 @@ mod kafka;
 mod keys;
 mod known_attacks;
 mod real_logs;
+mod rules;
 mod s3;
 mod secrets;
 mod stories;

@@ -125,7 +125,7 @@ fn detector(c: &mut Criterion<CpuTime>) {
         .into_iter()
         .filter_map(|record| match record {
             LogRecord::Event(event) => Some(event),
-            LogRecord::Tick { .. } | LogRecord::Gap => None,
+            LogRecord::Tick { .. } | LogRecord::Rules { .. } | LogRecord::Gap => None,
         })
         .collect();
     let mut ledger = Ledger::new(LedgerConfig::default());

@@ -153,7 +153,7 @@ proptest! {
     /// Facts of the ledger do not depend on the order of events.
     #[test]
     fn facts_do_not_depend_on_order(records in log(60), seed in any::<u64>()) {
-        let events: Vec<Box<Event>> = records.into_iter().filter_map(|record| match record { LogRecord::Event(event) => Some(event), LogRecord::Tick { .. } | LogRecord::Gap => None }).collect();
+        let events: Vec<Box<Event>> = records.into_iter().filter_map(|record| match record { LogRecord::Event(event) => Some(event), LogRecord::Tick { .. } | LogRecord::Rules { .. } | LogRecord::Gap => None }).collect();
         let mut shuffled = events.clone();
         let mut state = seed | 1;
         for i in (1..shuffled.len()).rev() {

@@ -17,6 +17,7 @@ mod merge;
 mod parquet_file;
 mod replace;
 mod row;
+mod rule_set;
 mod snapshot;
 mod stats;
 mod table;

@@ -103,7 +103,7 @@ impl Lake {
         Ok(())
     }
 
-    async fn read(&self, path: &Path) -> Result<Option<Vec<u8>>> {
+    pub(crate) async fn read(&self, path: &Path) -> Result<Option<Vec<u8>>> {
         match self.state.get(path).await {
             Ok(found) => Ok(Some(found.bytes().await.map_err(|e| self.failed("read a snapshot", e))?.into())),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
@@ -111,7 +111,7 @@ impl Lake {
         }
     }
 
-    fn failed(&self, what: &'static str, source: object_store::Error) -> Error {
+    pub(crate) fn failed(&self, what: &'static str, source: object_store::Error) -> Error {
         Error::storage(&self.state_shown, what, source)
     }
 }

@@ -7,7 +7,7 @@ pub mod kafka;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keytrail_schemas::{DeadLetter, Event, Finding, LogRecord, Micros, Topic};
+use keytrail_schemas::{DeadLetter, Event, Finding, Hash32, LogRecord, Micros, Topic};
 
 /// A run of consecutive records of one partition of `keytrail.events`.
 #[derive(Debug, Clone)]
@@ -75,6 +75,11 @@ pub trait EventLog: Send + Sync {
     /// # Errors
     /// When the log cannot be written.
     fn append_tick(&self, time: Micros) -> Result<(), Error>;
+    /// Appends to `partition` of `keytrail.events` that it is judged by another set of rules from here on.
+    ///
+    /// # Errors
+    /// When the log cannot be written.
+    fn append_rules(&self, partition: i32, rules: Hash32) -> Result<(), Error>;
     /// Appends findings to `partition` of `keytrail.findings`, atomically, and returns the offset of the next one.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! What the event log carries: topics, and the binary encoding of a record of `keytrail.events`.
 
-use crate::{Event, Micros};
+use crate::{Event, Hash32, Micros};
 
 /// The log's topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,6 +44,11 @@ pub enum LogRecord {
         /// The collector's clock.
         time: Micros,
     },
+    /// From here on the partition is judged by another set of rules.
+    Rules {
+        /// The set's hash, under which the lake's store keeps it; zeros for the built-in rules alone.
+        rules: Hash32,
+    },
     /// An offset that holds nothing to be judged or stored: a hole, a record delivered twice, or one that cannot be understood. A log's reader makes
     /// it, so that a run of records has no holes; it is never written.
     #[serde(skip)]
@@ -64,13 +69,16 @@ pub enum DecodeError {
     Damaged(#[from] postcard::Error),
 }
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// What events and ticks are written as: an older keytrail reads them. It does not know rule sets, and says so.
+const VERSION_OF_EVENTS: u8 = 1;
 
 /// A record to be encoded, borrowed; the same encoding as [`LogRecord`].
 #[derive(serde::Serialize)]
 enum Borrowed<'a> {
     Event(&'a Event),
     Tick { time: Micros },
+    Rules { rules: Hash32 },
 }
 
 impl LogRecord {
@@ -91,6 +99,12 @@ impl LogRecord {
         encode(&Borrowed::Tick { time })
     }
 
+    /// The encoding of a change of rules.
+    #[must_use]
+    pub fn encode_rules(rules: Hash32) -> Vec<u8> {
+        encode(&Borrowed::Rules { rules })
+    }
+
     /// Reads one record.
     ///
     /// # Errors
@@ -98,7 +112,7 @@ impl LogRecord {
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         match bytes.split_first() {
             None => Err(DecodeError::Empty),
-            Some((&VERSION, rest)) => Ok(postcard::from_bytes(rest)?),
+            Some((&(VERSION_OF_EVENTS..=VERSION), rest)) => Ok(postcard::from_bytes(rest)?),
             Some((&version, _)) => Err(DecodeError::Version(version)),
         }
     }
@@ -112,6 +126,6 @@ fn encode(record: &Borrowed<'_>) -> Vec<u8> {
 
 #[expect(clippy::expect_used, reason = "postcard fails on sequences of unknown length only, and records have none")]
 fn encode_into(record: &Borrowed<'_>, out: &mut Vec<u8>) {
-    out.push(VERSION);
+    out.push(if matches!(record, Borrowed::Rules { .. }) { VERSION } else { VERSION_OF_EVENTS });
     *out = postcard::to_extend(record, std::mem::take(out)).expect("a record has an encoding");
 }

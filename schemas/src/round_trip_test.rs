@@ -89,6 +89,8 @@ fn records_that_cannot_be_read_say_why() {
     let whole = LogRecord::encode_event(&Event::default());
     assert!(matches!(LogRecord::decode(&whole[..whole.len() - 1]), Err(DecodeError::Damaged(_))));
     assert_eq!(LogRecord::decode(&LogRecord::encode_tick(Micros(7))).unwrap(), LogRecord::Tick { time: Micros(7) });
+    let rules = crate::Hash32::of(b"rules");
+    assert_eq!(LogRecord::decode(&LogRecord::encode_rules(rules)).unwrap(), LogRecord::Rules { rules });
 }
 
 #[test]

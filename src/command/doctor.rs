@@ -24,7 +24,7 @@ pub fn run(config: &Config) -> anyhow::Result<Code> {
         report("event log", if config.is_kafka() { kafka(config) } else { log(config, home) });
     }
     report("lake", lake(config));
-    report("rules", super::rules::configured(config).map(|rules| format!("{} rules", rules.list().len())).map_err(|error| crate::exit::message(&error)));
+    report("rules", super::rules::configured(config).map(|count| format!("{count} rules")).map_err(|error| crate::exit::message(&error)));
     Ok(if healthy { Code::Done } else { Code::DoesNotHold })
 }
 

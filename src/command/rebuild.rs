@@ -4,17 +4,18 @@
 use std::sync::Arc;
 
 use futures::StreamExt as _;
-use keytrail_detect::Detector;
+use keytrail_detect::{Detector, Rules};
 use keytrail_log::EventLog;
 use keytrail_log::embedded::EmbeddedLog;
 use keytrail_log::kafka::KafkaLog;
 use keytrail_query::Session;
-use keytrail_schemas::{Detection, Event, Finding, LogRecord, Table as _, Topic};
+use keytrail_schemas::{Detection, Event, Finding, Hash32, LogRecord, Table as _, Topic};
 
 use crate::cli::Rebuild;
 use crate::config::Config;
 use crate::exit::{Code, OutOfReach};
 use crate::home::Home;
+use crate::pipeline::rule_book::Book;
 use crate::telemetry::Telemetry;
 
 /// Rebuilds, and says what it found.
@@ -24,12 +25,22 @@ pub fn run(config: &Config, telemetry: &Telemetry, arguments: &Rebuild) -> anyho
     let options = keytrail_query::Options { time_limit_seconds: 24 * 3_600, rows_max: usize::MAX, ..config.query.clone() };
     let session = runtime.block_on(crate::place::session(config, options))?;
     let lake = runtime.block_on(crate::place::lake(config))?;
-    let rules = super::rules::configured(config)?;
+    let book = Book::open(config)?;
+    let builtin = book.rules(Hash32::default(), &lake, runtime.handle())?;
     let (mut findings, mut credentials, mut identities) = (Vec::new(), Vec::new(), Vec::new());
     for partition in 0..log.partitions() {
         let end = log.end(Topic::Events, partition)?;
-        let mut detector = Detector::new(partition, config.detect.clone(), Arc::clone(&rules));
-        let judged = runtime.block_on(replay(&session, partition, arguments.by_time, &mut detector, &mut findings))?;
+        let mut detector = Detector::new(partition, config.detect.clone(), Arc::clone(&builtin));
+        let mut changes = Vec::new();
+        for (offset, name) in runtime.block_on(lake.rules_by_offset(partition))? {
+            let hash = Hash32::from_hex(&name).ok_or_else(|| OutOfReach(format!("the lake names the rule set {name:?}, which is no hash")))?;
+            changes.push((offset, hash, book.rules(hash, &lake, runtime.handle())?));
+        }
+        if arguments.by_time {
+            // Another order has no such places: all is judged by the newest set.
+            changes = changes.pop().into_iter().map(|(_, hash, rules)| (i64::MIN, hash, rules)).collect();
+        }
+        let judged = runtime.block_on(replay(&session, partition, arguments.by_time, changes, &mut detector, &mut findings))?;
         telemetry.metrics.judged.add(judged, &[]);
         if !arguments.by_time {
             runtime.block_on(lake.put_snapshot(partition, detector.next_offset(), detector.snapshot()))?;
@@ -83,7 +94,15 @@ fn open(config: &Config) -> anyhow::Result<Arc<dyn EventLog>> {
     Ok(Arc::new(EmbeddedLog::open(Home::open(config)?.log(), crate::pipeline::log_options(config))?))
 }
 
-async fn replay(session: &Session, partition: i32, by_time: bool, detector: &mut Detector, findings: &mut Vec<Finding>) -> anyhow::Result<u64> {
+async fn replay(
+    session: &Session,
+    partition: i32,
+    by_time: bool,
+    changes: Vec<(i64, Hash32, Arc<Rules>)>,
+    detector: &mut Detector,
+    findings: &mut Vec<Finding>,
+) -> anyhow::Result<u64> {
+    let mut changes = changes.into_iter().peekable();
     let order = if by_time { "time, log_offset" } else { "log_offset" };
     let mut rows = session.sql_stream(&format!("SELECT * FROM events WHERE log_partition = {partition} ORDER BY {order}")).await?.batches;
     let mut judged = 0;
@@ -91,9 +110,14 @@ async fn replay(session: &Session, partition: i32, by_time: bool, detector: &mut
         for event in Event::from_batch(&batch?)? {
             // In order of time, the place in that order stands for the offset: coordinates must grow.
             let offset = if by_time { i64::try_from(judged).unwrap_or(i64::MAX) } else { event.log_offset };
+            while let Some((_, hash, rules)) = changes.next_if(|(at, ..)| *at <= offset) {
+                detector.judge_by(hash, rules);
+            }
             detector.observe(offset, &LogRecord::Event(Box::new(event)), findings);
             judged += 1;
         }
     }
+    // What came into force behind the last event is in force now.
+    changes.for_each(|(_, hash, rules)| detector.judge_by(hash, rules));
     Ok(judged)
 }

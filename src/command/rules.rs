@@ -1,32 +1,24 @@
 //! `keytrail rules`: rules as code.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 
-use anyhow::Context as _;
-use keytrail_detect::Rules;
+use keytrail_detect::rule::Listed;
+use keytrail_detect::rule::load::{Loaded, load};
+use keytrail_detect::rule::set::Set;
 
 use crate::cli::{RuleAction, Rules as Arguments};
 use crate::config::Config;
-use crate::exit::{Code, Usage};
+use crate::exit::Code;
 use crate::output::Writer;
+use crate::pipeline::rule_book;
 
 /// Checks, tests or lists rules.
 pub fn run(config: &Config, output: &Writer, arguments: &Arguments) -> anyhow::Result<Code> {
     match &arguments.action {
-        RuleAction::Check { paths } => match load(config, paths) {
-            Ok(rules) => {
-                output.note(&format!("{} rules, no errors", rules.list().len()));
-                Ok(Code::Done)
-            }
-            Err(error) if error.is::<Usage>() => Err(error),
-            Err(error) => {
-                eprintln!("{error:#}");
-                Ok(Code::DoesNotHold)
-            }
-        },
+        RuleAction::Check { paths } => check(output, &loaded(config, paths)?),
         RuleAction::Test { paths } => {
-            let outcomes = load(config, paths)?.test();
+            let outcomes = loaded(config, paths)?.rules.test();
             let failed = outcomes.iter().filter(|outcome| outcome.failure.is_some()).count();
             for outcome in &outcomes {
                 match &outcome.failure {
@@ -38,48 +30,57 @@ pub fn run(config: &Config, output: &Writer, arguments: &Arguments) -> anyhow::R
             Ok(if failed == 0 { Code::Done } else { Code::DoesNotHold })
         }
         RuleAction::List { paths } => {
-            let rules = load(config, paths)?;
-            let rows = rules.list();
+            let rows = loaded(config, paths)?.rules.list();
             output.records(&rows)?;
+            output.note(&coverage(&rows));
             Ok(Code::Done)
         }
     }
 }
 
-/// The rules that this configuration judges by.
-pub fn configured(config: &Config) -> anyhow::Result<Arc<Rules>> {
-    load(config, &[]).map(Arc::new)
-}
-
-fn load(config: &Config, paths: &[PathBuf]) -> anyhow::Result<Rules> {
-    let configured = [PathBuf::from(&config.detector.rules)];
-    let paths = if paths.is_empty() && !config.detector.rules.is_empty() { &configured } else { paths };
-    if paths.is_empty() {
-        return Rules::embedded().context("built-in rules");
-    }
-    let mut sources = Vec::new();
-    for path in paths {
-        collect(path, &mut sources)?;
-    }
-    if sources.is_empty() {
-        return Err(Usage(format!("no rule files (*.yml) under {}", paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", "))).into());
-    }
-    sources.sort();
-    Ok(Rules::from_sources(sources.into_iter())?)
-}
-
-fn collect(path: &Path, sources: &mut Vec<(String, String)>) -> anyhow::Result<()> {
-    let failed = |error: std::io::Error| Usage(format!("rules {}: {error}", path.display()));
-    if path.is_dir() {
-        for entry in std::fs::read_dir(path).map_err(failed)? {
-            let entry = entry.map_err(failed)?.path();
-            if entry.is_dir() || entry.extension().is_some_and(|ext| ext == "yml" || ext == "yaml") {
-                collect(&entry, sources)?;
-            }
+/// A row per rule; for a person, those that do not judge.
+fn check(output: &Writer, loaded: &Loaded) -> anyhow::Result<Code> {
+    let rows = &loaded.checked;
+    let refused = rows.iter().filter(|row| !row.loads).count();
+    let idle = rows.iter().filter(|row| row.idle).count();
+    if output.is_table() {
+        let told: Vec<_> = rows.iter().filter(|row| !row.loads || row.idle).cloned().collect();
+        if !told.is_empty() {
+            output.records(&told)?;
         }
-        return Ok(());
+    } else if !rows.is_empty() {
+        output.records(rows)?;
     }
-    let text = std::fs::read_to_string(path).map_err(failed)?;
-    sources.push((path.to_string_lossy().into_owned(), text));
-    Ok(())
+    if rows.is_empty() {
+        output.note(&format!("{} rules, no errors", loaded.rules.list().len()));
+    } else {
+        output.note(&format!("{} rules: {} judge, {idle} are idle, {refused} are refused", rows.len(), rows.len() - refused - idle));
+    }
+    Ok(if refused == 0 { Code::Done } else { Code::DoesNotHold })
+}
+
+/// What the rules cover, by their tags.
+fn coverage(rows: &[Listed]) -> String {
+    let techniques: BTreeSet<&str> = rows.iter().flat_map(|row| row.attack.split(", ")).filter(|technique| !technique.is_empty()).collect();
+    let mut by_number: Vec<String> = Vec::new();
+    for number in 1..=10 {
+        let name = format!("NHI{number}");
+        let count = rows.iter().filter(|row| row.nhi.split(", ").any(|one| one == name)).count();
+        by_number.push(format!("{name} {count}"));
+    }
+    format!("{} rules; {} ATT&CK techniques; OWASP NHI: {}", rows.len(), techniques.len(), by_number.join(", "))
+}
+
+/// The rules at `paths`, or those of the configuration.
+fn loaded(config: &Config, paths: &[PathBuf]) -> anyhow::Result<Loaded> {
+    let set: Set = if paths.is_empty() { rule_book::set(config)? } else { rule_book::set_of(paths)? };
+    Ok(load(&set, &rule_book::formats())?)
+}
+
+/// How many rules this configuration judges by, for `keytrail doctor`.
+///
+/// # Errors
+/// When they cannot be read.
+pub fn configured(config: &Config) -> anyhow::Result<usize> {
+    Ok(loaded(config, &[])?.rules.list().len())
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use keytrail_detect::Detector;
-use keytrail_schemas::{Finding, Topic};
+use keytrail_schemas::{Finding, Hash32, LogRecord, Topic};
 use tokio::runtime::Handle;
 
 use super::{PATIENCE, Shared};
@@ -60,10 +60,11 @@ impl Worker {
 /// When the thread cannot be started.
 pub fn spawn(shared: &Arc<Shared>, partition: i32, detector: Detector, from: i64, runtime: &Handle) -> anyhow::Result<Worker> {
     let told = Arc::new(AtomicU8::new(GO_ON));
+    shared.rules.announce(shared, partition, runtime)?;
     let (shared, runtime, heard) = (Arc::clone(shared), runtime.clone(), Arc::clone(&told));
     progress(&shared, partition, detector.next_offset().max(from));
     let role = move || {
-        let mut role = Role { shared: &shared, partition, runtime, told: heard, since_snapshot: 0, published: (None, Instant::now()) };
+        let mut role = Role { shared: &shared, partition, runtime, told: heard, configured: None, since_snapshot: 0, published: (None, Instant::now()) };
         let judged = role.judge(detector, from);
         if let Err(error) = &judged {
             shared.fail(error);
@@ -79,14 +80,22 @@ pub fn spawn(shared: &Arc<Shared>, partition: i32, detector: Detector, from: i64
 /// # Errors
 /// When the lake cannot be read, or log and lake do not belong together.
 pub fn restore(shared: &Shared, partition: i32, runtime: &Handle) -> anyhow::Result<Detector> {
-    let fresh = || Detector::new(partition, shared.config.detect.clone(), Arc::clone(&shared.rules));
+    // The log says which other rules come into force, and where.
+    let builtin = shared.rules.rules(Hash32::default(), &shared.lake, runtime)?;
+    let fresh = || Detector::new(partition, shared.config.detect.clone(), Arc::clone(&builtin));
     let Some((next_offset, bytes)) = runtime.block_on(shared.lake.latest_snapshot(partition))? else { return Ok(fresh()) };
     let end = shared.log.end(Topic::Events, partition)?;
     if next_offset > end {
         return Err(OutOfReach(format!("the lake holds a snapshot of partition {partition} at offset {next_offset}, and the log ends at {end}: they do not belong together. Put the log back that this lake was written from, or name another --dir")).into());
     }
-    match Detector::restore(&bytes, shared.config.detect.clone(), Arc::clone(&shared.rules)) {
-        Ok(detector) => Ok(detector),
+    match Detector::restore(&bytes, shared.config.detect.clone(), Arc::clone(&builtin)) {
+        Ok(mut detector) => {
+            let hash = detector.rules_in_force();
+            if hash != Hash32::default() {
+                detector.judge_by(hash, shared.rules.rules(hash, &shared.lake, runtime)?);
+            }
+            Ok(detector)
+        }
         Err(error) if shared.log.start(Topic::Events, partition)? == 0 => {
             tracing::warn!(partition, %error, "the snapshot cannot be used: judging the log from its beginning");
             Ok(fresh())
@@ -103,6 +112,8 @@ struct Role<'a> {
     partition: i32,
     runtime: Handle,
     told: Arc<AtomicU8>,
+    /// The set of rules that was configured when it last looked.
+    configured: Option<Hash32>,
     since_snapshot: u64,
     /// Below which offset the ledger was published by this process, and when.
     published: (Option<i64>, Instant),
@@ -180,6 +191,10 @@ impl Role<'_> {
                 LET_GO => break,
                 _ => {}
             }
+            let configured = shared.rules.look();
+            if std::mem::replace(&mut self.configured, Some(configured)).is_some_and(|before| before != configured) {
+                shared.rules.announce(shared, partition, &self.runtime)?;
+            }
             let next = detector.next_offset().max(from);
             let done = shared.sources_done.load(Ordering::Acquire);
             let Some(chunk) = shared.log.read_events(partition, next)? else {
@@ -198,7 +213,11 @@ impl Role<'_> {
             let span = tracing::debug_span!("detect", partition, first_offset = chunk.first_offset, events = chunk.records.len()).entered();
             let first = usize::try_from(chunk.first_offset).unwrap_or(0);
             for (index, record) in chunk.records.iter().enumerate().skip(chunk.skip) {
-                detector.observe(i64::try_from(first + index).unwrap_or(i64::MAX), record, &mut findings);
+                let offset = i64::try_from(first + index).unwrap_or(i64::MAX);
+                if let LogRecord::Rules { rules } = record {
+                    self.turn_to(&mut detector, offset, *rules)?;
+                }
+                detector.observe(offset, record, &mut findings);
             }
             findings.retain(|finding| last.is_none_or(|last| finding.coordinates() > last));
             if let Some(newest) = findings.last() {
@@ -223,6 +242,20 @@ impl Role<'_> {
             self.publish(&detector)?;
         }
         Ok(detector)
+    }
+
+    /// Judges by the rules that the log names at `offset`, and notes the place for a rebuild.
+    fn turn_to(&self, detector: &mut Detector, offset: i64, hash: Hash32) -> anyhow::Result<()> {
+        if offset < detector.next_offset() {
+            return Ok(());
+        }
+        let (shared, name) = (self.shared, hash.to_hex());
+        self.runtime.block_on(shared.lake.note_rules(self.partition, offset, &name))?;
+        if detector.rules_in_force() != hash {
+            detector.judge_by(hash, shared.rules.rules(hash, &shared.lake, &self.runtime)?);
+            tracing::info!(partition = self.partition, offset, rules = name, "judging by another set of rules");
+        }
+        Ok(())
     }
 
     /// Keeps a snapshot, once the log has every finding before it, and, where asked, publishes the partition's credentials and identities in the lake.

@@ -3,6 +3,7 @@
 
 pub mod detect;
 pub mod forward;
+pub mod rule_book;
 mod shared;
 pub mod store;
 
@@ -90,7 +91,7 @@ impl Pipeline {
         let log = Arc::new(EmbeddedLog::open(home.log(), log_options(config))?);
         let runtime = runtime()?;
         let lake = runtime.block_on(crate::place::lake(config))?;
-        let rules = crate::command::rules::configured(config)?;
+        let rules = rule_book::Book::open(config)?;
         let shared = Arc::new(Shared::new(config, log.clone(), lake, rules, Arc::clone(&telemetry.metrics)));
         let partitions: Vec<i32> = (0..log.partitions()).collect();
         let start = |partition: &i32| {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use keytrail_detect::Rules;
 use keytrail_lake::Lake;
 use keytrail_log::EventLog;
 use keytrail_schemas::Topic;
 
+use super::rule_book::Book;
 use crate::config::Config;
 use crate::exit::OutOfReach;
 use crate::telemetry::Metrics;
@@ -18,7 +18,7 @@ pub struct Shared {
     pub config: Config,
     pub log: Arc<dyn EventLog>,
     pub lake: Lake,
-    pub rules: Arc<Rules>,
+    pub rules: Book,
     pub metrics: Arc<Metrics>,
     /// Set when no more will be appended: the roles end once they have reached the end of the log.
     pub sources_done: AtomicBool,
@@ -64,7 +64,7 @@ impl Progress {
 }
 
 impl Shared {
-    pub fn new(config: &Config, log: Arc<dyn EventLog>, lake: Lake, rules: Arc<Rules>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(config: &Config, log: Arc<dyn EventLog>, lake: Lake, rules: Book, metrics: Arc<Metrics>) -> Self {
         Self {
             config: config.clone(),
             log,

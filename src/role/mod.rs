@@ -110,7 +110,7 @@ impl Context {
         telemetry.watch(&log);
         let runtime = crate::pipeline::runtime()?;
         let lake = runtime.block_on(crate::place::lake(config))?;
-        let rules = crate::command::rules::configured(config)?;
+        let rules = crate::pipeline::rule_book::Book::open(config)?;
         let shared = Arc::new(Shared::new(config, log.clone(), lake, rules, Arc::clone(&telemetry.metrics)));
         let stop = crate::command::run::stop_signal()?;
         let listen = arguments.metrics_listen.as_deref().unwrap_or_default();

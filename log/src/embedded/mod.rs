@@ -24,7 +24,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fjall::PersistMode;
-use keytrail_schemas::{DeadLetter, Event, Finding, LogRecord, Micros, Topic};
+use keytrail_schemas::{DeadLetter, Event, Finding, Hash32, LogRecord, Micros, Topic};
 
 use super::{Appended, Chunk, Error, EventLog};
 use dedupe::Index;
@@ -233,6 +233,16 @@ impl EventLog for EmbeddedLog {
         }
         self.commit(&mut writer, batch)?;
         self.publish(&grown, runs);
+        Ok(())
+    }
+
+    fn append_rules(&self, partition: i32, rules: Hash32) -> Result<(), Error> {
+        let mut writer = hold(&self.writer);
+        let mut batch = self.store.db.batch();
+        let (_, end) = self.bounds_of(Topic::Events, partition)?;
+        let run = self.write_records(&mut batch, partition, end, vec![LogRecord::Rules { rules }])?;
+        self.commit(&mut writer, batch)?;
+        self.publish(&[(Topic::Events, partition, end + 1)], vec![(partition, run)]);
         Ok(())
     }
 

@@ -75,7 +75,7 @@ fn memory_bytes(record: &LogRecord) -> usize {
     let own = size_of::<LogRecord>();
     match record {
         LogRecord::Event(event) => own + event_heap_bytes(event),
-        LogRecord::Tick { .. } | LogRecord::Gap => own,
+        LogRecord::Tick { .. } | LogRecord::Rules { .. } | LogRecord::Gap => own,
     }
 }
 

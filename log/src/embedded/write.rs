@@ -117,6 +117,7 @@ impl EmbeddedLog {
                     block.push_event(event)
                 }
                 LogRecord::Tick { time } => block.push_encoded(&LogRecord::encode_tick(*time)),
+                LogRecord::Rules { rules } => block.push_encoded(&LogRecord::encode_rules(*rules)),
                 LogRecord::Gap => return Err(store::storage(&self.store.path, "a gap is made by readers and cannot be appended")),
             };
             if !fits {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use keytrail_schemas::{DeadLetter, Event, Finding, LogRecord, Micros, Topic};
+use keytrail_schemas::{DeadLetter, Event, Finding, Hash32, LogRecord, Micros, Topic};
 use rdkafka::consumer::Consumer as _;
 use rustc_hash::FxHashSet;
 
@@ -107,6 +107,17 @@ impl KafkaLog {
             let ends: Offsets = outcome.ends.iter().map(|(place, end)| (*place, *end)).collect();
             seen.add(&[], Micros(0), &ends)?;
         }
+        self.grown(&outcome);
+        Ok(())
+    }
+
+    /// Sends a change of rules to a partition. What was appended from here stays as complete as it is known to be: it is read again at the next start.
+    pub(super) fn send_rules(&self, partition: i32, rules: Hash32) -> Result<(), Error> {
+        let producer = self.producer()?;
+        let batch = Arc::default();
+        let value = LogRecord::encode_rules(rules);
+        producer.send(&batch, &Record { topic: Topic::Events, partition: Some(partition), key: "", value: &value, headers: &[] })?;
+        let outcome = producer.settle(&batch).inspect_err(|_| self.discard(&producer))?;
         self.grown(&outcome);
         Ok(())
     }

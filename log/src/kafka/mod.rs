@@ -45,7 +45,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use keytrail_schemas::{DeadLetter, Event, Finding, Micros, Topic};
+use keytrail_schemas::{DeadLetter, Event, Finding, Hash32, Micros, Topic};
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -284,6 +284,11 @@ impl EventLog for KafkaLog {
 
     fn append_tick(&self, time: Micros) -> Result<(), Error> {
         self.send_tick(&mut hold(&self.writer), time)
+    }
+
+    fn append_rules(&self, partition: i32, rules: Hash32) -> Result<(), Error> {
+        self.check_partition(Topic::Events, partition)?;
+        self.send_rules(partition, rules)
     }
 
     fn append_findings(&self, partition: i32, findings: &[Finding]) -> Result<i64, Error> {
