@@ -91,7 +91,8 @@ impl Memo {
     #[inline]
     pub(super) fn part(&self, spot: Spot, bytes: &[u8]) -> Option<usize> {
         let first = head(bytes, spot.mark()) % PARTS;
-        let known = [first, first ^ 1].into_iter().filter_map(|at| self.parts.get(at)).find(|known| known.at == Some(spot) && bytes.starts_with(&known.text))?;
+        let known =
+            [first, first ^ 1].into_iter().filter_map(|at| self.parts.get(at)).find(|known| known.at == Some(spot) && bytes.starts_with(&known.text))?;
         Some(known.text.len())
     }
 

@@ -123,7 +123,10 @@ fn selector<'t>(redactor: &Redactor, text: &'t str) -> Cow<'t, str> {
         }
         within = (within || values.contains('(')) && !values.contains(')');
         let judged = words::each(values, |word| {
-            let clean = is_withheld(word) || matches!(word, "in" | "notin" | "exists") || is_harmless(word, "") || keeps && FORMS.find(word, Scope::Name, false).is_empty();
+            let clean = is_withheld(word)
+                || matches!(word, "in" | "notin" | "exists")
+                || is_harmless(word, "")
+                || keeps && FORMS.find(word, Scope::Name, false).is_empty();
             if clean { Cow::Borrowed(word) } else { Cow::Owned(redactor.written(word.as_bytes())) }
         });
         out.push_str(&judged);
