@@ -63,6 +63,17 @@ const JUDGED: &[(&str, &str, &str, &str)] = &[
     ("gitleaks", "aws-access-token", "", "an access key's id is a name"),
     ("detect-secrets", "AWS Access Key", "", "an access key's id is a name"),
     ("gitleaks", "generic-api-key", "hmac:", "a fingerprint, in the place of a secret"),
+    ("gitleaks", "generic-api-key", "keytrailCommit\":\"", "the name of a commit of the lake"),
+    ("gitleaks", "generic-api-key", "credential\":\"", "what a credential is known by: a certificate's fingerprint or serial, a key's or token's public id"),
+    ("gitleaks", "generic-api-key", "credential_parent\":\"", "the same, of the credential before"),
+    ("gitleaks", "generic-api-key", "credential hmac-sha256:", "the HMAC that Vault writes instead of an accessor"),
+    (
+        "detect-secrets",
+        "Base64 High Entropy String",
+        "\"credential\":\"",
+        "Entra's unique token identifier: a UUID in base64, under which other logs name the token",
+    ),
+    ("detect-secrets", "Base64 High Entropy String", "{\"add\":{\"path\"", "the same, among a data file's smallest and largest values"),
     ("detect-secrets", "Secret Keyword", "hmac:", "a fingerprint, in the place of a secret"),
     ("detect-secrets", "Hex High Entropy String", "", "a fingerprint, an id or a hash: all that is hex in what keytrail writes"),
 ];
