@@ -14,12 +14,15 @@ mod question;
 mod read_only;
 mod resolve;
 mod session;
+mod statement;
 mod table;
 mod time;
 
 pub use error::Error;
 pub use explain::ExplainedFinding;
 pub use options::Options;
-pub use question::{Description, Question, Who, functions};
+pub use question::{Argument, Call, Description, Kind as ArgumentKind, Question, Who, functions};
+pub use read_only::reads_only;
 pub use session::{Rows, Session};
+pub use statement::{Reads, Statement};
 pub use time::parse_time;

@@ -21,6 +21,14 @@ pub(crate) fn parse(sql: &str) -> Result<Statement, Error> {
     Ok(statement)
 }
 
+/// Refuses a parsed statement that would do more than read, by name.
+///
+/// # Errors
+/// [`Error::ReadOnly`].
+pub fn reads_only(statement: &Sql) -> Result<(), Error> {
+    check_sql(statement)
+}
+
 fn check(statement: &Statement) -> Result<(), Error> {
     match statement {
         Statement::Statement(sql) => check_sql(sql),

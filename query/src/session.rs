@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use datafusion::catalog::TableProvider;
+use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::context::{SQLOptions, SessionContext};
+use datafusion::execution::context::SessionContext;
+use datafusion::logical_expr::LogicalPlan;
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use keytrail_schemas::{Micros, Text};
@@ -16,9 +19,10 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::engine::Engine;
-use crate::question::{self, Period, Question, TableFunction};
+use crate::question::{self, Call, Period, Question, TableFunction};
 use crate::resolve::{self, Kind};
-use crate::{Error, ExplainedFinding, Options, explain, read_only};
+use crate::statement::{self, Statement};
+use crate::{Error, ExplainedFinding, Options, explain, parse_time, read_only};
 
 /// A lake, opened for reading. Every call moves to the newest version first, which costs one look per table where nothing
 /// was committed. Cheap to clone.
@@ -26,6 +30,8 @@ use crate::{Error, ExplainedFinding, Options, explain, read_only};
 pub struct Session {
     engine: Arc<Engine>,
     context: SessionContext,
+    /// What [`Session::with_table`] added.
+    tables: Vec<(String, Arc<dyn TableProvider>)>,
 }
 
 /// Rows as they come.
@@ -66,11 +72,8 @@ impl Session {
     }
 
     async fn over(engine: Arc<Engine>) -> Result<Self, Error> {
-        let context = engine.sibling_context().await?;
-        for function in question::all() {
-            context.register_udtf(function.name(), Arc::new(TableFunction { engine: engine.clone(), function }));
-        }
-        Ok(Self { engine, context })
+        let context = context(&engine, &[]).await?;
+        Ok(Self { engine, context, tables: Vec::new() })
     }
 
     /// Moves to the newest version of every table.
@@ -95,10 +98,27 @@ impl Session {
     /// # Errors
     /// What the question gives: unknown and ambiguous names, limits, and what reading the lake gives.
     pub async fn ask_stream(&self, question: &Question) -> Result<Rows, Error> {
+        self.call(Call::from(question)).await
+    }
+
+    /// Answers a question that was asked by name.
+    ///
+    /// # Errors
+    /// As [`Session::ask_stream`].
+    pub async fn call(&self, call: Call) -> Result<Rows, Error> {
         self.refresh().await?;
-        let (name, values) = question.call();
-        let function = question::by_name(name).ok_or_else(|| Error::Sql(format!("there is no function {name}")))?;
-        Ok(self.limited(question::run(self.engine.clone(), function, values)))
+        Ok(self.limited(question::run(self.engine.clone(), call.function, call.values)))
+    }
+
+    /// The coverage line of a question that was asked by name: over the period from its first time to its last.
+    ///
+    /// # Errors
+    /// [`Error::Time`], and what reading the lake gives.
+    pub async fn coverage_of(&self, call: &Call) -> Result<String, Error> {
+        let now = self.watermark().await?.unwrap_or_default();
+        let given = call.arguments();
+        let time = |names: [&str; 2]| given.iter().find(|(name, _)| names.contains(name)).map(|(_, text)| parse_time(text, now)).transpose();
+        self.coverage_line(time(["from", "a_from"])?, time(["to", "b_to"])?).await
     }
 
     /// Answers a question.
@@ -116,16 +136,73 @@ impl Session {
     /// # Errors
     /// [`Error::ReadOnly`], [`Error::Sql`], limits, and what reading the lake gives.
     pub async fn sql_stream(&self, sql: &str) -> Result<Rows, Error> {
+        self.start(self.prepare(sql).await?).await
+    }
+
+    /// Plans one SQL statement that only reads, for whoever wants to look at what it reads before it runs.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`], [`Error::Sql`], and what reading the lake gives.
+    pub async fn prepare(&self, sql: &str) -> Result<Statement, Error> {
         let statement = read_only::parse(sql)?;
         self.refresh().await?;
-        let started = async {
-            let plan = self.context.state().statement_to_plan(statement).await?;
-            SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false).verify_plan(&plan)?;
-            self.context.execute_logical_plan(plan).await?.execute_stream().await
-        };
-        let limit = self.engine.options().time_limit_seconds;
-        let stream = tokio::time::timeout(Duration::from_secs(limit), started).await.map_err(|_| Error::TimeLimit { seconds: limit })?;
-        Ok(self.limited(stream.map_err(|e| self.engine.own(e))?))
+        let plan = self.within(self.context.state().statement_to_plan(statement)).await?;
+        statement::verify(&self.engine, &plan)?;
+        Ok(Statement { plan })
+    }
+
+    /// Starts a prepared statement.
+    ///
+    /// # Errors
+    /// Limits, and what reading the lake gives.
+    pub async fn start(&self, statement: Statement) -> Result<Rows, Error> {
+        let started = async { self.context.execute_logical_plan(statement.plan).await?.execute_stream().await };
+        Ok(self.limited(self.within(started).await?))
+    }
+
+    /// Waits for `work` as long as a statement may run.
+    async fn within<T>(&self, work: impl Future<Output = Result<T, DataFusionError>>) -> Result<T, Error> {
+        let seconds = self.engine.options().time_limit_seconds;
+        tokio::time::timeout(Duration::from_secs(seconds), work).await.map_err(|_| Error::TimeLimit { seconds })?.map_err(|e| self.engine.own(e))
+    }
+
+    /// Refuses a plan that would do more than read: for a door that plans on a context of its own.
+    ///
+    /// # Errors
+    /// [`Error::Sql`] that names what it would do.
+    pub fn verify(&self, plan: &LogicalPlan) -> Result<(), Error> {
+        statement::verify(&self.engine, plan)
+    }
+
+    /// A context of its own over the same tables, questions and limits of memory, for a door that speaks SQL through DataFusion. Who plans on it holds
+    /// [`crate::reads_only`] and [`Session::verify`] before it runs anything.
+    ///
+    /// # Errors
+    /// What registering the tables gives.
+    pub async fn own_context(&self) -> Result<SessionContext, Error> {
+        context(&self.engine, &self.tables).await
+    }
+
+    /// The session with one table more, which is not the lake's. The name must be free.
+    ///
+    /// # Errors
+    /// What registering it gives.
+    pub fn with_table(mut self, name: &str, table: Arc<dyn TableProvider>) -> Result<Self, Error> {
+        self.context.register_table(name, table.clone()).map_err(|e| self.engine.own(e))?;
+        self.tables.push((name.to_owned(), table));
+        Ok(self)
+    }
+
+    /// The limits of this session.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        self.engine.options()
+    }
+
+    /// This crate's error for one of DataFusion's, for a door that runs plans of its own.
+    #[must_use]
+    pub fn error(&self, error: DataFusionError) -> Error {
+        self.engine.own(error)
     }
 
     /// [`Session::sql_stream`], all of it.
@@ -211,6 +288,18 @@ impl Session {
         });
         Rows { schema, batches: batches.boxed() }
     }
+}
+
+/// A context over the tables, the questions, and what else was added.
+async fn context(engine: &Arc<Engine>, more: &[(String, Arc<dyn TableProvider>)]) -> Result<SessionContext, Error> {
+    let context = engine.sibling_context().await?;
+    for function in question::all() {
+        context.register_udtf(function.name(), Arc::new(TableFunction { engine: engine.clone(), function }));
+    }
+    for (name, table) in more {
+        context.register_table(name.as_str(), table.clone()).map_err(|e| engine.own(e))?;
+    }
+    Ok(context)
 }
 
 /// The URL of the lake's folder.

@@ -22,7 +22,7 @@ use crate::{Error, column, parse_time};
 
 /// What an argument is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// Text.
     Text,
     /// A timestamp, or text that [`parse_time`] reads.
@@ -31,12 +31,15 @@ pub(crate) enum Kind {
     Count,
 }
 
-/// One argument.
+/// One argument of a question.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Argument {
-    pub(crate) name: &'static str,
-    pub(crate) kind: Kind,
-    pub(crate) required: bool,
+pub struct Argument {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// Whether it must be given.
+    pub required: bool,
 }
 
 impl Argument {
@@ -46,6 +49,29 @@ impl Argument {
 
     pub(crate) const fn optional(name: &'static str, kind: Kind) -> Self {
         Self { name, kind, required: false }
+    }
+
+    /// What it means, for a person.
+    #[must_use]
+    pub fn doc(&self) -> &'static str {
+        match (self.name, self.kind) {
+            ("identity", _) => "An identity: its canonical id, or a fragment that only one holds.",
+            ("destination", _) => "A destination: its canonical id, or a fragment that only one holds.",
+            ("credential", _) => "A credential: its id, or a fragment that only one holds.",
+            ("identity_or_credential" | "credential_or_identity", _) => "An identity or a credential: its id, or a fragment that only one holds.",
+            ("who", _) => "machines (the default), humans or all.",
+            ("dimension", _) => "What is new: destination, source_ip, action, credential, protocol, …",
+            ("hops", _) => "How many hops, 1 to 10 (default 3).",
+            ("severity", _) => "At least this severe: info, low, medium, high or critical.",
+            ("rule", _) => "Only this rule.",
+            ("technique", _) => "Only this ATT&CK technique, and its sub-techniques.",
+            ("to" | "a_to" | "b_to", _) => {
+                "End of the period, which does not belong to it: RFC 3339, a date, or a span back from the newest event, such as -7d."
+            }
+            (_, Kind::Time) => "Begin of the period: RFC 3339, a date, or a span back from the newest event, such as -7d; also today, yesterday, now.",
+            (_, Kind::Text) => "Text.",
+            (_, Kind::Count) => "A whole number.",
+        }
     }
 }
 

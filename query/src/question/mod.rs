@@ -2,6 +2,7 @@
 //! share.
 
 mod blast_radius;
+mod call;
 mod compare;
 mod coverage;
 mod credential_history;
@@ -22,7 +23,9 @@ mod typed;
 mod who;
 mod who_touched;
 
+pub use call::Call;
 pub(crate) use coverage::{Remembered, line, sources};
+pub use function::{Argument, Kind};
 pub(crate) use function::{Function, Period, TableFunction, run};
 pub use typed::{Question, Who};
 
@@ -37,6 +40,8 @@ pub struct Description {
     pub name: &'static str,
     /// What it answers, in one line.
     pub doc: &'static str,
+    /// What it takes, in order.
+    pub arguments: &'static [Argument],
     /// The columns of its rows, in order.
     pub columns: &'static [Column],
 }
@@ -52,7 +57,10 @@ impl Description {
 /// Every table function.
 #[must_use]
 pub fn functions() -> Vec<Description> {
-    all().iter().map(|function| Description { name: function.name(), doc: function.doc(), columns: function.columns() }).collect()
+    all()
+        .iter()
+        .map(|function| Description { name: function.name(), doc: function.doc(), arguments: function.arguments(), columns: function.columns() })
+        .collect()
 }
 
 /// Every question, as it answers.

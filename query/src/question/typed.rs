@@ -121,13 +121,16 @@ impl Question {
     /// The same question in SQL, for whoever wants to go on from it.
     #[must_use]
     pub fn to_sql(&self) -> String {
-        let (name, Values(mut values)) = self.call();
-        while values.last().is_some_and(Option::is_none) {
-            values.pop();
-        }
-        let values: Vec<String> = values.iter().map(literal).collect();
-        format!("SELECT * FROM {name}({})", values.join(", "))
+        let (name, values) = self.call();
+        sql(name, &values)
     }
+}
+
+/// A call in SQL, without the arguments at its end that were left out.
+pub(super) fn sql(name: &str, Values(values): &Values) -> String {
+    let given = values.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+    let values: Vec<String> = values.iter().take(given).map(literal).collect();
+    format!("SELECT * FROM {name}({})", values.join(", "))
 }
 
 fn literal(value: &Option<Value>) -> String {
