@@ -5,20 +5,27 @@ use keytrail_schemas::{Event, Micros, Reason, Text};
 mod auth0;
 pub mod auto;
 pub mod cloudtrail;
+mod cyberark;
 mod entra;
 mod envelope;
 mod gcp_audit;
 mod github_audit;
+mod gitlab_audit;
 mod join;
 pub mod k8s_audit;
+mod keycloak_events;
 pub mod keytrail;
 mod kit;
 mod nearest;
+mod ocsf;
 mod okta_system;
+mod ping_one;
 mod recent;
 mod registry;
 #[cfg(test)]
 mod shown;
+mod snowflake;
+mod teleport_audit;
 pub mod vault_audit;
 pub mod zeek;
 

@@ -24,7 +24,6 @@ fields! {
     REASON = "outcome.reason",
     IP = "client.ipAddress|request.ipChain.0.ip|sourceIP",
     AGENT = "client.userAgent.rawUserAgent|userAgent",
-    CLIENT = "client.id",
     SESSION = "authenticationContext.externalSessionId",
     METHOD = "authenticationContext.credentialType|authenticationContext.authenticationProvider",
     ISSUER = "authenticationContext.issuer.id|authenticationContext.issuer",

@@ -26,6 +26,8 @@ registry! {
         "keytrail" => super::keytrail::Keytrail,
         "vault_audit" => super::vault_audit::VaultAudit,
         "zeek" => super::zeek::Zeek,
+        "keycloak_events" => super::keycloak_events::KeycloakEvents,
+        "cyberark" => super::cyberark::CyberArk,
     }
     shapes {
         "gcp_audit" => super::gcp_audit::FORMAT,
@@ -35,6 +37,11 @@ registry! {
         "okta_system" => super::okta_system::FORMAT,
         "github_audit" => super::github_audit::FORMAT,
         "auth0" => super::auth0::FORMAT,
+        "teleport_audit" => super::teleport_audit::FORMAT,
+        "gitlab_audit" => super::gitlab_audit::FORMAT,
+        "ping_one" => super::ping_one::FORMAT,
+        "snowflake" => super::snowflake::FORMAT,
+        "ocsf" => super::ocsf::FORMAT,
     }
 }
 

@@ -88,12 +88,6 @@ fn json(value: Value<'_>) -> Option<&'static str> {
     if text(&["Records"]).is_empty() && value.get("Records").and_then(|r| r.items().next()).and_then(|r| r.str_at(&["eventSource"])) == Some("aws:s3") {
         return Some("an S3 event notification: read the file that it announces");
     }
-    if has("class_uid") && has("metadata") {
-        return Some("OCSF, which is not read in this version");
-    }
-    if has("code") && has("event") && has("uid") && (has("cluster_name") || has("sid") || has("user")) {
-        return Some("a Teleport audit log, which is not read in this version");
-    }
     if has("winlog") || text(&["Event", "System", "Channel"]) == "Security" {
         return Some("Windows security events, which are not read in this version");
     }

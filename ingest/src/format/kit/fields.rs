@@ -12,7 +12,7 @@ use crate::json::Value;
 macro_rules! fields {
     ($($(#[$doc:meta])* $name:ident = $paths:literal,)+) => {
         #[derive(Clone, Copy)]
-        #[expect(non_camel_case_types, clippy::upper_case_acronyms, clippy::enum_variant_names, reason = "constants in the order of their slots")]
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms, clippy::enum_variant_names, reason = "constants in the order of their slots")]
         enum Slot { $($name,)+ A }
         const _: usize = Slot::A as usize;
         $($(#[$doc])* const $name: usize = Slot::$name as usize;)+
@@ -83,7 +83,7 @@ impl Fields {
 
     /// The fields of a record.
     pub(crate) fn row<'d>(&'static self, record: Value<'d>) -> Row<'d> {
-        let mut row = Row::new(self, record);
+        let mut row = Row::new(self);
         if let Some(root) = self.nodes.first() {
             self.fill(root, record, &mut row);
         }

@@ -15,14 +15,12 @@ pub(super) const SLOTS_MAX: usize = 72;
 /// One record, seen through a format's fields.
 pub(crate) struct Row<'d> {
     fields: &'static Fields,
-    /// The record.
-    pub(crate) record: Value<'d>,
     cells: [Option<(Value<'d>, u8)>; SLOTS_MAX],
 }
 
 impl<'d> Row<'d> {
-    pub(super) fn new(fields: &'static Fields, record: Value<'d>) -> Self {
-        Self { fields, record, cells: [None; SLOTS_MAX] }
+    pub(super) fn new(fields: &'static Fields) -> Self {
+        Self { fields, cells: [None; SLOTS_MAX] }
     }
 
     /// Puts a value into a slot, if it is something and none of a lower rank is there.
@@ -102,11 +100,6 @@ impl<'d> Row<'d> {
     /// How it ended, where the field says it with a word that is known.
     pub(crate) fn outcome(&self, slot: usize) -> Option<keytrail_schemas::Outcome> {
         outcome(self.text(slot)?.as_ref())
-    }
-
-    /// The field's name, as messages say it.
-    pub(crate) fn name(&self, slot: usize) -> &'static str {
-        self.fields.name(slot)
     }
 }
 

@@ -1,0 +1,152 @@
+//! GitLab's audit events: `audit_json.log`, and the events that it streams.
+//!
+//! Who acted is the author. Accounts that GitLab makes for tokens and services (`project_…_bot…`, `group_…_bot…`, `service_account_…`), deploy tokens (author id −2), runners and CI
+//! (−3) are machines; any other author is a person. Tokens and keys that are created, rotated and revoked are facts, named by the target's id.
+//!
+//! Source: GitLab, "Log system: `audit_json.log`", "Audit event types", "Audit event schema" (streaming).
+
+use keytrail_schemas::{Activity, CredentialKind, Event, IdentityKind, Outcome, Text};
+
+use super::Reject;
+use super::join::join;
+use super::kit::{Mark, Row, Scene, Shape, by, fact, fields};
+
+fields! {
+    ID = "id|uuid",
+    TIME = "created_at|time",
+    CALLER = "event_type|event_name|details.event_name|custom_message|details.custom_message|\"meta.caller_id\"|meta.caller_id",
+    CHANGE = "change|details.change",
+    ADDED = "add|details.add",
+    REMOVED = "remove|details.remove",
+    AUTHOR = "author_name|details.author_name|\"meta.user\"|meta.user",
+    AUTHOR_ID = "author_id",
+    USERNAME = "\"meta.user\"|meta.user|author_username",
+    CLASS = "author_class|details.author_class",
+    IP = "ip_address|details.ip_address|\"meta.remote_ip\"|meta.remote_ip",
+    ENTITY = "entity_type",
+    ENTITY_PATH = "entity_path|details.entity_path",
+    TARGET = "target_details|details.target_details",
+    TARGET_KIND = "target_type|details.target_type",
+    TARGET_ID = "target_id|details.target_id",
+    WITH = "with|details.with",
+    SESSION = "correlation_id",
+    FAILED = "failed_login|details.failed_login",
+    EXPIRES = "expires_at|details.expires_at",
+}
+
+pub(crate) static FORMAT: Shape = Shape {
+    name: "gitlab_audit",
+    envelopes: &[],
+    marks: &[
+        (92, &[Mark::Has("author_id"), Mark::Has("entity_type"), Mark::Has("target_type")]),
+        (90, &[Mark::Has("author_id"), Mark::Has("entity_id"), Mark::Has("entity_type")]),
+        (85, &[Mark::Has("author_id"), Mark::Has("event_type"), Mark::Has("details")]),
+    ],
+    fields: &FIELDS,
+    id: Some(ID),
+    who: "author_id",
+    read,
+};
+
+fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
+    let time = row.moment(TIME)?;
+    let what = row.text(CALLER).or_else(|| row.text(CHANGE)).or_else(|| row.text(ADDED)).or_else(|| row.text(REMOVED));
+    let action = what.map_or_else(|| Text::from(row.str(TARGET_KIND).unwrap_or("audit").to_lowercase()), |what| Text::from(what.as_ref()));
+    // Without an id of its own (audit_json.log), the record is known by its bytes.
+    let is_file = row.has(SESSION) || !row.has(TARGET_ID);
+    if is_file {
+        scene.set_id(None);
+    }
+    let server = scene.cluster.clone();
+    let mut event = scene.event(time, activity(&action, row), action.clone());
+    who(&mut event, row, &server);
+    event.outcome = if row.has(FAILED) || action.contains("failed") { Outcome::Failure } else { Outcome::Success };
+    event.reason = row.owned(FAILED);
+    event.source_ip = row.address(IP);
+    event.session = row.owned(SESSION);
+    event.auth_method = row.owned(WITH);
+    let target = row.text(ENTITY_PATH).filter(|_| row.str(ENTITY) != Some("User")).or_else(|| row.text(TARGET)).or_else(|| row.text(TARGET_ID));
+    if let Some(target) = target {
+        let class =
+            row.str(ENTITY).filter(|_| row.has(ENTITY_PATH)).or_else(|| row.str(TARGET_KIND)).or_else(|| row.str(ENTITY)).unwrap_or("target").to_lowercase();
+        event.destination = Some(join(&["gitlab:", &server, ":", &class, "/", &target]));
+        event.destination_kind = Some(Text::from(class));
+    }
+    event.destination_service = Some(Text::const_new("gitlab"));
+    let told = lifecycle(&event, row, &action, &server);
+    scene.push(event);
+    told.into_iter().for_each(|fact| scene.push(fact));
+    Ok(())
+}
+
+fn who(event: &mut Event, row: &Row<'_>, server: &str) {
+    let id = row.integer(AUTHOR_ID);
+    let name = row.text(USERNAME).or_else(|| row.text(AUTHOR));
+    let Some(name) = name.or_else(|| row.text(AUTHOR_ID)) else { return };
+    let is_bot =
+        is_machine(&name) || row.str(AUTHOR).is_some_and(is_machine) || row.str(CLASS).is_some_and(|class| class.contains("Token") || class.contains("Ci::"));
+    match id {
+        Some(-2) => by(event, "gitlab", server, "deploy_token", &name, IdentityKind::Service),
+        Some(-3) => by(event, "gitlab", server, "ci", &name, IdentityKind::Workload),
+        Some(-1) => by(event, "gitlab", server, "user", &name, IdentityKind::Unknown),
+        _ if is_bot => by(event, "gitlab", server, "bot", &name, IdentityKind::Service),
+        _ => by(event, "gitlab", server, "user", &name, IdentityKind::Human),
+    }
+}
+
+/// Names that GitLab gives to accounts of tokens and services.
+fn is_machine(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    (name.starts_with("project_") || name.starts_with("group_")) && name.contains("_bot")
+        || name.starts_with("service_account_")
+        || name.ends_with("-bot")
+        || name == "ghost-bot"
+}
+
+fn activity(action: &str, row: &Row<'_>) -> Activity {
+    let word = action.to_ascii_lowercase();
+    if word.contains("sessionscontroller#create")
+        || word.contains("sign_in")
+        || word.contains("signed in")
+        || word.contains("login")
+        || word.contains("authenticated")
+        || row.has(FAILED)
+    {
+        Activity::Authenticate
+    } else if row.str(ADDED).is_some_and(|added| added.contains("access")) || word.contains("member") && word.contains("add") || word.contains("access_level") {
+        Activity::Grant
+    } else {
+        Activity::Configure
+    }
+}
+
+fn lifecycle(event: &Event, row: &Row<'_>, action: &str, server: &str) -> Option<Event> {
+    let word = action.to_ascii_lowercase();
+    let class = row.str(TARGET_KIND).unwrap_or_default();
+    let kind = match class {
+        "PersonalAccessToken" | "ProjectAccessToken" | "GroupAccessToken" | "DeployToken" | "Clusters::AgentToken" => CredentialKind::ApiToken,
+        "Key" | "DeployKey" => CredentialKind::SshKey,
+        _ if word.contains("access_token") || word.contains("deploy_token") => CredentialKind::ApiToken,
+        _ if word.contains("ssh_key") || word.contains("deploy_key") => CredentialKind::SshKey,
+        _ if word.contains("password") => CredentialKind::Password,
+        _ => return None,
+    };
+    if event.outcome != Outcome::Success {
+        return None;
+    }
+    let any = |words: &[&str]| words.iter().any(|part| word.contains(part));
+    let activity = if any(&["rotat"]) || kind == CredentialKind::Password {
+        Activity::Rotate
+    } else if any(&["revok", "destroy", "delet", "remov", "expired"]) || row.has(REMOVED) {
+        Activity::Revoke
+    } else if any(&["creat", "add", "issu"]) || row.has(ADDED) {
+        Activity::Issue
+    } else {
+        return None;
+    };
+    let id = row.text(TARGET_ID).filter(|_| kind != CredentialKind::Password).map(|id| join(&["gitlab:", server, ":", &class.to_lowercase(), "/", &id]));
+    let mut told = fact(event, activity, id, kind);
+    told.credential_expires_at = row.time(EXPIRES);
+    told.issuer = Some(join(&["gitlab:", server]));
+    Some(told)
+}
