@@ -87,7 +87,11 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     }
     event.issuer = Some(join(&["auth0:", &tenant]));
     let is_api = row.has(PATH);
-    let destination = if is_api { row.owned(PATH).map(|path| ("api", path)) } else { row.owned(AUDIENCE).map(|audience| ("api", audience)) };
+    let destination = if is_api {
+        row.str(PATH).map(|path| ("api", Text::from(path.trim_start_matches('/'))))
+    } else {
+        row.owned(AUDIENCE).map(|audience| ("api", audience))
+    };
     if let Some((kind, name)) =
         destination.or_else(|| client.filter(|_| event.identity_kind == IdentityKind::Human).map(|client| ("application", Text::from(client))))
     {

@@ -8,7 +8,7 @@
 use keytrail_schemas::{Activity, CredentialKind, IdentityKind, Outcome, Text};
 
 use super::join::join;
-use super::kit::{Fields, Row, Scene, Setting, by, fact, fields};
+use super::kit::{Fields, Row, Scene, Setting, address, by, fact, fields};
 use super::{Context, Disposition, Draft, Format, Framing, Parser, Reject, text_of};
 use crate::json::Reader;
 
@@ -28,6 +28,7 @@ fields! {
     STATION = "Station",
     GATEWAY = "GatewayStation",
     REASON = "Reason|ExtraDetails",
+    DETAILS = "ExtraDetails",
 }
 
 const NAME: &str = "cyberark";
@@ -114,8 +115,14 @@ fn act(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
         Outcome::Success
     };
     event.reason = if event.outcome == Outcome::Success { None } else { row.owned(REASON).or_else(|| Some(Text::from(code.as_ref()))) };
-    event.source_ip = row.address(STATION);
+    // Through a session manager the station is its own; who sits behind it stands in the details.
+    let detail = |name: &str| {
+        row.str(DETAILS).and_then(|details| details.split(';').filter_map(|part| part.split_once('=')).find(|(own, _)| *own == name)).map(|(_, value)| value)
+    };
+    event.source_ip = detail("SrcHost").and_then(address).or_else(|| row.address(STATION));
     event.source_host = row.owned(GATEWAY);
+    event.session = detail("SessionID").map(Text::from);
+    event.protocol = detail("Protocol").map(|protocol| Text::from(protocol.to_lowercase())).or(event.protocol);
     event.destination_service = Some(Text::const_new("cyberark"));
     if let Some(safe) = row.text(SAFE) {
         let file = row.text(FILE).map(|file| join(&["/", file.strip_prefix("Root\\").unwrap_or(&file)])).unwrap_or_default();

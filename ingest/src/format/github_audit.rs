@@ -74,6 +74,12 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     credential(&mut event, row);
     destination(&mut event, row, &org);
     let told = lifecycle(&event, row, action, &org);
+    if told.as_ref().is_some_and(|told| told.credential == event.credential) {
+        // The token is what it is about, not what it was done with.
+        event.credential = None;
+        event.credential_kind = CredentialKind::Unknown;
+        event.auth_method = None;
+    }
     scene.push(event);
     told.into_iter().for_each(|fact| scene.push(fact));
     Ok(())

@@ -34,6 +34,7 @@ registry! {
         "entra_signin" => super::entra::signin::FORMAT,
         "entra_audit" => super::entra::audit::FORMAT,
         "azure_activity" => super::entra::activity::FORMAT,
+        "m365_audit" => super::entra::m365::FORMAT,
         "okta_system" => super::okta_system::FORMAT,
         "github_audit" => super::github_audit::FORMAT,
         "auth0" => super::auth0::FORMAT,

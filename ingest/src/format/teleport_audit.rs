@@ -23,7 +23,7 @@ fields! {
     INSTANCE = "bot_instance_id|identity.bot_instance_id",
     SUCCESS = "success",
     ERROR = "error|message|exit_error",
-    ADDR = "addr.remote|remote_addr|addr_remote|client_addr|identity.client_ip",
+    ADDR = "\"addr.remote\"|addr.remote|remote_addr|addr_remote|client_addr|identity.client_ip",
     AGENT = "user_agent",
     METHOD = "method|auth_method",
     SESSION = "sid",

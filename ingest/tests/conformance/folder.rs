@@ -38,6 +38,9 @@ pub fn records(path: &Path) -> Vec<String> {
             Some(Value::Array(items)) if map.len() == 1 => items.iter().map(|item| item.get("json").unwrap_or(item).to_string()).collect(),
             _ => vec![Value::Object(map).to_string()],
         },
+        _ if name.ends_with(".ocsf") => {
+            serde_json::Deserializer::from_str(&text).into_iter::<Value>().map_while(Result::ok).map(|value| value.to_string()).collect()
+        }
         _ => text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect(),
     }
 }

@@ -7,3 +7,4 @@ mod hostile;
 mod k8s_audit;
 mod keytrail;
 mod planted;
+mod told;

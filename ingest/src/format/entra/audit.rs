@@ -54,7 +54,7 @@ pub(in crate::format) static FORMAT: Shape = Shape {
 
 fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     let time = row.moment(TIME)?;
-    let action = row.str(ACTION).ok_or_else(|| Reject::malformed("operationName", "no activityDisplayName: what was done is not said"))?;
+    let action = row.str(ACTION).map(str::trim).ok_or_else(|| Reject::malformed("operationName", "no activityDisplayName: what was done is not said"))?;
     let tenant = row.str(TENANT).or_else(|| row.str(SCOPE).and_then(tenant_of)).unwrap_or(scene.cluster).to_lowercase();
     let mut event = scene.event(time, activity(action), action);
     if !(row.has(USER) || row.has(USER_ID)) || !person(&mut event, &tenant, row.str(USER), row.str(USER_ID)) {

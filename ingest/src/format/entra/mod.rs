@@ -7,4 +7,5 @@ pub(super) mod activity;
 pub(super) mod audit;
 mod identity;
 pub(super) mod key;
+pub(super) mod m365;
 pub(super) mod signin;

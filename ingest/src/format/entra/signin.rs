@@ -26,7 +26,6 @@ fields! {
     USER = "properties.userPrincipalName|userPrincipalName",
     USER_ID = "properties.userId|userId",
     CODE = "properties.status.errorCode|status.errorCode|resultType",
-    REASON = "properties.status.failureReason|status.failureReason|resultDescription",
     ACCESS = "properties.conditionalAccessStatus|conditionalAccessStatus",
     IP = "properties.ipAddress|callerIpAddress|ipAddress",
     COUNTRY = "properties.location.countryOrRegion|location.countryOrRegion|location",
@@ -101,7 +100,7 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
 fn outcome(row: &Row<'_>) -> (Outcome, Option<Text>) {
     /// Codes that ask for something more, and do not say that it was refused.
     const ASKED: [i64; 6] = [50058, 50072, 50074, 50076, 50125, 50140];
-    let reason = |code: i64| row.owned(REASON).filter(|reason| reason != "Other.").unwrap_or_else(|| code.to_string().into());
+    let reason = |code: i64| Text::from(code.to_string());
     match row.integer(CODE) {
         Some(0) => (Outcome::Success, None),
         // Blocked by conditional access, or by a role that is not assigned.

@@ -37,7 +37,7 @@ pub(super) fn read(facts: &Facts<'_>, time: Micros, memory: &mut Memory, scene: 
         None => ("client".to_owned(), facts.get("clientId").unwrap_or("unknown")),
     };
     if admin || event.identity_kind == IdentityKind::Human {
-        event.destination = Some(join(&["keycloak:", &realm, ":", &class, "/", name]));
+        event.destination = Some(if admin { join(&["keycloak:", &realm, ":", name]) } else { join(&["keycloak:", &realm, ":", &class, "/", name]) });
         event.destination_kind = Some(Text::from(if class == "client" { "application" } else { class.as_str() }));
     } else {
         event.destination = Some(join(&["keycloak:", &realm]));

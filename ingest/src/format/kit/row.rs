@@ -116,11 +116,23 @@ fn text_of(value: Value<'_>) -> Option<Cow<'_, str>> {
 /// A moment: RFC 3339, the same without a zone (UTC), or seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by their size.
 pub(crate) fn time_of(value: Value<'_>) -> Option<Micros> {
     match value.as_str() {
-        Some(text) => utc_time(text).or_else(|| if text.bytes().all(|b| b.is_ascii_digit()) { since_1970(text.parse().ok()?) } else { None }),
+        Some(text) => {
+            utc_time(text).or_else(|| zone_apart(text)).or_else(|| if text.bytes().all(|b| b.is_ascii_digit()) { since_1970(text.parse().ok()?) } else { None })
+        }
         None => {
             value.as_i64().map_or_else(|| value.as_f64().and_then(|secs| Micros::from_secs_f64(if secs >= 1e11 { secs / 1e3 } else { secs }).ok()), since_1970)
         }
     }
+}
+
+/// `2026-03-01 20:00:00.000 -0800`, as databases print it.
+fn zone_apart(text: &str) -> Option<Micros> {
+    let (moment, zone) = text.rsplit_once(' ').filter(|(moment, _)| moment.len() >= 19)?;
+    let zone = match zone.len() {
+        5 => format!("{}:{}", zone.get(..3)?, zone.get(3..)?),
+        _ => zone.to_owned(),
+    };
+    utc_time(&format!("{moment}{zone}"))
 }
 
 /// Seconds reach 10^11 in the year 5138, milliseconds of 1973 are more, and so on.
@@ -152,6 +164,8 @@ mod tests {
             "\"1700000000000\"",
             "\"2023-11-14T22:13:20Z\"",
             "\"2023-11-14 22:13:20\"",
+            "\"2023-11-14 14:13:20.000 -0800\"",
+            "\"2023-11-14 22:13:20.000 Z\"",
             "1700000000.0",
         ] {
             let document = reader.parse(text.as_bytes()).unwrap();

@@ -121,7 +121,7 @@ fn aws(event: &mut Event, arn: &str) -> bool {
 fn kubernetes(event: &mut Event, row: &Row<'_>, rest: &str, cluster: &str) {
     let cluster = row.value(super::RESOURCES).and_then(|resources| resources.items().find_map(|r| r.str_at(&["cluster", "name"]))).unwrap_or(cluster);
     match rest.split_once(':') {
-        Some(("serviceaccount", name)) => by(event, "k8s", cluster, "sa", &name.replacen(':', "/", 1), IdentityKind::Workload),
+        Some(("serviceaccount", name)) => by(event, "k8s", cluster, "sa", &name.replacen(':', "/", 1), IdentityKind::Service),
         Some(("node", name)) => by(event, "k8s", cluster, "node", name, IdentityKind::Device),
         _ => by(event, "k8s", cluster, "user", &join(&["system:", rest]), IdentityKind::Service),
     }
