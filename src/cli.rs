@@ -189,8 +189,8 @@ pub struct Evaluate {
     after_help = "Examples:\n  keytrail ingest --format cloudtrail AWSLogs/\n  zcat audit.log.gz | keytrail ingest --format vault_audit --source vault-prod -"
 )]
 pub struct Ingest {
-    /// The format of the files: cloudtrail, vault_audit, k8s_audit, zeek, keytrail, or auto
-    #[arg(long, default_value = "auto")]
+    /// The format of the files, or auto
+    #[arg(long, default_value = "auto", long_help = formats_help())]
     pub format: String,
     /// The collector's name, which every event carries [default: the format's name]
     #[arg(long, value_name = "NAME")]
@@ -501,8 +501,8 @@ pub struct Redact {
     /// The file to look at; nothing is stored
     #[arg(long, value_name = "FILE", required = true)]
     pub check: PathBuf,
-    /// Its format: cloudtrail, vault_audit, k8s_audit, zeek, keytrail, or auto
-    #[arg(long, default_value = "auto")]
+    /// Its format, or auto
+    #[arg(long, default_value = "auto", long_help = formats_help())]
     pub format: String,
     /// safe, open or hash [default: ingest.raw of the configuration]
     #[arg(long, value_name = "LEVEL")]
@@ -535,4 +535,10 @@ pub struct Completions {
 pub struct Man {
     /// The folder
     pub folder: PathBuf,
+}
+
+/// The formats that `--format` takes, as the registry has them.
+fn formats_help() -> String {
+    let names: Vec<_> = keytrail_ingest::format::auto::all().iter().map(|format| format.name()).collect();
+    format!("The format of the files, or auto to recognise it: {}", names.join(", "))
 }

@@ -21,7 +21,20 @@ const ROUNDS: usize = 2;
 /// Records of one comparison: rsigma needs some milliseconds for one.
 const RECORDS: usize = 500;
 /// The formats that are read.
-const FORMATS: &[&str] = &["cloudtrail", "k8s_audit", "vault_audit", "zeek", "keytrail"];
+const FORMATS: &[&str] = &[
+    "cloudtrail",
+    "k8s_audit",
+    "vault_audit",
+    "zeek",
+    "keytrail",
+    "gcp_audit",
+    "entra_signin",
+    "entra_audit",
+    "azure_activity",
+    "m365_audit",
+    "okta_system",
+    "github_audit",
+];
 
 fn main() {
     let (Some(folder), Some(data)) = (corpus::unpacked(), corpus::data()) else {

@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|input: &[u8]| {
     let redactor = Redactor::new(&[7; 32]);
     let begin = std::time::Instant::now();
-    for format in ["cloudtrail", "k8s_audit", "vault_audit", "zeek", "keytrail", ""] {
+    for format in ["cloudtrail", "k8s_audit", "vault_audit", "zeek", "keytrail", "gcp_audit", "ocsf", "keycloak_events", ""] {
         let _ = redactor.bytes(format, input, 1 << 16);
         if let Ok(text) = std::str::from_utf8(input) {
             let kept = redactor.record(format, text, Level::Safe);

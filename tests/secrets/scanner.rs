@@ -137,7 +137,8 @@ fn scanners_find_no_secret_in_what_real_logs_left() {
         return;
     }
     let home = Home::new();
-    for format in ["cloudtrail", "k8s_audit", "vault_audit", "zeek", "auto"] {
+    let formats = keytrail_ingest::format::auto::all().iter().map(|format| format.name()).filter(|format| data.join(format).is_dir());
+    for format in formats.chain(["auto"]) {
         let path = if format == "auto" { data.clone() } else { data.join(format) };
         home.ingest(&["--format", format, path.to_str().unwrap()]);
     }

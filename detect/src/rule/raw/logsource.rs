@@ -27,12 +27,14 @@ pub const SOURCES: &[Source] = &[
     Source { format: "vault_audit", product: "hashicorp", services: &["vault"], category: None, names: &[] },
     Source { format: "zeek", product: "zeek", services: ZEEK, category: None, names: &[] },
     Source { format: "keytrail", product: "keytrail", services: &[], category: None, names: &[] },
-    Source { format: "azure_activity", product: "azure", services: &["activitylogs"], category: None, names: &[] },
-    Source { format: "entra_signin", product: "azure", services: &["signinlogs"], category: None, names: &[] },
-    Source { format: "entra_audit", product: "azure", services: &["auditlogs", "pim"], category: None, names: &[] },
+    Source { format: "azure_activity", product: "azure", services: &["activitylogs"], category: None, names: AZURE_ACTIVITY },
+    Source { format: "entra_signin", product: "azure", services: &["signinlogs"], category: None, names: ENTRA_SIGNIN },
+    Source { format: "entra_audit", product: "azure", services: &["auditlogs", "pim"], category: None, names: ENTRA_AUDIT },
     Source { format: "entra_identity_protection", product: "azure", services: &["riskdetection"], category: None, names: &[] },
     Source { format: "gcp_audit", product: "gcp", services: &["gcp.audit"], category: None, names: GCP },
-    Source { format: "google_workspace", product: "gcp", services: &["google_workspace.admin", "google_workspace.login"], category: None, names: &[] },
+    // Google Workspace's logins come through Cloud Logging.
+    Source { format: "gcp_audit", product: "gcp", services: &["google_workspace.login"], category: None, names: GCP },
+    Source { format: "google_workspace", product: "gcp", services: &["google_workspace.admin"], category: None, names: &[] },
     Source { format: "okta_system", product: "okta", services: &["okta"], category: None, names: &[] },
     Source { format: "github_audit", product: "github", services: &["audit"], category: None, names: &[] },
     Source { format: "m365_audit", product: "m365", services: &["audit", "exchange", "threat_management", "threat_detection"], category: None, names: &[] },
@@ -74,6 +76,59 @@ const KUBERNETES: &[(&str, &str)] = &[
 
 /// Rules name the fields as one shipper or another does; the record is Google's `LogEntry`.
 const GCP: &[(&str, &str)] = &[("gcp.audit.method_name", "protoPayload.methodName"), ("gcp.audit.service_name", "protoPayload.serviceName"), ("data.", "")];
+
+/// Rules name the columns of Log Analytics' tables; the record is what diagnostic settings write.
+const ENTRA_SIGNIN: &[(&str, &str)] = &[
+    ("ResultType", "resultType"),
+    ("ResultDescription", "resultDescription"),
+    ("Resultdescription", "resultDescription"),
+    ("Category", "category"),
+    ("AppId", "properties.appId"),
+    ("AuthenticationRequirement", "properties.authenticationRequirement"),
+    ("ClientApp", "properties.clientAppUsed"),
+    ("ClientAppUsed", "properties.clientAppUsed"),
+    ("ConditionalAccessStatus", "properties.conditionalAccessStatus"),
+    ("conditionalAccessStatus", "properties.conditionalAccessStatus"),
+    ("DeviceDetail.trusttype", "properties.deviceDetail.trustType"),
+    ("DeviceDetail.", "properties.deviceDetail."),
+    ("Location", "location"),
+    ("NetworkLocationDetails", "properties.networkLocationDetails"),
+    ("ResourceDisplayName", "properties.resourceDisplayName"),
+    ("RiskLevelDuringSignIn", "properties.riskLevelDuringSignIn"),
+    ("RiskState", "properties.riskState"),
+    ("ServicePrincipalName", "properties.servicePrincipalName"),
+    ("userAgent", "properties.userAgent"),
+    ("UserAgent", "properties.userAgent"),
+    ("Username", "properties.userPrincipalName"),
+    ("UserPrincipalName", "properties.userPrincipalName"),
+];
+
+/// As above; the activity is called the message.
+const ENTRA_AUDIT: &[(&str, &str)] = &[
+    ("ActivityDisplayName", "properties.activityDisplayName"),
+    ("ActivityType", "properties.activityDisplayName"),
+    ("activityType", "properties.activityDisplayName"),
+    ("additionalDetails.", "properties.additionalDetails."),
+    ("Category", "properties.category"),
+    ("category", "properties.category"),
+    ("Initiatedby", "properties.initiatedBy"),
+    ("InitiatedBy", "properties.initiatedBy"),
+    ("LoggedByService", "properties.loggedByService"),
+    ("OperationName", "operationName"),
+    ("Status", "properties.result"),
+    ("Target", "properties.targetResources"),
+    ("TargetResources", "properties.targetResources"),
+    ("TargetResources.ModifiedProperties.DisplayName", "properties.targetResources.modifiedProperties.displayName"),
+    ("TargetResources.ModifiedProperties.NewValue", "properties.targetResources.modifiedProperties.newValue"),
+    ("TargetResources.", "properties.targetResources."),
+    ("targetResources.", "properties.targetResources."),
+    ("failure_status_reason", "properties.resultReason"),
+    ("properties.message", "properties.activityDisplayName"),
+];
+
+/// As above.
+const AZURE_ACTIVITY: &[(&str, &str)] =
+    &[("CategoryValue", "category"), ("OperationNameValue", "operationName"), ("ResourceId", "resourceId"), ("properties.message", "properties.message")];
 
 /// The sources whose records a rule of `logsource` judges.
 pub fn sources(logsource: &LogSource) -> impl Iterator<Item = &'static Source> {
@@ -160,5 +215,10 @@ mod tests {
         assert_eq!(gcp.name("gcp.audit.method_name"), "protoPayload.methodName");
         assert_eq!(gcp.name("data.protoPayload.serviceName"), "protoPayload.serviceName");
         assert_eq!(gcp.name("database"), "database");
+        let of = |format: &str| SOURCES.iter().find(|source| source.format == format).unwrap();
+        assert_eq!(of("entra_signin").name("ResultType"), "resultType");
+        assert_eq!(of("entra_signin").name("DeviceDetail.isCompliant"), "properties.deviceDetail.isCompliant");
+        assert_eq!(of("entra_audit").name("properties.message"), "properties.activityDisplayName");
+        assert_eq!(of("azure_activity").name("operationName"), "operationName");
     }
 }
