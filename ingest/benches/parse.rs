@@ -61,6 +61,8 @@ fn workloads() -> Vec<(&'static str, &'static str, Vec<String>)> {
     vec![
         ("cloudtrail", "", all(|n| cloudtrail(n, n % 20 == 0).to_string())),
         ("cloudtrail/sessions", "", all(|n| cloudtrail(n, true).to_string())),
+        ("entra_signin", "", all(|n| entra_signin(n).to_string())),
+        ("gcp_audit", "", all(|n| gcp_audit(n).to_string())),
         ("k8s_audit", "", all(|n| k8s_audit(n).to_string())),
         ("keytrail", "", all(|n| keytrail(n).to_string())),
         ("vault_audit", "", all(|n| vault_audit(n).to_string())),
@@ -110,6 +112,38 @@ fn cloudtrail(n: u64, assumes: bool) -> Value {
         "resources": if call.0 == "s3" { json!([{"type": "AWS::S3::Object", "ARN": format!("arn:aws:s3:::data-{}/part-{n:08}.parquet", n % 300)}, {"accountId": account.to_string(), "type": "AWS::S3::Bucket", "ARN": format!("arn:aws:s3:::data-{}", n % 300)}]) } else { Value::Null },
         "eventType": "AwsApiCall", "managementEvent": false, "recipientAccountId": account.to_string(), "eventCategory": "Data",
         "tlsDetails": {"tlsVersion": "TLSv1.3", "cipherSuite": "TLS_AES_128_GCM_SHA256", "clientProvidedHostHeader": format!("{}.eu-west-1.amazonaws.com", call.0)}
+    })
+}
+
+fn gcp_audit(n: u64) -> Value {
+    let account = format!("svc-{}@acme.iam.gserviceaccount.com", n % 200);
+    json!({
+        "insertId": format!("{n:x}"), "logName": "projects/acme/logs/cloudaudit.googleapis.com%2Fdata_access", "severity": "INFO",
+        "timestamp": format!("2026-11-22T10:{:02}:{:02}.{:06}Z", n / 60 % 60, n % 60, n % 1_000_000), "receiveTimestamp": "2026-11-22T11:00:00.1Z",
+        "resource": {"type": "gcs_bucket", "labels": {"project_id": "acme", "bucket_name": format!("data-{}", n % 300), "location": "europe-west1"}},
+        "protoPayload": {
+            "@type": "type.googleapis.com/google.cloud.audit.AuditLog", "serviceName": "storage.googleapis.com", "methodName": "storage.objects.get", "status": {},
+            "authenticationInfo": {"principalEmail": account, "serviceAccountKeyName": format!("//iam.googleapis.com/projects/acme/serviceAccounts/{account}/keys/{:040x}", n % 400)},
+            "requestMetadata": {"callerIp": format!("10.20.{}.{}", n % 250, n % 240), "callerSuppliedUserAgent": "google-cloud-sdk gcloud/470.0.0", "requestAttributes": {"time": "2026-11-22T10:00:00Z", "auth": {}}, "destinationAttributes": {}},
+            "resourceName": format!("projects/_/buckets/data-{}/objects/year=2026/part-{n:08}.parquet", n % 300),
+            "authorizationInfo": [{"resource": format!("projects/_/buckets/data-{}", n % 300), "permission": "storage.objects.get", "granted": true, "resourceAttributes": {}}],
+        },
+    })
+}
+
+fn entra_signin(n: u64) -> Value {
+    let (tenant, app) = ("11111111-2222-3333-4444-555555555555", format!("{:08x}-0000-4000-8000-000000000000", n % 200));
+    let time = format!("2026-11-22T10:{:02}:{:02}.{:06}Z", n / 60 % 60, n % 60, n % 1_000_000);
+    json!({
+        "time": time, "resourceId": format!("/tenants/{tenant}/providers/Microsoft.aadiam"), "operationName": "Sign-in activity", "operationVersion": "1.0", "category": "ServicePrincipalSignInLogs",
+        "tenantId": tenant, "resultType": "0", "resultSignature": "None", "durationMs": 0, "callerIpAddress": format!("203.0.113.{}", n % 250), "correlationId": format!("{n:032x}"), "Level": 4, "location": "DE",
+        "properties": {
+            "id": format!("{n:032x}"), "createdDateTime": time, "appId": app, "servicePrincipalId": app, "servicePrincipalName": format!("svc-{}", n % 200), "ipAddress": format!("203.0.113.{}", n % 250),
+            "servicePrincipalCredentialKeyId": format!("{:08x}-1111-4000-8000-000000000000", n % 400), "clientCredentialType": "clientSecret", "status": {"errorCode": 0},
+            "location": {"city": "Hannover", "state": "Niedersachsen", "countryOrRegion": "DE", "geoCoordinates": {"latitude": 50.1, "longitude": 9.1}}, "isInteractive": false, "tokenIssuerType": "AzureAD",
+            "processingTimeInMilliseconds": 12, "riskDetail": "none", "riskState": "none", "resourceDisplayName": "Microsoft Graph", "resourceId": "00000003-0000-0000-c000-000000000000", "conditionalAccessStatus": "notApplied",
+            "appliedConditionalAccessPolicies": [], "uniqueTokenIdentifier": format!("dG9r{n:x}"), "incomingTokenType": "none", "authenticationProtocol": "none",
+        },
     })
 }
 

@@ -142,7 +142,7 @@ fn act(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
 }
 
 fn rotates(word: &str) -> bool {
-    [
+    const WORDS: &[&str] = &[
         "cpm change password",
         "cpm reconcile password",
         "cpm change ssh key",
@@ -151,9 +151,8 @@ fn rotates(word: &str) -> bool {
         "set password",
         "reset user password",
         "change password",
-    ]
-    .iter()
-    .any(|part| word == *part)
+    ];
+    WORDS.contains(&word)
 }
 
 fn is_component(name: &str) -> bool {

@@ -105,9 +105,12 @@ struct Group {
     ends: Vec<String>,
 }
 
+/// A format's places, read from their list when they are first asked for.
+type Listed = LazyLock<Policy, Box<dyn FnOnce() -> Policy + Send>>;
+
 /// Those of the registry's formats, by name, each read when it is first asked for.
-static POLICIES: LazyLock<FxHashMap<&'static str, LazyLock<Policy, Box<dyn FnOnce() -> Policy + Send>>>> = LazyLock::new(|| {
-    let lazy = |text: &'static str| LazyLock::new(Box::new(move || Policy::read(text)) as Box<dyn FnOnce() -> Policy + Send>);
+static POLICIES: LazyLock<FxHashMap<&'static str, Listed>> = LazyLock::new(|| {
+    let lazy = |text: &'static str| -> Listed { LazyLock::new(Box::new(move || Policy::read(text))) };
     PLACES.iter().chain([&("iam_policy", IAM_POLICY)]).map(|(name, text)| (*name, lazy(text))).collect()
 });
 

@@ -107,12 +107,10 @@ fn what_is_no_record_is_refused() {
         for record in lines.iter().filter(|line| line.starts_with('{')) {
             let mut parser = guarded(auto::by_name(format).unwrap(), &context());
             for cut in 1..record.len() {
-                if record.is_char_boundary(cut) {
-                    let _ = parser.record(record[..cut].as_bytes(), 1, &mut out);
-                    out.clear();
-                }
+                let _ = parser.record(&record.as_bytes()[..cut], 1, &mut out);
+                out.clear();
             }
-            assert!(parser.record(record[..record.len() / 2].as_bytes(), 1, &mut out).is_err(), "{format}: {record}");
+            assert!(parser.record(&record.as_bytes()[..record.len() / 2], 1, &mut out).is_err(), "{format}: {record}");
         }
         let mut parser = guarded(auto::by_name(format).unwrap(), &context());
         for strange in ["{}", "[]", "{\"a\":1}", "{\"message\":\"{}\"}"] {
