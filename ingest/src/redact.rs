@@ -19,6 +19,7 @@ mod gate;
 mod harmless;
 pub mod kind;
 mod level;
+mod line;
 mod memo;
 mod place;
 #[cfg(test)]

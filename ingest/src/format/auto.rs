@@ -198,12 +198,22 @@ mod tests {
     }
 
     #[test]
+    fn logs_of_hosts_lines_and_agents_are_known() {
+        for (sample, format) in [
+            ("Feb 21 21:54:44 localhost sshd[3402]: Accepted publickey for vagrant from 10.0.2.2\n", "sshd"),
+            ("1795348801: New connection from 10.0.0.5:50001 on port 1883.\n", "mosquitto"),
+            (include_str!("../../fixtures/otlp_genai/collector.ndjson"), "otlp_genai"),
+        ] {
+            assert_eq!(detected(sample), Ok(format), "{}", &sample[..40]);
+        }
+    }
+
+    #[test]
     fn what_is_not_read_is_named() {
         for (sample, word) in [
             ("==> Vault server configuration:\n\n    Api Address: http://127.0.0.1:8200\n", "audit"),
             ("2026-01-01T00:00:00.000Z [INFO]  core: vault is unsealed\n", "audit"),
             (r#"{"@level":"info","@message":"revoked lease","@module":"expiration","@timestamp":"2021-07-16T06:33:08.867457Z","lease_id":"x"}"#, "audit"),
-            ("Feb 21 21:54:44 localhost sshd[3402]: Accepted publickey for vagrant from 10.0.2.2\n", "syslog"),
             ("PAR1\u{0}\u{0}", "Parquet"),
             ("version account-id interface-id srcaddr dstaddr\n2 1 eni-1 10.0.0.1 10.0.0.2 1 2 6 1 1 1 2 ACCEPT OK\n", "flow log"),
         ] {

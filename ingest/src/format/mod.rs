@@ -2,12 +2,15 @@
 
 use keytrail_schemas::{Event, Micros, Reason, Text};
 
+pub mod auditd;
 mod auth0;
 pub mod auto;
+pub mod aws_credential_report;
 pub mod cloudtrail;
 mod cyberark;
 mod entra;
 mod envelope;
+pub mod freeradius;
 mod gcp_audit;
 mod github_audit;
 mod gitlab_audit;
@@ -16,19 +19,29 @@ pub mod k8s_audit;
 mod keycloak_events;
 pub mod keytrail;
 mod kit;
+pub mod mosquitto;
 mod nearest;
 mod ocsf;
 mod okta_system;
+pub mod otlp_genai;
+mod part;
 mod ping_one;
 mod recent;
 mod registry;
+mod service_name;
 #[cfg(test)]
 mod shown;
 mod snowflake;
+mod spire;
+pub mod sshd;
+pub mod step_ca;
+pub(crate) mod syslog;
 mod teleport_audit;
 pub mod vault_audit;
+pub mod windows_security;
 pub mod zeek;
 
+pub use part::Part;
 pub(crate) use registry::PLACES;
 
 /// How a format's files are cut into records.
@@ -56,6 +69,10 @@ pub trait Format: Send + Sync {
     fn sniff_value(&self, value: crate::json::Value<'_>) -> u8 {
         let _ = value;
         0
+    }
+    /// How two events of one id complete one another, where records of different files tell of one thing.
+    fn completes(&self) -> Option<fn(&mut Event, &mut Event)> {
+        None
     }
     /// A parser for one file. It yields records as they came, and columns with what stood in them: [`guarded`] alone is called outside of this module.
     fn parser(&self, context: &Context) -> Box<dyn Parser>;
@@ -92,6 +109,15 @@ pub trait Parser: Send {
     /// The file has ended: yields what was held back.
     fn finish(&mut self, out: &mut Vec<Draft>) {
         let _ = out;
+    }
+    /// The file was last written at this time: for formats whose times do not say their year.
+    fn dated(&mut self, written: Micros) {
+        let _ = written;
+    }
+    /// The parts of a record that is a line of text, where the format knows them; what stands in none of them is a message.
+    fn parts(&self, record: &str) -> Option<Vec<Part>> {
+        let _ = record;
+        None
     }
     /// The columns of a row, where a log has rows and not objects.
     fn columns(&self) -> Option<Columns<'_>> {

@@ -28,6 +28,14 @@ registry! {
         "zeek" => super::zeek::Zeek,
         "keycloak_events" => super::keycloak_events::KeycloakEvents,
         "cyberark" => super::cyberark::CyberArk,
+        "otlp_genai" => super::otlp_genai::OtlpGenAi,
+        "windows_security" => super::windows_security::WindowsSecurity,
+        "sshd" => super::sshd::Sshd,
+        "step_ca" => super::step_ca::StepCa,
+        "auditd" => super::auditd::Auditd,
+        "freeradius" => super::freeradius::FreeRadius,
+        "aws_credential_report" => super::aws_credential_report::AwsCredentialReport,
+        "mosquitto" => super::mosquitto::Mosquitto,
     }
     shapes {
         "gcp_audit" => super::gcp_audit::FORMAT,
@@ -43,6 +51,7 @@ registry! {
         "ping_one" => super::ping_one::FORMAT,
         "snowflake" => super::snowflake::FORMAT,
         "ocsf" => super::ocsf::FORMAT,
+        "spire" => super::spire::FORMAT,
     }
 }
 

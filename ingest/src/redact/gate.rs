@@ -55,7 +55,9 @@ impl Gate {
             return kept.clone();
         }
         let foreign_row = format != self.format && !raw.trim_start().starts_with(['{', '[']);
+        let parts = if foreign_row || raw.trim_start().starts_with('{') { None } else { self.inner.parts(&raw) };
         let kept = match self.inner.columns() {
+            _ if parts.is_some() => self.redactor.line_remembering(format, parts.as_deref().unwrap_or_default(), &raw, self.level, &mut self.memo),
             // A row without its header: its columns have no names.
             _ if foreign_row => self.redactor.text(&raw),
             Some(Columns { names, separator }) if !raw.starts_with('{') => {
@@ -214,6 +216,10 @@ impl Parser for Gate {
 
     fn shed(&mut self) {
         self.inner.shed();
+    }
+
+    fn dated(&mut self, written: keytrail_schemas::Micros) {
+        self.inner.dated(written);
     }
 
     fn finish(&mut self, out: &mut Vec<Draft>) {

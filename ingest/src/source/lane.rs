@@ -248,6 +248,8 @@ pub struct Records {
     shared: Arc<Shared>,
     path: String,
     context: Context,
+    /// When the file was last written, as far as that is known.
+    written: Micros,
     state: State,
     parsers: FxHashMap<&'static str, Box<dyn Parser>>,
     repeats: Repeats,
@@ -271,6 +273,7 @@ impl Records {
             shared: Arc::clone(shared),
             path: input.name.clone(),
             context,
+            written: written(input).unwrap_or_else(|| (options.clock)()),
             state,
             parsers: FxHashMap::default(),
             repeats: Repeats::new(options.limits.repeat_records_max),
@@ -425,7 +428,11 @@ impl Records {
     }
 
     fn parse(&mut self, format: &'static dyn Format, bytes: &[u8], place: Place, drafts: &mut Vec<Draft>) -> Result<Disposition, Reject> {
-        let parser = self.parsers.entry(format.name()).or_insert_with(|| guarded(format, &self.context));
+        let parser = self.parsers.entry(format.name()).or_insert_with(|| {
+            let mut parser = guarded(format, &self.context);
+            parser.dated(self.written);
+            parser
+        });
         if bytes.len() < GREAT_RECORD_BYTES {
             return parser.record(bytes, place.line, drafts);
         }
@@ -521,6 +528,13 @@ impl Records {
         let letter = letter::letter(&self.shared.options, &self.path, &self.context.file_name, format, remains, why);
         push_letter(unit, letter, format, kind, self.last_time);
     }
+}
+
+/// When a file was last written.
+fn written(input: &Input) -> Option<Micros> {
+    let Origin::File(path) = &input.origin else { return None };
+    let since = std::fs::metadata(path).ok()?.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_micros()).ok().map(Micros)
 }
 
 fn push_letter(unit: &mut Unit, letter: DeadLetter, format: &'static str, kind: Kind, time: Micros) {

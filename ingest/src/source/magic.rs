@@ -31,7 +31,7 @@ pub fn not_text(head: &[u8]) -> Option<String> {
         [b'P', b'A', b'R', b'1', ..] => "a Parquet file",
         [b'O', b'b', b'j', 1, ..] => "an Avro file",
         [b'O', b'R', b'C', ..] => "an ORC file",
-        [b'E', b'l', b'f', b'F', b'i', b'l', b'e', 0, ..] => "a Windows event log (EVTX): export it as JSON or XML",
+        [b'E', b'l', b'f', b'F', b'i', b'l', b'e', 0, ..] => "a Windows event log (EVTX) within something else: unpack it first",
         [0xd4, 0xc3, 0xb2, 0xa1, ..] | [0xa1, 0xb2, 0xc3, 0xd4, ..] | [0x4d, 0x3c, 0xb2, 0xa1, ..] | [0x0a, 0x0d, 0x0d, 0x0a, ..] => {
             "a packet capture: run Zeek over it and read Zeek's logs"
         }

@@ -4,6 +4,7 @@
 //! What concerns one file or one record is never an error: it is a dead letter, and the rest is read.
 
 mod archive;
+mod complete;
 mod count;
 mod fault;
 mod follow;
@@ -16,6 +17,7 @@ mod mask;
 mod options;
 mod progress;
 mod reader;
+mod recast;
 mod record;
 mod repeat;
 mod session;

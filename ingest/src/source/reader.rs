@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use keytrail_schemas::{DeadLetter, Event, Micros};
 
 use super::archive::Budget;
+use super::complete::complete;
 use super::count::Counts;
 use super::follow::{Changed, Reached};
 use super::input::{self, Input};
@@ -21,6 +22,7 @@ use super::progress::Progress;
 use super::unit::{Item, Kind, Unit};
 use super::worker::{Peeked, Pool, Queue};
 use crate::error::Error;
+use crate::format::auto;
 
 /// What is handed on at once.
 #[derive(Debug, Default)]
@@ -123,6 +125,9 @@ impl Iterator for Reader {
         if batch.events.is_empty() && batch.dead_letters.is_empty() && batch.counts.formats.is_empty() && batch.reached.is_empty() {
             self.stage = Stage::Done;
             return None;
+        }
+        for format in auto::all().iter().filter(|format| format.completes().is_some() && batch.counts.formats.contains_key(format.name())) {
+            complete(&mut batch.events, *format);
         }
         let now = (self.shared.options.clock)();
         let mut sessions = self.shared.options.sessions.lock().unwrap_or_else(PoisonError::into_inner);

@@ -15,6 +15,7 @@ use super::input::{Archive, ArchiveKind, Input, Origin};
 use super::magic::{self, Packing};
 use super::options::Limits;
 use super::progress::Progress;
+use super::recast;
 
 /// A file, opened.
 pub enum Opened {
@@ -45,6 +46,13 @@ pub fn open(input: &Input, limits: &Limits, budget: &Arc<Budget>, progress: &Arc
                 return Err(Fault::new(Reason::UnknownFormat, format!("the file is compressed more than {PACKINGS_MAX} times over: expand it first")));
             }
             None => {
+                let rest = match recast::recast(&head, rest) {
+                    Ok(recast) => {
+                        packed = true;
+                        recast
+                    }
+                    Err(rest) => rest,
+                };
                 let archive = input.expanded();
                 let limit =
                     (packed || archive.is_some()).then(|| Limit { counter: Arc::clone(&counter), limits: limits.clone(), bytes: 0, archive, ended: false });

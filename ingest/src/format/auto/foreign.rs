@@ -21,7 +21,6 @@ pub(super) fn recognise(sample: &[u8], record: Option<&[u8]>) -> Option<String> 
 fn binary(sample: &[u8]) -> Option<&'static str> {
     const MAGIC: &[(&[u8], &str)] = &[
         (b"PAR1", "a Parquet file"),
-        (b"ElfFile\0", "a Windows event log in binary (EVTX): export it as JSON"),
         (b"SQLite format 3\0", "an SQLite database"),
         (b"\xd4\xc3\xb2\xa1", "a packet capture (pcap): let Zeek read it, and read its logs"),
         (b"\xa1\xb2\xc3\xd4", "a packet capture (pcap): let Zeek read it, and read its logs"),
@@ -42,6 +41,7 @@ fn lines(text: &str) -> Option<&'static str> {
     let any = |needle: &str| text.contains(needle);
     let vault_level = ["[INFO]  ", "[WARN]  ", "[ERROR] ", "[DEBUG] ", "[TRACE] "].iter().any(|level| first.contains(level));
     if any("==> Vault server")
+        || any("==> OpenBao server")
         || (vault_level
             && ["core", "vault", "expiration", "identity", "rollback", "proxy environment", "storage.", "agent"].iter().any(|module| first.contains(module)))
     {
@@ -56,13 +56,10 @@ fn lines(text: &str) -> Option<&'static str> {
         return Some("CloudTrail's event history as CSV, which leaves most fields out: download it as JSON, or read the trail's files");
     }
     if first.starts_with("<?xml") || first.starts_with("<Event ") || first.starts_with("<Events") {
-        return Some("XML, which is not read in this version");
+        return Some("XML, of which only Windows' events are read");
     }
     if first.starts_with("<!DOCTYPE") || first.starts_with("<html") {
         return Some("a web page; was the download an error or a login page?");
-    }
-    if first.starts_with("type=") && first.contains("msg=audit(") {
-        return Some("a Linux audit log, which is not read in this version");
     }
     is_syslog(first).then_some("syslog, which is not read in this version")
 }
@@ -87,9 +84,6 @@ fn json(value: Value<'_>) -> Option<&'static str> {
     }
     if text(&["Records"]).is_empty() && value.get("Records").and_then(|r| r.items().next()).and_then(|r| r.str_at(&["eventSource"])) == Some("aws:s3") {
         return Some("an S3 event notification: read the file that it announces");
-    }
-    if has("winlog") || text(&["Event", "System", "Channel"]) == "Security" {
-        return Some("Windows security events, which are not read in this version");
     }
     if has("@timestamp") && has("ecs") {
         return Some("documents of Elastic Common Schema, which are no source's own record: read the original logs");

@@ -18,6 +18,7 @@ pub(crate) use address::address;
 pub(crate) use fact::fact;
 pub(crate) use fields::{Fields, fields};
 pub(crate) use mark::Mark;
+pub(crate) use parser::Records;
 pub(crate) use row::{Row, time_of};
 pub(crate) use scene::{Scene, Setting, by};
 pub(crate) use shape::Shape;

@@ -9,7 +9,7 @@ use crate::format::{Context, Disposition, Draft, Parser, Reject, text_of};
 use crate::json::{Reader, Value};
 
 /// The parser of one file.
-pub(super) struct Records {
+pub(crate) struct Records {
     reader: Reader,
     reading: Reading,
 }
@@ -21,7 +21,7 @@ struct Reading {
 }
 
 impl Records {
-    pub(super) fn new(shape: &'static Shape, context: &Context) -> Self {
+    pub(crate) fn new(shape: &'static Shape, context: &Context) -> Self {
         Self { reader: Reader::new(context.depth_max), reading: Reading { shape, setting: Setting::new(shape.name, shape.who, context) } }
     }
 
