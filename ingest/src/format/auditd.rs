@@ -95,15 +95,13 @@ impl<'l> Head<'l> {
 /// A name that auditd wrote in hexadecimal, as it does where it has a space or a quote.
 fn name(text: &str, line: &str) -> Text {
     let is_quoted = line.contains(&format!("\"{text}\""));
-    if !is_quoted
+    let is_encoded = !is_quoted
         && text.len() >= 6
         && text.len().is_multiple_of(2)
         && text.bytes().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b))
-        && text.bytes().any(|b| b.is_ascii_uppercase())
-    {
-        if let Some(decoded) = hex::decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok()) {
-            return Text::from(decoded.trim_end_matches('\0'));
-        }
+        && text.bytes().any(|b| b.is_ascii_uppercase());
+    if is_encoded && let Some(decoded) = hex::decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok()) {
+        return Text::from(decoded.trim_end_matches('\0'));
     }
     Text::from(text)
 }

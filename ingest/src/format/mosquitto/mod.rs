@@ -75,10 +75,11 @@ fn cut(line: &str) -> Option<Cut<'_>> {
         if (9..=11).contains(&time.len()) && time.bytes().all(|b| b.is_ascii_digit()) {
             return Some(bare(Stamp::At(Micros::from_secs(time.parse().ok()?).ok()?)));
         }
-        if time.len() <= 40 && time.as_bytes().first()?.is_ascii_digit() {
-            if let Some(stamp) = Stamp::of(time) {
-                return Some(bare(stamp));
-            }
+        if time.len() <= 40
+            && time.as_bytes().first()?.is_ascii_digit()
+            && let Some(stamp) = Stamp::of(time)
+        {
+            return Some(bare(stamp));
         }
     }
     let cut = Line::of(line)?;

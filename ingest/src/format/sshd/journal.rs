@@ -38,7 +38,8 @@ impl<'d> Entry<'d> {
 
 /// The program of a line that looks like an entry of the journal.
 pub(super) fn program(line: &str) -> Option<&str> {
-    if !line.starts_with('{') || !(line.contains("\"__REALTIME_TIMESTAMP\"") && line.contains("\"MESSAGE\"")) {
+    let is_entry = line.starts_with('{') && line.contains("\"__REALTIME_TIMESTAMP\"") && line.contains("\"MESSAGE\"");
+    if !is_entry {
         return None;
     }
     let mut reader = Reader::default();
