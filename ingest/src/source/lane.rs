@@ -283,6 +283,12 @@ impl Records {
         }
     }
 
+    /// The file has grown meanwhile.
+    fn redate(&mut self, input: &Input) {
+        self.written = written(input).unwrap_or_else(|| (self.shared.options.clock)());
+        self.parsers.values_mut().for_each(|parser| parser.dated(self.written));
+    }
+
     /// The line of the oldest record that a parser holds back.
     fn oldest_held(&self) -> Option<u64> {
         self.parsers.values().filter_map(|parser| parser.oldest_held()).min()

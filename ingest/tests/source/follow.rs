@@ -296,3 +296,29 @@ proptest! {
         prop_assert_eq!(grown(format, &pieces, &restarts), expected);
     }
 }
+
+/// A line without a year is dated by when its file was last written, also when the file goes on in the next one.
+#[test]
+fn a_year_turns_while_a_file_is_followed() {
+    fn auto() -> Options {
+        Options::new("test", Choice::Auto, keytrail_ingest::redact::Redactor::new(&[7; 32]), late)
+    }
+    fn before() -> Micros {
+        Micros::parse_rfc3339("2025-12-31T23:00:20Z").unwrap()
+    }
+    fn after() -> Micros {
+        Micros::parse_rfc3339("2026-01-05T10:00:20Z").unwrap()
+    }
+    let line = |time: &str| format!("{time} web-1 sshd[1]: Accepted publickey for ci from 10.0.0.1 port 5 ssh2: ED25519 SHA256:abc\n");
+    let mut watched = Watched::new(auto);
+    let mut times = Vec::new();
+    for (text, clock) in [(line("Dec 31 23:00:00"), before as fn() -> Micros), (line("Jan  5 10:00:00"), after)] {
+        watched.append("auth.log", &text);
+        let written = std::time::UNIX_EPOCH + std::time::Duration::from_micros(u64::try_from(clock().0).unwrap());
+        std::fs::OpenOptions::new().append(true).open(watched.path("auth.log")).unwrap().set_modified(written).unwrap();
+        let (events, letters) = watched.look_at(clock);
+        assert!(letters.is_empty(), "{letters:?}");
+        times.extend(events.iter().map(|event| event.time.to_rfc3339()));
+    }
+    assert_eq!(times, ["2025-12-31T23:00:00Z", "2026-01-05T10:00:00Z"]);
+}

@@ -15,6 +15,8 @@ const SPANS_MAX: usize = 20_000;
 const BYTES_MAX: usize = 32 << 20;
 /// A trace waits until spans that begin so much later have come: spans are written when they end, a parent after its children.
 const WINDOW: i64 = 10 * Micros::MINUTE;
+/// One whose first span has come, which ends last, waits so much: others' exporters may be slower.
+const WINDOW_ROOTED: i64 = Micros::MINUTE;
 
 /// The traces that wait.
 #[derive(Default)]
@@ -32,6 +34,8 @@ struct Waiting {
     spans: Vec<Span>,
     bytes: usize,
     newest: Micros,
+    /// Its first span is there.
+    rooted: bool,
     /// Line of the oldest span that tells something.
     line: Option<u64>,
 }
@@ -48,6 +52,7 @@ impl Held {
         let waiting = self.traces.entry(span.trace.clone()).or_default();
         waiting.bytes += bytes;
         waiting.newest = waiting.newest.max(span.time);
+        waiting.rooted |= span.parent.is_none();
         if span.act.is_some() {
             waiting.line = Some(waiting.line.map_or(span.line, |line| line.min(span.line)));
         }
@@ -63,7 +68,7 @@ impl Held {
     pub(super) fn leave(&mut self, all: bool, out: &mut Vec<Draft>) {
         while let Some(first) = self.order.front() {
             let over = self.spans > SPANS_MAX || self.bytes > BYTES_MAX;
-            let aged = self.traces.get(first).is_none_or(|waiting| self.newest.0 - waiting.newest.0 > WINDOW);
+            let aged = self.traces.get(first).is_none_or(|waiting| self.newest.0 - waiting.newest.0 > if waiting.rooted { WINDOW_ROOTED } else { WINDOW });
             if !(all || over || aged) {
                 return;
             }

@@ -99,3 +99,27 @@ fn spans_in_circles_and_great_traces_end() {
     let (drafts, answers) = read(&many.join("\n"), Level::Safe);
     assert!(answers.iter().all(Result::is_ok) && !drafts.is_empty());
 }
+
+/// What has waited long enough leaves while the file is read; what a restart would lose stands at its oldest line.
+#[test]
+fn a_trace_leaves_when_its_time_has_come() {
+    let span = |trace: &str, parent: &str, minute: i64| {
+        let start = 1_795_348_800_000_000_000_i64 + minute * 60_000_000_000;
+        format!(
+            r#"{{"scopeSpans":[{{"spans":[{{"traceId":"{trace}","spanId":"{minute}","parentSpanId":"{parent}","startTimeUnixNano":"{start}","attributes":[{{"key":"gen_ai.operation.name","value":{{"stringValue":"chat"}}}}]}}]}}]}}"#
+        )
+    };
+    let context = Context { redactor: Redactor::new(&[7; 32]), level: Level::Safe, cluster: "lab".into(), depth_max: 32, file_name: String::new() };
+    let mut parser = guarded(&OtlpGenAi, &context);
+    let mut out = Vec::new();
+    let mut put = |parser: &mut Box<dyn crate::format::Parser>, line: u64, record: String| {
+        let answer = parser.record(record.as_bytes(), line, &mut out);
+        assert_eq!(answer, Ok(Disposition::Held));
+        out.len()
+    };
+    assert_eq!(put(&mut parser, 1, span("rooted", "", 0)), 0);
+    assert_eq!(put(&mut parser, 2, span("open", "far", 0)), 0);
+    assert_eq!((put(&mut parser, 3, span("other", "far", 2)), parser.oldest_held()), (1, Some(2)), "its first span was there");
+    assert_eq!((put(&mut parser, 4, span("other", "far", 9)), parser.oldest_held()), (1, Some(2)));
+    assert_eq!((put(&mut parser, 5, span("other", "far", 11)), parser.oldest_held()), (2, Some(3)));
+}

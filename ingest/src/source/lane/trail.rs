@@ -99,6 +99,7 @@ pub(super) fn go_on(input: &Input, shared: &Arc<Shared>, file: File, parked: Par
     let Parked { position, mut records, mut trail } = parked;
     records.shared = Arc::clone(shared);
     records.path.clone_from(&input.name);
+    records.redate(input);
     input.file_name().clone_into(&mut records.context.file_name);
     trail.path.clone_from(&input.name);
     lane(shared, file, &position, records, trail, is_finished)
