@@ -1,5 +1,6 @@
 //! HTTP: one endpoint for each question, SQL, live findings, the OpenAPI document, and the console's pages.
 
+mod console;
 mod live;
 mod openapi;
 mod problem;
@@ -36,6 +37,7 @@ pub fn router(desk: &Desk) -> Router {
         .route("/v1/explain/{finding}", get(question::explain))
         .route("/v1/tokens", get(question::tokens))
         .route("/v1/{question}", get(question::ask))
+        .merge(console::router())
         .fallback(|| async { Problem::not_found("there is nothing here: /openapi.json says what there is") })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .layer(axum::middleware::from_fn_with_state(shared.clone(), visitor::let_in));

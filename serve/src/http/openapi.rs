@@ -109,10 +109,9 @@ fn question(function: &Description) -> OperationBuilder {
 
 fn argument_parameter(argument: &Argument) -> ParameterBuilder {
     let schema = match argument.kind {
-        ArgumentKind::Text if argument.required => json!({ "type": "string", "minLength": 1 }),
-        ArgumentKind::Text => json!({ "type": "string" }),
+        ArgumentKind::Text => json!({ "type": "string", "minLength": 1 }),
         ArgumentKind::Time => json!({ "type": "string", "pattern": TIME }),
-        ArgumentKind::Count => json!({ "type": "integer", "minimum": 1, "maximum": 10 }),
+        ArgumentKind::Count => json!({ "type": "integer", "minimum": 1, "maximum": 16 }),
     };
     let required = if argument.required { Required::True } else { Required::False };
     parameter(argument.name, ParameterIn::Query, argument.doc(), schema).required(required)

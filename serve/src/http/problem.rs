@@ -1,8 +1,8 @@
 //! What HTTP answers when there is no answer: a status, a short word for programs and a sentence for people.
 
 use axum::Json;
-use axum::http::StatusCode;
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use crate::Error;
@@ -72,22 +72,32 @@ impl Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let body = Json(serde_json::json!({ "error": { "code": self.code, "message": self.message, "names": self.names } }));
-        let mut response = (self.status, body).into_response();
+impl Problem {
+    /// Status, headers and sentence, for a page.
+    pub fn told(self) -> (StatusCode, HeaderMap, String) {
+        (self.status, self.headers(), self.message)
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
         match self.status {
             // A browser asks for name and password then: the password is the token.
             StatusCode::UNAUTHORIZED => {
-                response
-                    .headers_mut()
+                headers
                     .insert(WWW_AUTHENTICATE, axum::http::HeaderValue::from_static("Bearer realm=\"keytrail\", Basic realm=\"keytrail\", charset=\"UTF-8\""));
             }
             StatusCode::TOO_MANY_REQUESTS => {
-                response.headers_mut().insert(RETRY_AFTER, axum::http::HeaderValue::from_static("1"));
+                headers.insert(RETRY_AFTER, axum::http::HeaderValue::from_static("1"));
             }
             _ => {}
         }
-        response
+        headers
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = Json(serde_json::json!({ "error": { "code": self.code, "message": self.message, "names": self.names } }));
+        (self.status, self.headers(), body).into_response()
     }
 }

@@ -86,7 +86,11 @@ pub async fn tokens(State(shared): State<Shared>, Extension(visit): Extension<Vi
 }
 
 fn read(arguments: Arguments) -> Result<Vec<(String, String)>, Error> {
-    arguments.map(|Query(arguments)| arguments).map_err(|error| Error::Request(error.body_text()))
+    let Query(arguments) = arguments.map_err(|error| Error::Request(error.body_text()))?;
+    match arguments.iter().find(|(_, value)| value.is_empty()) {
+        Some((name, _)) => Err(Error::Request(format!("{:?} is empty: leave it out", name.chars().take(64).collect::<String>()))),
+        None => Ok(arguments),
+    }
 }
 
 fn only_format(arguments: &[(String, String)]) -> Result<(), Error> {

@@ -3,6 +3,7 @@
 //! The password is the token. Statements only read; what clients say about their session (SET, BEGIN, DISCARD, …) is taken and changes nothing of the data.
 
 mod cancel;
+mod catalogue;
 mod failure;
 mod guard;
 mod parameter;
@@ -49,6 +50,7 @@ impl Wire {
     pub async fn new(desk: &Desk) -> Result<Self, Error> {
         let context = desk.session().own_context().await?;
         setup_pg_catalog(&context, CATALOGUE, EmptyContextProvider).map_err(|error| Error::Query(desk.session().error(*error)))?;
+        catalogue::register(&context);
         let context = Arc::new(context);
         let hooks: Vec<Arc<dyn QueryHook>> = vec![
             Arc::new(guard::Guard::new(desk)),

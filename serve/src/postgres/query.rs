@@ -23,7 +23,7 @@ use datafusion_postgres::{DfSessionService, Parser as Inner};
 use futures::{Sink, StreamExt as _, stream};
 use tokio::time::Instant;
 
-use super::{Guest, failure, guard, parameter};
+use super::{Guest, catalogue, failure, guard, parameter};
 use crate::answer::{Asked, paced};
 use crate::{Desk, Error};
 
@@ -195,7 +195,8 @@ impl SimpleQueryHandler for Service {
     {
         let guest = Guest::of(client)?;
         let limit = own_limit(client);
-        self.run(&guest, query, limit, SimpleQueryHandler::do_query(&self.inner, client, query)).await
+        let understood = catalogue::understood(query);
+        self.run(&guest, query, limit, SimpleQueryHandler::do_query(&self.inner, client, &understood)).await
     }
 }
 
@@ -242,7 +243,9 @@ impl Service {
         let known = plan.get_parameter_types().map_err(failed)?;
         let mut types: Vec<_> = known.into_iter().collect();
         types.sort_by_key(|(id, _)| id.trim_start_matches('$').parse::<usize>().unwrap_or(usize::MAX));
-        let types: Vec<_> = types.iter().map(|(_, ty)| ty.as_ref()).collect();
+        // An argument of a question is taken as the client wrote it, a number too.
+        let arguments = parameter::of(statement);
+        let types: Vec<_> = types.iter().map(|(id, ty)| ty.as_ref().filter(|_| !arguments.contains(id))).collect();
         let wire = self.parser.inner.get_parameter_types(&portal.statement.statement)?;
         let values = df::deserialize_parameters_with_server_types(portal, &types, &wire.iter().map(Some).collect::<Vec<_>>())?;
         let statement = parameter::with_values(statement, &values)?;
