@@ -34,9 +34,15 @@ pub struct Global {
     /// The configuration file [default: ./keytrail.toml, if there is one]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Ask a keytrail that serves there, and not the lake: http://HOST:PORT or https://HOST:PORT [or $KEYTRAIL_SERVER; the token is $KEYTRAIL_TOKEN]
+    #[arg(long, global = true, value_name = "URL")]
+    pub server: Option<String>,
     /// How answers are written [default: table on a terminal, ndjson otherwise]
     #[arg(long, global = true, value_enum, value_name = "FORMAT")]
     pub output: Option<OutputFormat>,
+    /// Every column of a table, however wide the terminal is
+    #[arg(long, global = true)]
+    pub wide: bool,
     /// No progress bars, no summaries
     #[arg(long, short, global = true)]
     pub quiet: bool,
@@ -63,7 +69,7 @@ pub enum Command {
     Demo(Demo),
     /// Read files through log, detector and lake; returns when all is stored
     Ingest(Ingest),
-    /// Run every role in one process: sources are watched, detected, stored; /metrics is served
+    /// Run every role in one process: sources are watched, detected, stored; /metrics is served, and the doors where they are configured
     Run(Run),
     /// On Kafka: watch sources and append what is new, and nothing else
     Collect(Role),
@@ -105,6 +111,14 @@ pub enum Command {
     Explain(Explain),
     /// Any SQL over the tables and the questions
     Sql(Sql),
+    /// Fail a pipeline where something does not hold: ends with 1, and shows the rows that break it
+    Assert(Assert),
+    /// Open the doors: HTTP and the PostgreSQL wire
+    Serve(Serve),
+    /// The questions as tools for an assistant (Model Context Protocol), on standard input and output
+    Mcp,
+    /// Who may ask through the doors
+    Tokens(Tokens),
     /// Rules as code
     Rules(Rules),
     /// What could not be read, and trying again
@@ -150,7 +164,7 @@ pub struct Demo {
     /// How many attacks to hide [default: about one and a half a day in the last three fifths of the period]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub attacks: Option<u32>,
-    /// End after the summary (there is no console yet: the demo always does)
+    /// End after the summary; on a terminal the demo serves until Ctrl-C otherwise
     #[arg(long)]
     pub no_serve: bool,
 }
@@ -280,6 +294,9 @@ pub struct OfIdentity {
     pub identity: String,
     #[command(flatten)]
     pub window: Window,
+    /// Draw the answer into this file, as SVG (`touched`: time by destination; `timeline`: hours of the week)
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -308,6 +325,9 @@ pub struct BlastRadius {
     pub hops: u32,
     #[command(flatten)]
     pub window: Window,
+    /// Draw what could be reached into this file, hop by hop, as SVG
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -394,6 +414,112 @@ pub struct Explain {
 pub struct Sql {
     /// The query; `-` reads it from standard input
     pub query: String,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  keytrail assert blast-radius svc-deploy --max-environments 1\n  keytrail assert posture --max-age 90d\n  keytrail assert posture --problem not_revoked --problem shared"
+)]
+pub struct Assert {
+    #[command(subcommand)]
+    pub action: AssertAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AssertAction {
+    /// What could be reached from an identity or a credential
+    BlastRadius(AssertBlastRadius),
+    /// What is wrong with credentials and identities
+    Posture(AssertPosture),
+}
+
+#[derive(Debug, Args)]
+pub struct AssertBlastRadius {
+    /// An identity or a credential: its id, or a unique fragment of it
+    pub of: String,
+    /// Environments that may be reached; what is in none that is known counts as one
+    #[arg(long, value_name = "N")]
+    pub max_environments: Option<usize>,
+    /// Destinations that may be reached
+    #[arg(long, value_name = "N")]
+    pub max_destinations: Option<usize>,
+    /// Identities that may be met on the way
+    #[arg(long, value_name = "N")]
+    pub max_identities: Option<usize>,
+    /// How many hops
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=10))]
+    pub hops: u32,
+    #[command(flatten)]
+    pub window: Window,
+}
+
+#[derive(Debug, Args)]
+pub struct AssertPosture {
+    /// No machine's credential in force may be older: 90d, 12h, 2w
+    #[arg(long, value_name = "AGE")]
+    pub max_age: Option<String>,
+    /// Only this problem of `posture`; once for each [default: all, where no --max-age is given]
+    #[arg(long, value_name = "PROBLEM")]
+    pub problem: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  keytrail serve --no-auth                         # on this machine, for whoever is on it\n  keytrail tokens create grafana --role analyst\n  keytrail serve --postgres 0.0.0.0:5470 --tls-cert server.pem --tls-key server.key"
+)]
+pub struct Serve {
+    /// Address of HTTP [default: serve.listen of the configuration, or 127.0.0.1:8470]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<String>,
+    /// Address of the PostgreSQL wire [default: serve.postgres of the configuration, or 127.0.0.1:5470]
+    #[arg(long, value_name = "ADDRESS")]
+    pub postgres: Option<String>,
+    /// Ask for no token; on loopback only
+    #[arg(long)]
+    pub no_auth: bool,
+    /// Certificate chain in PEM: both doors speak TLS
+    #[arg(long, value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// Its private key in PEM
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+    /// Off loopback without TLS, because it ends in front of keytrail
+    #[arg(long)]
+    pub plain: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  keytrail tokens create grafana --expires 90d\n  keytrail tokens create gate --question posture --question blast-radius\n  keytrail tokens revoke grafana"
+)]
+pub struct Tokens {
+    #[command(subcommand)]
+    pub action: TokenAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TokenAction {
+    /// Make a token; it is shown this once
+    Create {
+        /// Who or what will have it: the user that the record names
+        name: String,
+        /// analyst: questions and SQL; auditor: dead letters and who asked what too; admin: the list of tokens too
+        #[arg(long, default_value = "analyst")]
+        role: String,
+        /// Only this question, or `sql`; once for each [default: all]
+        #[arg(long, value_name = "QUESTION")]
+        question: Vec<String>,
+        /// When it ends: 90d, 12h, or a time [default: never]
+        #[arg(long, value_name = "WHEN")]
+        expires: Option<String>,
+    },
+    /// Tokens and their state; never what shows one
+    List,
+    /// End a token
+    Revoke {
+        /// Its id or its name
+        token: String,
+    },
 }
 
 #[derive(Debug, Args)]

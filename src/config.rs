@@ -24,6 +24,8 @@ pub struct Config {
     pub detect: keytrail_detect::Config,
     pub detector: Detector,
     pub query: keytrail_query::Options,
+    /// The doors.
+    pub serve: keytrail_serve::Options,
     pub metrics: Metrics,
     pub telemetry: Telemetry,
     /// What `keytrail run` watches.
@@ -34,6 +36,15 @@ pub struct Config {
     pub forwards: Vec<Forward>,
     #[serde(skip)]
     pub quiet: bool,
+    /// A keytrail that serves elsewhere and is asked instead of the lake; empty for none.
+    #[serde(skip)]
+    pub server: String,
+    /// The token for it.
+    #[serde(skip)]
+    pub token: Option<String>,
+    /// Who runs the process, for the record of who asked what.
+    #[serde(skip)]
+    pub user: String,
 }
 
 /// The event log.
@@ -290,11 +301,15 @@ impl Default for Config {
             detect: keytrail_detect::Config::default(),
             detector: Detector::default(),
             query: keytrail_query::Options::default(),
+            serve: keytrail_serve::Options::default(),
             metrics: Metrics::default(),
             telemetry: Telemetry::default(),
             sources: Vec::new(),
             forwards: Vec::new(),
             quiet: false,
+            server: String::new(),
+            token: None,
+            user: String::new(),
         }
     }
 }
@@ -340,6 +355,9 @@ impl Config {
             config.log.url.clone_from(log);
         }
         config.quiet = typed.global.quiet;
+        config.server = typed.global.server.clone().or_else(|| env("KEYTRAIL_SERVER")).unwrap_or_default();
+        config.token = env("KEYTRAIL_TOKEN");
+        config.user = env("USER").or_else(|| env("LOGNAME")).unwrap_or_default();
         config.validated()
     }
 

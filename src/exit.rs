@@ -39,6 +39,15 @@ pub struct Usage(pub String);
 #[error("{0}")]
 pub struct OutOfReach(pub String);
 
+/// An error of a door's: a question's is told as everywhere, and what is configured wrongly is wrong usage.
+pub fn of_door(error: keytrail_serve::Error) -> anyhow::Error {
+    match error {
+        keytrail_serve::Error::Query(error) => error.into(),
+        error @ (keytrail_serve::Error::Listen(_) | keytrail_serve::Error::File { .. } | keytrail_serve::Error::Request(_)) => Usage(error.to_string()).into(),
+        other => other.into(),
+    }
+}
+
 /// The exit code of an error.
 pub fn code_of(error: &anyhow::Error) -> Code {
     for cause in error.chain() {

@@ -11,11 +11,14 @@ mod exit;
 mod home;
 mod keyring;
 mod output;
+mod picture;
 mod pipeline;
 mod place;
 mod role;
 mod seal;
+mod server;
 mod shown;
+mod table;
 mod telemetry;
 
 use clap::Parser;
@@ -63,6 +66,10 @@ fn run(typed: cli::Cli) -> anyhow::Result<exit::Code> {
         C::Coverage(arguments) => command::question::coverage(&config, &output, &arguments),
         C::Explain(arguments) => command::question::explain(&config, &output, &arguments),
         C::Sql(arguments) => command::question::sql(&config, &output, &arguments),
+        C::Assert(arguments) => command::assert::run(&config, &output, &arguments),
+        C::Serve(arguments) => command::serve::run(&config, &arguments),
+        C::Mcp => command::serve::mcp(&config),
+        C::Tokens(arguments) => command::tokens::run(&config, &output, &arguments),
         C::Rules(arguments) => command::rules::run(&config, &output, &arguments),
         C::DeadLetters(arguments) => command::dead_letters::run(&config, &telemetry, &output, &arguments),
         C::Keys(arguments) => command::keys::run(&config, &output, &arguments),

@@ -24,15 +24,17 @@ pub async fn lake(config: &Config) -> anyhow::Result<Lake> {
     })
 }
 
-/// Opens the lake for questions.
+/// Opens the lake for questions, with the record of who asked what beside it.
 ///
 /// # Errors
 /// When there is none, or it is out of reach.
 pub async fn session(config: &Config, options: keytrail_query::Options) -> anyhow::Result<Session> {
-    Ok(match bucket(config)? {
+    let session = match bucket(config)? {
         Some((url, store)) => Session::open_with_store(&url, store, options).await?,
         None => Session::open(&config.lake_url(), options).await?,
-    })
+    };
+    let queries = keytrail_serve::record::table(&config.dir).map_err(|error| session.error(error))?;
+    Ok(session.with_table("queries", queries)?)
 }
 
 /// The bucket, where the lake is in one.

@@ -6,6 +6,7 @@
 //! - `bad_input`: what is broken ends in a dead letter or a clear error, and the rest is stored.
 //! - `watch`: sources that grow, rotate and are missing, over runs and restarts; what is exported comes back.
 //! - `crash`: SIGKILL at random moments; the checker is shown to catch a planted loss and a planted duplicate.
+//! - `doors`: HTTP, PostgreSQL wire and MCP, with the clients that people use.
 //! - `kafka`: the roles on a real Apache Kafka, and the faults that they survive.
 //! - `s3`: the lake in a bucket, and a store that is refused.
 //! - `secrets`: secrets planted in every place of every format, and looked for in everything that is written.
@@ -18,6 +19,7 @@
 
 mod bad_input;
 mod crash;
+mod doors;
 mod estate;
 mod journey;
 mod kafka;

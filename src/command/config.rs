@@ -19,6 +19,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("detect", "What the detector judges by."),
     ("detector", "Running the detector; `rules` names a folder of Sigma rules that replaces the built-in ones."),
     ("query", "Bounds of one question."),
+    ("serve", "The doors: HTTP (`listen`) and the PostgreSQL wire (`postgres`); `keytrail run` opens those that are named. `no_auth` is for loopback only."),
     ("metrics", "Address of /metrics and /healthz under `keytrail run`."),
     ("telemetry", "OTLP over HTTP; empty exports nothing."),
 ];

@@ -1,5 +1,5 @@
 //! `keytrail demo`: a simulated estate with labelled attacks, in its providers' own formats, through the same pipeline as real logs. It
-//! ends with what was found, what was missed, and what to ask next.
+//! ends with what was found, what was missed, and what to ask next; on a terminal it then serves the doors until Ctrl-C.
 
 use std::io::Write as _;
 
@@ -105,5 +105,7 @@ pub fn run(config: &Config, telemetry: &Telemetry, output: &Writer, arguments: &
         out,
         "  keytrail timeline svc-deploy --since -7d{dir}\n  keytrail findings --severity high{dir}\n  keytrail posture{dir}\n  keytrail sql \"select * from touched('svc-deploy', null, null) where first_ever\"{dir}"
     )?;
+    drop(out);
+    super::serve::after_demo(config, &dir, arguments.no_serve)?;
     Ok(Code::Done)
 }

@@ -1,5 +1,6 @@
 //! One file per command: what it wires together and what it tells.
 
+pub mod assert;
 pub mod compact;
 pub mod completion;
 pub mod config;
@@ -14,5 +15,7 @@ pub mod rebuild;
 pub mod redact;
 pub mod rules;
 pub mod run;
+pub mod serve;
+pub mod tokens;
 pub mod topics;
 mod watched;

@@ -1,5 +1,6 @@
 //! `keytrail run`: every role in one process. Sources are looked at again and again; what is new is appended, what is known is not. A
-//! tick every 30 seconds lets the detector judge silence; findings are forwarded; `/metrics` and `/healthz` are served.
+//! tick every 30 seconds lets the detector judge silence; findings are forwarded; `/metrics` and `/healthz` are served, and
+//! the doors where they are configured.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,10 +37,12 @@ pub fn run(config: &Config, telemetry: &Telemetry, arguments: &Run) -> anyhow::R
     let stop = stop_signal()?;
     let listen = arguments.metrics_listen.as_deref().unwrap_or(&config.metrics.listen);
     let server = (!listen.is_empty()).then(|| serve(listen, telemetry.registry(), Arc::clone(&stop))).transpose()?;
+    let has_doors = !(config.serve.listen.is_empty() && config.serve.postgres.is_empty());
+    let doors = has_doors.then(|| super::serve::beside(config, Arc::clone(&stop))).transpose()?;
     let watched_all = watch(config, telemetry, &home, &pipeline, &stop, arguments.once);
     stop.store(true, Ordering::Release);
     let finished = pipeline.finish();
-    if let Some(server) = server {
+    for server in server.into_iter().chain(doors) {
         let _ = server.join();
     }
     watched_all?;
