@@ -159,12 +159,13 @@ fn timeline(rows: &[Value], coverage: &str) -> Result<String, Box<dyn std::error
         }
     }
     let most = cells.iter().flatten().copied().max().unwrap_or(0).max(1);
-    let title = format!("{}: events by hour of the week (UTC), {most} in the fullest", rows.first().map_or("", |row| text(row, "identity")));
-    let side = 32;
-    sheet(80 + 24 * side, TOP + 7 * side + 80, &title, coverage, |area| {
+    let title = rows.first().map_or("", |row| text(row, "identity"));
+    let side = 40;
+    sheet(80 + 24 * side, TOP + 7 * side + 80, title, coverage, |area| {
+        write_text(area, &format!("events by hour of the week (UTC), {most} in the fullest"), (16, 36), 11, SOFT)?;
         for (day, (name, hours)) in ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"].iter().zip(&cells).enumerate() {
             let y = TOP + side * i32::try_from(day)?;
-            write_text(area, name, (16, y + 9), 12, INK)?;
+            write_text(area, name, (16, y + 13), 12, INK)?;
             for (hour, events) in hours.iter().enumerate() {
                 let x = 56 + side * i32::try_from(hour)?;
                 // By its root: a few events are told from none.

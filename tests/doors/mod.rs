@@ -94,7 +94,7 @@ fn schemathesis(server: &Server, python: &str) {
     let output = Command::new(program)
         .args(["run", &format!("{}/openapi.json", server.url()), "--header", &format!("Authorization: Bearer {}", server.admin)])
         // A live stream does not end by itself, and a name that is made up is none.
-        .args(["--exclude-path", "/v1/live", "--max-examples", "8", "--phases", "examples,coverage,fuzzing", "--seed", "1", "--workers", "1", "--no-color"])
+        .args(["--exclude-path", "/v1/live", "--max-examples", "4", "--phases", "examples,coverage,fuzzing", "--seed", "1", "--workers", "1", "--no-color"])
         .args(["--exclude-checks", "positive_data_acceptance,ignored_auth"])
         .env("HOME", server.home.path())
         .current_dir(server.home.path())

@@ -70,13 +70,18 @@ with connect() as connection:
     assert time.monotonic() - began < 4, "the cancel was not heard"
     assert connection.execute("SELECT 1 AS one").fetchone() == {"one": 1}, "the connection goes on"
 
-# Transactions, savepoints, a cursor on the server.
+# Transactions, rows as they come; a cursor on the server is refused in words.
 with psycopg.connect(host="127.0.0.1", port=POSTGRES_PORT, user="ann", password=TOKEN, dbname="keytrail", row_factory=dict_row) as connection:
     with connection.transaction():
+        with connection.cursor() as cursor:
+            assert len(list(cursor.stream("SELECT event_id FROM events LIMIT 35"))) == 35
+    try:
         with connection.cursor(name="slowly") as cursor:
-            cursor.itersize = 10
-            cursor.execute("SELECT event_id FROM events LIMIT 35")
-            assert len(cursor.fetchall()) == 35
+            cursor.execute("SELECT event_id FROM events LIMIT 35").fetchall()
+        raise AssertionError("a cursor without columns was fetched from")
+    except psycopg.errors.FeatureNotSupported as error:
+        assert "simple protocol" in str(error)
+    connection.rollback()
     with connection.transaction():
         assert connection.execute("SELECT count(*) AS n FROM events").fetchone()["n"] > 0
 

@@ -104,6 +104,11 @@ impl QueryHook for Guard {
         _context: &SessionContext,
         _client: &(dyn ClientInfo + Send + Sync),
     ) -> Option<PgWireResult<LogicalPlan>> {
+        // The library describes what a cursor gives as having no columns, and clients that believe it fall over the rows.
+        if matches!(statement, Statement::Declare { .. } | Statement::Fetch { .. }) {
+            let told = "cursors are for the simple protocol (psql) only: let the client take the rows as they come, or fetch from the portal (fetch size)";
+            return Some(Err(PgWireError::UserError(Box::new(ErrorInfo::new("ERROR".to_owned(), "0A000".to_owned(), told.to_owned())))));
+        }
         match kind(statement) {
             Err(error) => Some(Err(error.into())),
             Ok(Kind::Taken(_)) => Some(Ok(nothing())),
