@@ -41,6 +41,7 @@ fn every_door_answers_the_same_to_real_clients() {
     if let Some(python) = python() {
         schemathesis(&server, &python);
     }
+    live(&server);
     slow_reader(&server);
     many_connections(&server);
     broken_messages(&server);
@@ -101,6 +102,40 @@ fn schemathesis(server: &Server, python: &str) {
         .output()
         .expect("schemathesis runs");
     assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+}
+
+/// A finding is told to who listens, while another process reads the file that it comes from.
+fn live(server: &Server) {
+    let mut listener = TcpStream::connect(("127.0.0.1", server.http)).unwrap();
+    listener.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    write!(listener, "GET /v1/live HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\r\n", server.analyst).unwrap();
+    let mut heard = Vec::new();
+    let mut hear = |until: &[u8], most: Duration| {
+        let began = Instant::now();
+        while !heard.windows(until.len()).any(|window| window == until) {
+            assert!(began.elapsed() < most, "only this was heard: {}", String::from_utf8_lossy(&heard));
+            let mut bytes = [0; 4_096];
+            if let Ok(read) = listener.read(&mut bytes) {
+                heard.extend_from_slice(&bytes[..read]);
+            }
+        }
+    };
+    hear(b"text/event-stream", Duration::from_secs(10));
+    // What stands in the lake is looked at once before anything is news.
+    std::thread::sleep(Duration::from_secs(3));
+    let newest = server.sql_as_auditor("SELECT to_char(max(time) + INTERVAL '1 hour', '%Y-%m-%dT%H:%M:%SZ') AS t FROM events");
+    let mut record = crate::estate::cloudtrail(
+        1,
+        "svc-deploy",
+        "AKIALIVE000000000001",
+        "cloudtrail.amazonaws.com",
+        "StopLogging",
+        serde_json::json!({ "name": "org-trail" }),
+    );
+    record["eventTime"] = newest[0]["t"].clone();
+    let file = server.home.file("live.json", record.to_string());
+    server.home.ingest(&["--format", "cloudtrail", file.to_str().unwrap()]);
+    hear(b"event: finding", Duration::from_secs(30));
 }
 
 /// A reader that takes nothing costs the server a few batches and a place for a moment.

@@ -77,11 +77,11 @@ async fn look(session: Session, send: broadcast::Sender<News>) {
     }
 }
 
-/// The newest revisions of the last week's findings above the line, as JSON.
+/// The newest revisions of the findings of the last week of events, as JSON.
 async fn newest(session: &Session) -> Result<Vec<(String, i64, Arc<str>)>, keytrail_query::Error> {
     let now = session.watermark().await?.unwrap_or_default();
     let since = keytrail_schemas::Micros(now.0.saturating_sub(7 * keytrail_schemas::Micros::DAY));
-    let sql = format!("SELECT * FROM findings WHERE NOT below_line AND last_event_time >= '{since}'");
+    let sql = format!("SELECT * FROM findings WHERE last_event_time >= '{since}'");
     let rows = session.sql_stream(&sql).await?;
     let batches: Vec<_> = rows.batches.try_collect().await?;
     let mut all = Vec::new();
