@@ -55,11 +55,11 @@ with connect() as connection:
     fails(connection, "SELECT * FROM queries", "42501")
     began = time.monotonic()
     fails(connection, "SELECT count(*) FROM events a, events b, events c", "57014")
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 40
     connection.execute("SET statement_timeout = '300ms'")
     began = time.monotonic()
     fails(connection, "SELECT count(*) FROM events a, events b, events c", "57014")
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 10
     connection.execute("SET statement_timeout = 0")
 
     # Cancelled from beside.
@@ -67,7 +67,7 @@ with connect() as connection:
     timer = threading.Timer(0.3, connection.cancel)
     timer.start()
     fails(connection, "SELECT count(*) FROM events a, events b, events c", "57014")
-    assert time.monotonic() - began < 4, "the cancel was not heard"
+    assert time.monotonic() - began < 10, "the cancel was not heard"
     assert connection.execute("SELECT 1 AS one").fetchone() == {"one": 1}, "the connection goes on"
 
 # Transactions, rows as they come; a cursor on the server is refused in words.

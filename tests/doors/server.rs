@@ -34,7 +34,7 @@ impl Server {
         let output = home.run(&["demo", "--days", "4", "--identities", "60", "--no-serve", "--quiet"]);
         assert!(output.status.success(), "{}", stderr(&output));
         // Bounds that a test reaches in seconds.
-        home.file("keytrail.toml", "[query]\ntime_limit_seconds = 5\n[serve]\nreader_ms_max = 1500\nper_user_max = 12\n");
+        home.file("keytrail.toml", "[query]\ntime_limit_seconds = 15\n[serve]\nreader_ms_max = 1500\nper_user_max = 12\n");
         let token = |name: &str, more: &[&str]| token(&home, name, more);
         let (analyst, auditor, admin) = (token("ann", &[]), token("aud", &["--role", "auditor"]), token("adm", &["--role", "admin", "--expires", "1d"]));
         let scoped = token("gate", &["--question", "touched"]);
