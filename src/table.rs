@@ -160,10 +160,10 @@ mod tests {
 
     #[test]
     fn what_fits_is_shown_and_the_rest_is_named() {
-        let text = written(Some(60));
+        let text = written(Some(55));
         assert!(text.contains("detail") && text.contains("not shown: owasp_nhi (--wide)"), "{text}");
         assert!(!text.contains("credential"), "what is empty is not missed: {text}");
-        assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 55), "{text}");
         let narrow = written(Some(10));
         assert!(narrow.contains("problem") && narrow.contains("not shown: identity, owasp_nhi, detail"), "{narrow}");
         let wide = written(None);
