@@ -41,6 +41,7 @@ registry! {
         "gcp_audit" => super::gcp_audit::FORMAT,
         "entra_signin" => super::entra::signin::FORMAT,
         "entra_audit" => super::entra::audit::FORMAT,
+        "entra_identity_protection" => super::entra::risk::FORMAT,
         "azure_activity" => super::entra::activity::FORMAT,
         "m365_audit" => super::entra::m365::FORMAT,
         "okta_system" => super::okta_system::FORMAT,

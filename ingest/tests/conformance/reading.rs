@@ -13,6 +13,7 @@ const FOLDERS: &[(&str, &str, usize)] = &[
     ("entra_signin", "entra_signin", 0),
     ("entra_audit", "entra_audit", 0),
     ("azure_activity", "azure_activity", 0),
+    ("entra_identity_protection", "entra_identity_protection", 0),
     ("okta_system", "okta_system", 11),
     ("github_audit", "github_audit", 32),
     ("keycloak_events", "keycloak_events", 0),

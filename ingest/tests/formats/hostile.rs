@@ -18,6 +18,22 @@ const FIXTURES: &[&str] = &[
     "otlp_genai/collector.ndjson",
     "windows_security/events.ndjson",
     "spire/server.ndjson",
+    "gcp_audit/events.ndjson",
+    "entra_signin/events.ndjson",
+    "entra_audit/events.ndjson",
+    "entra_identity_protection/events.ndjson",
+    "azure_activity/events.ndjson",
+    "m365_audit/events.ndjson",
+    "okta_system/events.ndjson",
+    "github_audit/events.ndjson",
+    "auth0/events.ndjson",
+    "keycloak_events/events.ndjson",
+    "teleport_audit/events.ndjson",
+    "gitlab_audit/events.ndjson",
+    "ping_one/events.ndjson",
+    "snowflake/events.ndjson",
+    "cyberark/events.ndjson",
+    "ocsf/events.ndjson",
 ];
 
 fn survives(record: &[u8]) {
@@ -34,7 +50,8 @@ fn survives(record: &[u8]) {
 
 /// Replaces, in a fixture's record, the value at one place by another.
 fn mutate(record: &str, place: usize, with: serde_json::Value) -> String {
-    let mut value: serde_json::Value = serde_json::from_str(record).unwrap();
+    // A line of text has no places.
+    let Ok(mut value) = serde_json::from_str::<serde_json::Value>(record) else { return record.to_owned() };
     let mut pointers = Vec::new();
     let mut open = vec![(String::new(), &value)];
     while let Some((pointer, value)) = open.pop() {

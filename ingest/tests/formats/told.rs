@@ -14,6 +14,7 @@ const FORMATS: &[&str] = &[
     "entra_signin",
     "entra_audit",
     "azure_activity",
+    "entra_identity_protection",
     "m365_audit",
     "okta_system",
     "github_audit",

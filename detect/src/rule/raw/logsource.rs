@@ -30,7 +30,7 @@ pub const SOURCES: &[Source] = &[
     Source { format: "azure_activity", product: "azure", services: &["activitylogs"], category: None, names: AZURE_ACTIVITY },
     Source { format: "entra_signin", product: "azure", services: &["signinlogs"], category: None, names: ENTRA_SIGNIN },
     Source { format: "entra_audit", product: "azure", services: &["auditlogs", "pim"], category: None, names: ENTRA_AUDIT },
-    Source { format: "entra_identity_protection", product: "azure", services: &["riskdetection"], category: None, names: &[] },
+    Source { format: "entra_identity_protection", product: "azure", services: &["riskdetection"], category: None, names: ENTRA_RISK },
     Source { format: "gcp_audit", product: "gcp", services: &["gcp.audit"], category: None, names: GCP },
     // Google Workspace's logins come through Cloud Logging.
     Source { format: "gcp_audit", product: "gcp", services: &["google_workspace.login"], category: None, names: GCP },
@@ -125,6 +125,9 @@ const ENTRA_AUDIT: &[(&str, &str)] = &[
     ("failure_status_reason", "properties.resultReason"),
     ("properties.message", "properties.activityDisplayName"),
 ];
+
+/// As above.
+const ENTRA_RISK: &[(&str, &str)] = &[("riskEventType", "properties.riskEventType")];
 
 /// As above.
 const AZURE_ACTIVITY: &[(&str, &str)] =

@@ -8,4 +8,5 @@ pub(super) mod audit;
 mod identity;
 pub(super) mod key;
 pub(super) mod m365;
+pub(super) mod risk;
 pub(super) mod signin;
