@@ -299,6 +299,8 @@ proptest! {
     ) {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let identity = ledger::identity::Features {
+            active_days: 3,
+            newcomers_per_week: None,
             is_new: identity.0[0],
             protocol_weaker: identity.0[1],
             method_weaker: identity.0[2],

@@ -1,7 +1,8 @@
-//! From scores to probabilities, on the estate's own history: the empirical tail as far as it reaches, a generalised Pareto tail beyond
+//! From scores to probabilities, on the estate's own history: the empirical tail as far as it reaches, an exponential tail beyond
 //! it, and a cautious prior while there is little history.
 //!
-//! Peaks over threshold: Pickands (1975); parameters by moments, Hosking and Wallis, *Technometrics* 29 (1987). Scores are kept
+//! Peaks over threshold (Pickands, 1975) with the tail of shape nought, whose scale is the median excess: an estate's history holds its
+//! intrusions too, and moments, or a free shape, would learn from a handful of them that such scores are ordinary. Scores are kept
 //! in a histogram of bins 0.1 wide, so that memory is bounded and equal histories give equal answers.
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,9 @@ const BINS: usize = 600;
 const BINS_PER_UNIT: f64 = 10.0;
 /// The history is halved when it holds this many windows.
 const WINDOWS_MAX: u32 = 400_000;
+/// It is halved each week as well, while it holds enough: an estate whose identities grow older surprises less from week to week.
+const HALVED_HOURS: u32 = 7 * 24;
+const HALVED_WINDOWS_MIN: u32 = 8_000;
 /// Windows that the prior counts for.
 const PRIOR_WINDOWS: f64 = 100.0;
 /// Windows learned at which it counts for half of that.
@@ -28,6 +32,8 @@ pub struct Calibration {
     /// Fitted tail, refreshed when the history has grown by an eighth.
     fit: Option<Fit>,
     fit_due: u32,
+    /// The hour of the last halving, or of the first window.
+    halved: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -36,14 +42,13 @@ struct Fit {
     /// Share of the windows above the threshold when it was fitted.
     share: f64,
     scale: f64,
-    shape: f64,
 }
 
 impl Calibration {
     /// No history. `prior_slope` says how far a score is trusted before there is one: 1 takes it for −log10 p itself.
     #[must_use]
     pub const fn new(prior_slope: f64) -> Self {
-        Self { bins: Vec::new(), windows: 0, prior_slope, fit: None, fit_due: 8 * PEAKS }
+        Self { bins: Vec::new(), windows: 0, prior_slope, fit: None, fit_due: 8 * PEAKS, halved: 0 }
     }
 
     /// Windows learned.
@@ -63,14 +68,30 @@ impl Calibration {
         }
         self.windows += 1;
         if self.windows >= WINDOWS_MAX {
-            self.bins.iter_mut().for_each(|count| *count = count.div_ceil(2));
-            self.windows = self.bins.iter().sum();
-            self.fit_due = self.windows;
+            self.halve();
         }
         if self.windows >= self.fit_due {
             self.fit = self.fit();
             self.fit_due = self.windows + self.windows / 8 + 1;
         }
+    }
+
+    /// The time is `hour`, in hours since 1970: what was learned long ago fades.
+    pub fn advance(&mut self, hour: u32) {
+        if self.halved == 0 {
+            self.halved = hour;
+        } else if hour >= self.halved.saturating_add(HALVED_HOURS) && self.windows >= HALVED_WINDOWS_MIN {
+            self.halved = hour;
+            self.halve();
+            self.fit = self.fit();
+        }
+    }
+
+    fn halve(&mut self) {
+        // Rounded up in every other bin, so that single windows of the tail neither stay for ever nor all go at once.
+        self.bins.iter_mut().enumerate().for_each(|(bin, count)| *count = if bin % 2 == 0 { count.div_ceil(2) } else { *count / 2 });
+        self.windows = self.bins.iter().sum();
+        self.fit_due = self.windows + self.windows / 8 + 1;
     }
 
     /// The probability of a score at least as high on a window like those learned. 1 for no evidence.
@@ -110,23 +131,28 @@ impl Calibration {
             return None;
         }
         let threshold = upper_edge(first) - 1.0 / BINS_PER_UNIT;
-        let (mut sum, mut squares) = (0.0, 0.0);
-        for (bin, count) in self.bins.iter().enumerate().skip(first) {
-            let over = upper_edge(bin) - 0.5 / BINS_PER_UNIT - threshold;
-            sum += over * f64::from(*count);
-            squares += over * over * f64::from(*count);
-        }
         let n = f64::from(exceedances);
-        let mean = sum / n;
-        let variance = (squares / n - mean * mean).max(1e-6);
-        let shape = (0.5 * (1.0 - mean * mean / variance)).clamp(0.0, 0.4);
-        Some(Fit { threshold, share: n / f64::from(self.windows.max(1)), scale: mean * (1.0 - shape), shape })
+        let half = self.exceedance(first, threshold, 0.5 * n);
+        Some(Fit { threshold, share: n / f64::from(self.windows.max(1)), scale: half / std::f64::consts::LN_2 })
+    }
+
+    /// By how much `above` of the windows exceed the threshold, which lies in bin `first`; within a bin they are taken to lie evenly.
+    fn exceedance(&self, first: usize, threshold: f64, above: f64) -> f64 {
+        let mut seen = 0.0;
+        for (bin, count) in self.bins.iter().enumerate().skip(first).rev() {
+            let count = f64::from(*count);
+            if seen + count >= above && count > 0.0 {
+                return (upper_edge(bin) - (above - seen) / count / BINS_PER_UNIT - threshold).max(0.5 / BINS_PER_UNIT);
+            }
+            seen += count;
+        }
+        0.5 / BINS_PER_UNIT
     }
 }
 
 impl Fit {
     fn survival(&self, over: f64) -> f64 {
-        if self.shape < 1e-9 { (-over / self.scale).exp() } else { (1.0 + self.shape * over / self.scale).powf(-1.0 / self.shape) }
+        (-over / self.scale).exp()
     }
 }
 

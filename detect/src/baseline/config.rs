@@ -22,6 +22,8 @@ pub struct Config {
     pub habit_half_life_days: f32,
     /// A privileged act is a routine of who did the like on this many days before, not counting those long ago.
     pub routine_days_min: f32,
+    /// An act of a class is a routine of who did acts of that class, to whatever, on this many days before.
+    pub profession_days_min: f32,
     /// Values remembered per identity and facet. At the bound the value met longest ago is forgotten.
     pub seen_values_max: usize,
     /// New values remembered per window. At the bound further ones count as events only.
@@ -76,6 +78,7 @@ impl Default for Config {
             habits_max: 32,
             habit_half_life_days: 14.0,
             routine_days_min: 2.0,
+            profession_days_min: 4.0,
             seen_values_max: 512,
             window_news_max: 256,
             values_max: 500_000,

@@ -31,6 +31,10 @@ const UNKNOWN_DAY_DISPERSION: f64 = 0.25;
 const DAY_WEIGHT: f64 = 3.0;
 /// A busy day is expected to hold at most this many times what others do.
 const DAY_FACTOR_MAX: f64 = 20.0;
+/// How many times the usual is large: less counts in part, and the usual for nothing.
+const LARGE_FACTOR: f64 = 4.0;
+/// With how many events in the hour destinations grow: a power below one, since the usual ones are met again.
+const SPREAD_POWER: f64 = 0.8;
 
 /// Decaying moments of a peer group.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -115,6 +119,22 @@ impl Expected {
     #[must_use]
     pub fn evidence(&self, count: u32) -> f64 {
         tail::negative_binomial(f64::from(count.saturating_sub(1)), self.mean_more, self.size)
+    }
+
+    /// The same, of a count that must be large to matter: evidence says how rare it is, and a rare handful is not yet a finding. `more_min` is
+    /// how many above the mean are many whatever the mean.
+    #[must_use]
+    pub fn evidence_of_many(&self, count: u32, more_min: f64) -> f64 {
+        let more = f64::from(count.saturating_sub(1));
+        let factor = ((more + 1.0) / (self.mean_more + 1.0)).log2() / LARGE_FACTOR.log2();
+        let size = (more - self.mean_more) / more_min;
+        if factor <= 0.0 || size <= 0.0 { 0.0 } else { self.evidence(count) * factor.min(1.0) * size.min(1.0) }
+    }
+
+    /// What is expected beside `times` as many events as usual: more events meet more destinations, and that is no second surprise.
+    #[must_use]
+    pub fn beside(self, times: f64) -> Self {
+        Self { mean_more: (self.mean_more + 1.0) * times.max(1.0).powf(SPREAD_POWER) - 1.0, ..self }
     }
 
     /// Standard deviation.

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use keytrail_schemas::{Event, Outcome};
+use keytrail_schemas::{Event, IdentityKind, Outcome};
 use serde::{Deserialize, Serialize};
 
 use super::address::Addresses;
@@ -17,6 +17,7 @@ use super::incident::Incidents;
 use super::profile::Profile;
 use super::rate::{Class, Tally};
 use super::value::{Resolved, Side, Values};
+use crate::action;
 
 /// How far a total is trusted before there is history: sums of evidence have heavier tails than each part.
 const TOTAL_PRIOR_SLOPE: f64 = 0.5;
@@ -94,7 +95,7 @@ impl Estate {
     /// How often an identity like this meets something new, per window.
     #[must_use]
     pub fn rate(&self, profile: &Profile, facet: Facet, class: Class) -> f64 {
-        let maturity = profile.maturity();
+        let maturity = profile.maturity(facet);
         let Some(estate) = self.shore(profile.side).tallies.of(facet) else { return 1.0 };
         let group = self.groups.of(profile.group).and_then(|group| group.tallies.of(facet));
         let pooled = group.map_or_else(|| estate.rate(class, maturity), |group| group.rate_within(estate, class, maturity));
@@ -103,7 +104,7 @@ impl Estate {
 
     /// The event's values, in the order of [`Facet::ALL`]; a value of 0 stands for one that the event does not carry.
     #[inline]
-    pub fn resolve(&mut self, event: &Event, day: u32, config: &Config) -> [Resolved; Facet::SEEN] {
+    pub fn resolve(&mut self, event: &Event, deed: action::Class, day: u32, config: &Config) -> [Resolved; Facet::SEEN] {
         let values = &mut self.values;
         let scratch = &mut self.scratch;
         let mut named = |facet, name: Option<&str>| name.filter(|name| !name.is_empty()).map_or(ABSENT, |name| values.resolve(facet, name, day, config));
@@ -134,7 +135,23 @@ impl Estate {
                 (ABSENT, ABSENT, host.map_or(ABSENT, |name| self.values.resolve(Facet::Host, name, day, config)))
             }
         };
-        [destination, action, country, asn, wide, narrow, host, user_agent, protocol, auth_method]
+        // On the plant floor a command is what a permission is elsewhere.
+        let commands = event.identity_kind == IdentityKind::Device && deed == action::Class::Write;
+        // What was refused was not done: the action, with its reason, says that it was tried.
+        let deed = if (deed.is_privileged() || commands) && !failed(event) {
+            self.scratch.clear();
+            let _ = write!(
+                self.scratch,
+                "{} {} {}",
+                deed.as_str(),
+                event.destination_service.as_deref().unwrap_or_default(),
+                event.destination_kind.as_deref().unwrap_or_default()
+            );
+            self.values.resolve(Facet::Deed, &self.scratch, day, config)
+        } else {
+            ABSENT
+        };
+        [destination, action, country, asn, wide, narrow, host, user_agent, protocol, auth_method, deed]
     }
 
     /// The number of the event's failure: its reason, and the service that gave it.

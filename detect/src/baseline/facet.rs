@@ -29,6 +29,8 @@ pub enum Facet {
     Protocol,
     /// How it authenticated.
     AuthMethod,
+    /// The class of a privileged act, with the service and the kind of thing that it is done to.
+    Deed,
     /// The reason of a failure, with the service: looked at for incidents alone.
     Failure,
     /// A new network while the old one went on.
@@ -45,11 +47,11 @@ pub enum Facet {
 
 impl Facet {
     /// How many there are.
-    pub const COUNT: usize = 16;
-    /// Those whose values are remembered in a set: the first ten.
-    pub const SEEN: usize = 10;
-    /// Those whose values are names: the first eleven.
-    pub const NAMED: usize = 11;
+    pub const COUNT: usize = 17;
+    /// Those whose values are remembered in a set: the first eleven.
+    pub const SEEN: usize = 11;
+    /// Those whose values are names: the first twelve.
+    pub const NAMED: usize = 12;
     /// All of them, in order.
     pub const ALL: [Self; Self::COUNT] = [
         Self::Destination,
@@ -62,6 +64,7 @@ impl Facet {
         Self::UserAgent,
         Self::Protocol,
         Self::AuthMethod,
+        Self::Deed,
         Self::Failure,
         Self::Overlap,
         Self::DayHour,
@@ -76,7 +79,7 @@ impl Facet {
 
     /// Its bit in a mask.
     #[must_use]
-    pub const fn bit(self) -> u16 {
+    pub const fn bit(self) -> u32 {
         1 << self as u16
     }
 
@@ -85,7 +88,7 @@ impl Facet {
     pub const fn aspect(self) -> Aspect {
         match self {
             Self::Destination => Aspect::Destination,
-            Self::Action => Aspect::Action,
+            Self::Action | Self::Deed => Aspect::Action,
             Self::Country => Aspect::Country,
             Self::Asn | Self::Wide | Self::Narrow | Self::Host => Aspect::Network,
             Self::UserAgent => Aspect::UserAgent,
@@ -111,6 +114,7 @@ impl Facet {
             Self::UserAgent => "client",
             Self::Protocol => "protocol",
             Self::AuthMethod => "authentication method",
+            Self::Deed => "kind of privileged act",
             Self::Failure => "failure",
             Self::Overlap => "network beside the old one",
             Self::DayHour => "hour of the day",

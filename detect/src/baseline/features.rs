@@ -98,6 +98,8 @@ pub struct Features {
     pub dimensions: Vec<Dimension>,
     /// The incident that the event belongs to.
     pub incident: Option<Incident>,
+    /// The client is of a product that the identity never used: another version of one that it uses is not.
+    pub client_family_new: bool,
     /// On how many days before the identity did such an act; `None` when the class of its action is not privileged.
     pub habit: Option<Habit>,
 }

@@ -6,6 +6,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use super::config::Config;
+use super::crowding::Crowding;
 use super::facet::PerFacet;
 use super::rate::Tally;
 use super::{count, share};
@@ -24,6 +25,8 @@ pub struct Group {
     pub spread: count::Pool,
     /// Failures among events.
     pub failures: share::Pool,
+    /// New destinations in windows that meet one.
+    pub crowding: Crowding,
 }
 
 /// The peer groups of one partition.

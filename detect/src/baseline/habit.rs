@@ -69,9 +69,23 @@ impl Habits {
         let key = key(class, event);
         let half_life = config.habit_half_life_days;
         let active = self.active.before(day, half_life);
+        let taught = matches!(event.outcome, Outcome::Success | Outcome::Unknown);
+        let days = self.days(key, day, half_life, taught, config);
+        // Who gives permissions on most days does so by profession, to whatever kind of thing. Who calls functions or reads secrets does not
+        // therefore run commands or read others': those classes hold too much that is unlike.
+        let of_class = match class {
+            Class::Permission | Class::Credential | Class::Share | Class::Logging => self.days(class as u32, day, half_life, taught, config),
+            _ => 0.0,
+        };
+        let routine = days >= config.routine_days_min || of_class >= config.profession_days_min;
+        Habit { days, share: if active > 0.0 { (days / active).min(1.0) } else { 0.0 }, routine }
+    }
+
+    /// The days before this one of an act, which is then learned if it teaches anything.
+    fn days(&mut self, key: u32, day: u32, half_life: f32, taught: bool, config: &Config) -> f32 {
         let known = self.kinds.iter().position(|(known, _)| *known == key);
         let days = known.and_then(|at| self.kinds.get(at)).map_or(0.0, |(_, days)| days.before(day, half_life));
-        if matches!(event.outcome, Outcome::Success | Outcome::Unknown) {
+        if taught {
             match known.and_then(|at| self.kinds.get_mut(at)) {
                 Some((_, days)) => days.count(day, half_life),
                 None => {
@@ -80,7 +94,7 @@ impl Habits {
                 }
             }
         }
-        Habit { days, share: if active > 0.0 { (days / active).min(1.0) } else { 0.0 }, routine: days >= config.routine_days_min }
+        days
     }
 
     /// At the bound the kind that counts for least is forgotten.

@@ -48,7 +48,7 @@ impl Hours {
 
     /// The facets in which `hour` is new, as bits: the hour of the day counts as known where an hour beside it is.
     #[must_use]
-    pub fn new_facets(&self, hour: u32) -> u16 {
+    pub fn new_facets(&self, hour: u32) -> u32 {
         let slot = week_hour(hour);
         let (day, bit) = ((slot / DAY_HOURS) as usize, slot % DAY_HOURS);
         let weekend = day >= 5;

@@ -8,6 +8,7 @@ use super::config::Config;
 use super::estate::{Estate, failed};
 use super::facet::Facet;
 use super::features::Context;
+use super::group::Group;
 use super::hours::week_hour;
 use super::incident::Cause;
 use super::profile::Profile;
@@ -20,6 +21,15 @@ use crate::IdentityIx;
 const JOIN_EVIDENCE_MIN: f64 = 1.0;
 /// Least evidence of a burst with which an identity joins those who burst in the same hour.
 const BURST_EVIDENCE_MIN: f64 = 2.0;
+/// What another version of a client that the identity uses counts of another client: releases come with new places and new versions at once, and
+/// are one surprise.
+const UPDATE_SHARE: f64 = 0.4;
+/// What something new counts for in an act that is done by profession.
+const ROUTINE_SHARE: f64 = 0.25;
+/// So many events above the usual are many; fewer count in part.
+const MORE_EVENTS_MIN: f64 = 30.0;
+/// The same for destinations.
+const MORE_DESTINATIONS_MIN: f64 = 6.0;
 /// Days of a credential's age that make surprise count for a tenth more, and again at each doubling.
 const AGE_UNIT_DAYS: f64 = 90.0;
 
@@ -27,9 +37,9 @@ const AGE_UNIT_DAYS: f64 = 90.0;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Brought {
     /// Facets whose value is new, and not yet met by the window, as bits.
-    pub new: u16,
+    pub new: u32,
     /// Hours that are new, as bits.
-    pub time: u16,
+    pub time: u32,
     /// Bin of a gap that is like none before.
     pub gap: Option<u8>,
     /// The network that an old one overlaps with.
@@ -58,6 +68,8 @@ pub struct Case<'a> {
     pub context: &'a Context,
     /// Windows open in the same hour.
     pub crowd: u32,
+    /// The act is one that the identity does by profession: that it does it to something new, or another of its kind, is the profession.
+    pub routine: bool,
 }
 
 /// The outcome of one look at a window.
@@ -78,8 +90,8 @@ pub fn judge(estate: &mut Estate, profile: &Profile, window: &mut Window, brough
     }
     meet_time(estate, profile, window, brought, &mut raised);
     if profile.windows == 0 {
-        // Everything is new in the first window of all.
-        raised.clear();
+        // Everything is new to who is new; that a stranger comes to a place which meets none is not.
+        raised.retain(|(aspect, ..)| *aspect == Aspect::Audience);
     } else {
         let failure = failed(case.event).then(|| estate.failure(case.event, window.hour / 24, config));
         count(estate, profile, window, failure, &mut raised);
@@ -130,12 +142,27 @@ fn meet_values(estate: &mut Estate, profile: &Profile, window: &mut Window, brou
             Facet::Action if failed(case.event) => Cause::Value(Facet::Failure, estate.failure(case.event, window.hour / 24, config)),
             _ => Cause::Value(facet, resolved.value),
         };
-        raised.push((facet.aspect(), excess(estate.rate(profile, facet, class)), Some(cause)));
-        if facet == Facet::Destination {
+        let rate = estate.rate(profile, facet, class);
+        if case.routine && matches!(facet, Facet::Destination | Facet::Action | Facet::Deed) {
+            window.destinations += u32::from(facet == Facet::Destination);
+            raised.push((facet.aspect(), excess(rate) * ROUTINE_SHARE, Some(cause)));
+        } else if facet == Facet::Destination {
+            // Where each window meets something new, many of it are nothing either.
+            let many = || estate.groups.of(profile.group).map_or(0.0, |group| group.crowding.evidence(window.new_destinations()));
+            let alone = excess(rate);
+            raised.push((facet.aspect(), if alone > 0.0 { alone + many() } else { 0.0 }, Some(cause)));
+            let usual = estate.rate(profile, facet, Class::Identity);
+            if let Some(evidence) = profile.reach.evidence(window.hour, usual) {
+                raised.push((facet.aspect(), (evidence - std::f64::consts::LOG10_2).max(0.0), None));
+            }
             window.destinations += 1;
             if let Some(stranger) = estate.shore(profile.side).audiences.stranger(resolved.value, profile.uid) {
                 raised.push((Aspect::Audience, excess(stranger.rate), Some(cause)));
             }
+        } else {
+            let updated = facet == Facet::UserAgent && case.event.user_agent.as_deref().is_some_and(|client| profile.products.knows(client));
+            let share = if updated { UPDATE_SHARE } else { 1.0 };
+            raised.push((facet.aspect(), excess(rate) * share, Some(cause)));
         }
     }
 }
@@ -173,12 +200,14 @@ fn count(estate: &Estate, profile: &Profile, window: &mut Window, failure: Optio
     let shore = estate.shore(profile.side);
     if window.events >= window.check_events {
         window.check_events = next_mark(window.events);
-        let nominal = profile.volume.expected(window.hour, &group.volume).evidence(window.events);
+        let nominal = volume(profile, group, window);
+        window.volume = window.volume.max(nominal);
         raised.push((Aspect::Volume, excess(shore.volume.p_value(nominal)), Some(Cause::Burst(window.hour))));
     }
     if window.destinations >= window.check_destinations {
         window.check_destinations = next_mark(window.destinations);
-        let nominal = profile.spread.expected(window.hour, &group.spread).evidence(window.destinations);
+        let nominal = spread(profile, group, window);
+        window.spread = window.spread.max(nominal);
         raised.push((Aspect::Spread, excess(shore.spread.p_value(nominal)), Some(Cause::Sweep(window.hour))));
     }
     if window.failures >= window.check_failures {
@@ -187,6 +216,17 @@ fn count(estate: &Estate, profile: &Profile, window: &mut Window, failure: Optio
         let cause = failure.map(|number| Cause::Value(Facet::Failure, number));
         raised.push((Aspect::FailureShare, excess(shore.failures.p_value(nominal)), cause));
     }
+}
+
+/// How far the number of a window's events speaks for itself, −log10 p before it is calibrated.
+pub fn volume(profile: &Profile, group: &Group, window: &Window) -> f64 {
+    profile.volume.expected(window.hour, &group.volume).evidence_of_many(window.events, MORE_EVENTS_MIN)
+}
+
+/// The same of its destinations, given its events.
+pub fn spread(profile: &Profile, group: &Group, window: &Window) -> f64 {
+    let usual = profile.volume.expected(window.hour, &group.volume).mean_more + 1.0;
+    profile.spread.expected(window.hour, &group.spread).beside(f64::from(window.events) / usual).evidence_of_many(window.destinations, MORE_DESTINATIONS_MIN)
 }
 
 /// Sums the window's evidence, each part shared out among the members of its incident, and calibrates the sum.

@@ -1,17 +1,16 @@
 //! A window closes: everything in it is learned, once.
 
-use super::aspect::Aspect;
 use super::config::Config;
-use super::estate::Estate;
+use super::estate::{Estate, Shore};
 use super::facet::Facet;
-use super::judge;
 use super::profile::{Profile, SETTLED_WINDOWS};
+use super::rate::Class;
 use super::value::Side;
 use super::window::Window;
 
 /// Learns `window`, which the identity has left behind.
-pub fn learn(estate: &mut Estate, profile: &mut Profile, window: &mut Window, crowd: u32, config: &Config) {
-    learn_scores(estate, profile, window, crowd);
+pub fn learn(estate: &mut Estate, profile: &mut Profile, window: &Window, config: &Config) {
+    learn_scores(estate, profile, window);
     learn_rates(estate, profile, window);
     learn_values(estate, profile, window, config);
     learn_counts(estate, profile, window);
@@ -20,32 +19,18 @@ pub fn learn(estate: &mut Estate, profile: &mut Profile, window: &mut Window, cr
     settle(estate, profile, config);
 }
 
-/// The window's last score joins the history that calibrates the next ones.
-fn learn_scores(estate: &mut Estate, profile: &Profile, window: &mut Window, crowd: u32) {
-    let (mut volume, mut spread, mut failures) = (0.0, 0.0, 0.0);
-    if let Some(group) = estate.groups.of(profile.group) {
-        let expected = profile.volume.expected(window.hour, &group.volume);
-        if window.events >= expected.check_from() {
-            volume = expected.evidence(window.events);
-        }
-        let expected = profile.spread.expected(window.hour, &group.spread);
-        if window.destinations >= expected.check_from() {
-            spread = expected.evidence(window.destinations);
-        }
-        if window.failures > 0 {
-            failures = profile.failures.evidence(window.failures, window.outcomes, &group.failures);
-        }
-    }
-    if profile.windows > 0 {
-        let shore = estate.shore(profile.side);
-        let [of_volume, of_spread] = [shore.volume.p_value(volume), shore.spread.p_value(spread)].map(super::rate::excess);
-        window.raise(Aspect::Volume, of_volume, Some(super::incident::Cause::Burst(window.hour)));
-        window.raise(Aspect::Spread, of_spread, Some(super::incident::Cause::Sweep(window.hour)));
-        judge::total(estate, profile, window, crowd);
-    }
+/// The window's scores join the history that calibrates the next ones: as they were judged, and not as the last events between two looks would
+/// have made them.
+fn learn_scores(estate: &mut Estate, profile: &Profile, window: &Window) {
+    let failures = match estate.groups.of(profile.group) {
+        Some(group) if window.failures > 0 => profile.failures.evidence(window.failures, window.outcomes, &group.failures),
+        _ => 0.0,
+    };
     let shore = estate.shore_mut(profile.side);
-    shore.volume.learn(volume);
-    shore.spread.learn(spread);
+    let Shore { volume, spread, failures: refused, totals, .. } = &mut *shore;
+    [volume, spread, refused].into_iter().chain(totals).for_each(|calibration| calibration.advance(window.hour));
+    shore.volume.learn(window.volume);
+    shore.spread.learn(window.spread);
     shore.failures.learn(failures);
     if let Some(totals) = shore.totals.get_mut(profile.calibration()) {
         totals.learn(window.total_max);
@@ -57,12 +42,16 @@ fn learn_scores(estate: &mut Estate, profile: &Profile, window: &mut Window, cro
 
 /// How often windows of such an identity meet something new.
 fn learn_rates(estate: &mut Estate, profile: &mut Profile, window: &Window) {
-    let maturity = profile.maturity();
+    if window.assessed & Facet::Destination.bit() != 0 && profile.windows > 0 {
+        let usual = estate.rate(profile, Facet::Destination, Class::Identity);
+        profile.reach.learn(window.hour, window.met(Facet::Destination).is_some(), usual);
+    }
     for facet in Facet::ALL {
         if window.assessed & facet.bit() == 0 {
             continue;
         }
         let met = window.met(facet);
+        let maturity = profile.maturity(facet);
         if let Some(own) = profile.own.of_mut(facet) {
             // The first window of all meets everything for the first time: it says nothing of the identity.
             if profile.windows > 0 {
@@ -81,6 +70,11 @@ fn learn_rates(estate: &mut Estate, profile: &mut Profile, window: &Window) {
 /// The values themselves, and the audiences of the destinations.
 fn learn_values(estate: &mut Estate, profile: &mut Profile, window: &Window, config: &Config) {
     for news in &window.news {
+        if news.facet == Facet::UserAgent
+            && let Some(client) = estate.values.name(news.value)
+        {
+            profile.products.learn(client);
+        }
         for value in [news.value, news.template] {
             estate.values.learn(value, profile.side);
             if let Some(seen) = profile.seen_mut(news.facet) {
@@ -102,6 +96,10 @@ fn learn_values(estate: &mut Estate, profile: &mut Profile, window: &Window, con
 
 fn learn_counts(estate: &mut Estate, profile: &mut Profile, window: &Window) {
     let Some(group) = estate.groups.of_mut(profile.group) else { return };
+    let news = window.new_destinations();
+    if news > 0 && profile.windows > 0 {
+        group.crowding.learn(news);
+    }
     profile.volume.learn(window.hour, window.events, true, &mut group.volume);
     profile.spread.learn(window.hour, window.destinations, false, &mut group.spread);
     profile.failures.learn(window.failures, window.outcomes, &mut group.failures);

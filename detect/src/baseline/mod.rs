@@ -12,8 +12,10 @@ mod aspect;
 pub mod audience;
 pub mod budget;
 pub mod calibration;
+mod client;
 mod config;
 pub mod count;
+mod crowding;
 mod describe;
 mod estate;
 pub mod facet;
@@ -28,6 +30,7 @@ mod learn;
 pub mod overlap;
 mod profile;
 pub mod rate;
+mod reach;
 pub mod rhythm;
 pub mod seen;
 pub mod share;
@@ -50,6 +53,7 @@ use crate::IdentityIx;
 use estate::Estate;
 use facet::Facet;
 pub use habit::Habit;
+pub use judge::is_act;
 use judge::{Brought, Case, Verdict};
 use profile::{Gap, Profile};
 use rate::Class;
@@ -101,22 +105,24 @@ impl Baseline {
         let habit = context.class.is_privileged().then(|| profile.habits.meet(context.class, event, hour / 24, config));
         profile.source = source;
         profile.meet_time(event.time, at, silence, &mut brought);
-        let values = estate.resolve(event, hour / 24, config);
+        let values = estate.resolve(event, context.class, hour / 24, config);
         let new = profile.touch(at, &values, hour);
         profile.meet_values(at, &values, new, event.time, &mut brought, config);
         profile.count(at, event, &mut brought);
         let crowd = closing.get(&hour).map_or(0, |identities| u32::try_from(identities.len()).unwrap_or(u32::MAX));
+        let client_family_new = new & Facet::UserAgent.bit() != 0 && event.user_agent.as_deref().is_some_and(|client| !profile.products.knows(client));
         if brought.is_nothing() {
-            return Features { habit, ..features(profile, at, &values, new, idle_days, config) };
+            return Features { habit, client_family_new, ..features(profile, at, &values, new, idle_days, config) };
         }
         let Some(window) = profile.open.get_mut(at) else { return Features::default() };
         let mut window = std::mem::take(window);
-        let case = Case { who, event, values: &values, context, crowd };
+        let routine = habit.is_some_and(|habit| habit.routine);
+        let case = Case { who, event, values: &values, context, crowd, routine };
         let verdict = judge::judge(estate, profile, &mut window, brought, &case, config);
         if let Some(place) = profile.open.get_mut(at) {
             *place = window;
         }
-        let mut features = Features { habit, ..features(profile, at, &values, new, idle_days, config) };
+        let mut features = Features { habit, client_family_new, ..features(profile, at, &values, new, idle_days, config) };
         decide(&mut features, estate, profile, at, verdict, config);
         features
     }
@@ -181,12 +187,11 @@ impl Baseline {
         let Self { config, estate, profiles, closing, silence, spare, .. } = self;
         while let Some(entry) = closing.first_entry().filter(|entry| *entry.key() < hour) {
             let (closed, identities) = entry.remove_entry();
-            let crowd = u32::try_from(identities.len()).unwrap_or(u32::MAX);
             for who in identities {
                 let Some(profile) = profiles.get_mut(who.0 as usize).and_then(|profile| profile.as_deref_mut()) else { continue };
                 let Some(at) = profile.open.iter().position(|window| window.hour == closed) else { continue };
-                let mut window = profile.open.remove(at);
-                learn::learn(estate, profile, &mut window, crowd, config);
+                let window = profile.open.remove(at);
+                learn::learn(estate, profile, &window, config);
                 if spare.len() < 64 {
                     spare.push(window);
                 }
@@ -378,7 +383,7 @@ impl Profile {
 
     /// What of the new values the window has not met yet; and whether an old network goes on beside a new one.
     #[inline]
-    fn meet_values(&mut self, at: usize, values: &[Resolved; Facet::SEEN], new: u16, time: Micros, brought: &mut Brought, config: &Config) {
+    fn meet_values(&mut self, at: usize, values: &[Resolved; Facet::SEEN], new: u32, time: Micros, brought: &mut Brought, config: &Config) {
         let Self { open, arrivals, windows, .. } = self;
         let Some(window) = open.get_mut(at) else { return };
         let network = values.get(Facet::Narrow as usize).map_or(0, |resolved| resolved.value);
@@ -414,7 +419,7 @@ impl Profile {
 
 /// What is said of an event, before it is decided whether it deserves a finding.
 #[inline]
-fn features(profile: &Profile, at: usize, values: &[Resolved; Facet::SEEN], new: u16, idle_days: Option<f32>, config: &Config) -> Features {
+fn features(profile: &Profile, at: usize, values: &[Resolved; Facet::SEEN], new: u32, idle_days: Option<f32>, config: &Config) -> Features {
     let Some(window) = profile.open.get(at) else { return Features::default() };
     let learning = profile.is_learning(config);
     let mut features = Features {
@@ -437,7 +442,10 @@ fn features(profile: &Profile, at: usize, values: &[Resolved; Facet::SEEN], new:
     }
     // From the finest facet to the coarsest, so that the coarsest of a network stands.
     for (facet, resolved) in Facet::ALL.into_iter().zip(values).rev() {
-        let novelty = if resolved.value == 0 {
+        let novelty = if resolved.value == 0 && facet == Facet::Deed {
+            // Most acts are not privileged: that says nothing of the action.
+            continue;
+        } else if resolved.value == 0 {
             Novelty::NotAssessable
         } else if new & facet.bit() == 0 {
             continue;

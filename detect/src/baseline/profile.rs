@@ -3,6 +3,7 @@
 use keytrail_schemas::{Event, IdentityKind, Micros};
 use serde::{Deserialize, Serialize};
 
+use super::client::Products;
 use super::config::Config;
 use super::count::Counts;
 use super::facet::{Facet, PerFacet};
@@ -11,6 +12,7 @@ use super::habit::Habits;
 use super::hours::Hours;
 use super::overlap::Arrivals;
 use super::rate::Own;
+use super::reach::Reach;
 use super::rhythm::Rhythm;
 use super::seen::{Seen, Touch};
 use super::share::Share;
@@ -46,7 +48,7 @@ pub struct Profile {
     recent: Recent,
     /// Gaps between bursts.
     pub rhythm: Rhythm,
-    /// Values met, per facet of the first ten.
+    /// Values met, per facet of the first eleven.
     pub seen: PerFacet<Seen>,
     /// Number that is never given out again, unlike an identity's.
     pub uid: u32,
@@ -66,6 +68,10 @@ pub struct Profile {
     pub failures: Share,
     /// Days of privileged acts.
     pub habits: Habits,
+    /// Products that its clients are of.
+    pub products: Products,
+    /// Hours of the last day that met a new destination.
+    pub reach: Reach,
 }
 
 /// Values that were stamped with one hour, a few per facet: what is found here need not be looked up. No outcome depends on it.
@@ -108,6 +114,8 @@ impl Profile {
             spread: Counts::default(),
             failures: Share::default(),
             habits: Habits::default(),
+            products: Products::default(),
+            reach: Reach::default(),
             watched: false,
             source: 0,
             open: Vec::new(),
@@ -117,7 +125,7 @@ impl Profile {
 
     /// Looks the values of an event up, stamps those that are known, and gives the facets that are new, as bits.
     #[inline]
-    pub fn touch(&mut self, at: usize, values: &[Resolved; Facet::SEEN], hour: u32) -> u16 {
+    pub fn touch(&mut self, at: usize, values: &[Resolved; Facet::SEEN], hour: u32) -> u32 {
         let Some(window) = self.open.get_mut(at) else { return 0 };
         if self.recent.hour != hour {
             self.recent = Recent { hour, ..Recent::default() };
@@ -140,6 +148,10 @@ impl Profile {
                 }
                 Touch::New => new |= facet.bit(),
             }
+        }
+        if window.assessed & Facet::Action.bit() != 0 {
+            // An act that is not privileged is an act without a new kind of privileged one.
+            window.assessed |= Facet::Deed.bit();
         }
         new
     }
@@ -172,19 +184,28 @@ impl Profile {
         gap
     }
 
-    /// log2 of windows, the class of maturity.
+    /// The class of maturity in a facet: log2 of windows; of times, of days, for a job that runs once a night has met as much of the week after a
+    /// month as one that runs all day.
     #[must_use]
-    pub fn maturity(&self) -> usize {
-        super::rate::maturity(self.windows)
+    pub fn maturity(&self, facet: Facet) -> usize {
+        match facet {
+            Facet::DayHour | Facet::DayKindHour | Facet::WeekHour | Facet::Gap => super::rate::maturity(self.days().saturating_mul(self.days())),
+            _ => super::rate::maturity(self.windows),
+        }
     }
 
-    /// Which of the four calibrations judges it: by windows learned.
+    /// Days since it was first seen, the first one included.
+    fn days(&self) -> u32 {
+        u32::try_from((self.last.0 - self.first.0).max(0) / Micros::DAY).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
+    /// Which of the four calibrations judges it: by the days that it is known for, and never the later ones with few windows.
     #[must_use]
-    pub const fn calibration(&self) -> usize {
-        match self.windows {
-            0..=15 => 0,
-            16..=127 => 1,
-            128..=1_023 => 2,
+    pub fn calibration(&self) -> usize {
+        match (self.days(), self.windows) {
+            (_, 0..=7) => 0,
+            (0..=3, _) => 1,
+            (4..=14, _) | (_, 8..=15) => 2,
             _ => 3,
         }
     }

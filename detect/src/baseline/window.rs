@@ -46,11 +46,11 @@ pub struct Window {
     /// Distinct destinations.
     pub destinations: u32,
     /// Facets that could be assessed, as bits.
-    pub assessed: u16,
+    pub assessed: u32,
     /// Facets that met something new to the identity.
-    pub met_identity: u16,
+    pub met_identity: u32,
     /// Facets that met something new to everyone.
-    pub met_everyone: u16,
+    pub met_everyone: u32,
     /// New values, in the order in which they were met.
     pub news: Vec<News>,
     /// Counts at which volume, failures and destinations are judged next.
@@ -67,6 +67,10 @@ pub struct Window {
     pub total_max: f64,
     /// Calibrated.
     pub p_value: f64,
+    /// The highest evidence of its events that was looked at, before it was calibrated.
+    pub volume: f64,
+    /// The same of its destinations.
+    pub spread: f64,
     /// One of the day's findings was spent on it.
     pub spent: bool,
     /// Evidence per aspect.
@@ -85,6 +89,12 @@ impl Window {
     #[must_use]
     pub fn class_of(&self, facet: Facet, value: u32) -> Option<Class> {
         self.news.iter().find(|news| news.value == value && news.facet == facet).map(|news| news.class)
+    }
+
+    /// Destinations new to the identity that it met.
+    #[must_use]
+    pub fn new_destinations(&self) -> u32 {
+        u32::try_from(self.news.iter().filter(|news| news.facet == Facet::Destination).count()).unwrap_or(u32::MAX)
     }
 
     /// How new what it met in `facet` was; `None` where nothing was new.

@@ -8,6 +8,9 @@ use crate::{
     rule::{Rule, observation::Observation, source::Scope},
 };
 
+/// The kind of story that is a source address's.
+pub(super) const SOURCE: u8 = 5;
+
 /// Whose story it is, as a kind and a hash.
 pub(super) type Key = (u8, u64);
 
@@ -28,7 +31,7 @@ pub(super) fn story(o: &Observation<'_>, rule: &Rule) -> Key {
         return (4, incident.id);
     }
     match (rule.meta.scope, &o.event.source_ip) {
-        (Scope::Source, Some(source)) => (5, hash_of(source.as_str())),
+        (Scope::Source, Some(source)) => (SOURCE, hash_of(source.as_str())),
         _ => identity(),
     }
 }

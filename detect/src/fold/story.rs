@@ -205,6 +205,17 @@ impl Story {
         }
         if o.absence.is_none() {
             add(&o.event.identity);
+            // A log may not say whose a withdrawn token was: the ledger does.
+            let owner = o.observed.credential.slot.and_then(|slot| around.ledger.credential(slot)).and_then(|record| around.ledger.identity(record.identity));
+            if let Some(owner) = owner {
+                add(&owner.name);
+            }
+            // What one address does to many is the story of the address.
+            if self.key.0 == cause::SOURCE
+                && let Some(address) = &o.event.source_ip
+            {
+                add(&Text::from(format!("address:{address}")));
+            }
         }
         if let Some(Subject::Source(_)) = o.absence.map(|absence| &absence.subject) {
             head.identity_kind = keytrail_schemas::IdentityKind::Unknown;

@@ -3,6 +3,7 @@
 use keytrail_schemas::{CredentialKind, Event, IdentityKind, Micros, Outcome, Text};
 
 use super::{distinct::Distinct, strength};
+use crate::baseline::is_act;
 
 /// Environments remembered per identity; at the bound a further one is not taken.
 const ENVIRONMENTS_MAX: usize = 8;
@@ -26,11 +27,17 @@ pub struct Identity {
     pub account: Text,
     /// When its account was first seen, as of its own first event.
     pub account_since: Micros,
+    /// How many others a week had appeared in its account of late when it first did, as far as was known.
+    pub newcomers_per_week: Option<f64>,
+    /// Days on which it acted, the one under way included.
+    pub active_days: u32,
     /// First event.
     pub first_seen: Micros,
     /// Last event.
     pub last_seen: Micros,
-    /// Longest time between two events, in microseconds.
+    /// Last act of its own: what is done to it (a key made, a token withdrawn) wakes nobody.
+    pub last_act: Option<Micros>,
+    /// Longest time between two acts, in microseconds.
     pub longest_gap_us: i64,
     /// Events.
     pub events: u64,
@@ -59,15 +66,18 @@ pub struct Identity {
 impl Identity {
     /// An identity that `event` is the first of.
     #[must_use]
-    pub fn new(event: &Event, account_since: Micros) -> Self {
+    pub fn new(event: &Event, account_since: Micros, newcomers_per_week: Option<f64>) -> Self {
         Self {
             name: event.identity.clone(),
             kind: event.identity_kind,
             provider: event.identity_provider.clone(),
             account: event.identity_account.clone(),
             account_since,
+            newcomers_per_week,
+            active_days: 0,
             first_seen: event.time,
             last_seen: event.time,
+            last_act: None,
             longest_gap_us: 0,
             events: 0,
             failures: 0,
@@ -86,11 +96,21 @@ impl Identity {
     /// Takes `event`, and returns the features that concern the identity.
     pub fn observe(&mut self, event: &Event, destination: Option<u64>, destinations_max: usize) -> Features {
         let mut features = Features { is_new: self.events == 0, age_days: event.time.days_since(self.first_seen).max(0.0), ..Features::default() };
-        let gap = event.time.0 - self.last_seen.0;
-        if self.events > 0 && gap > 0 {
-            features.idle_days = Some(event.time.days_since(self.last_seen));
-            features.idle_vs_longest = Some(ratio(gap, self.longest_gap_us));
-            self.longest_gap_us = self.longest_gap_us.max(gap);
+        features.active_days = self.active_days;
+        features.newcomers_per_week = self.newcomers_per_week;
+        if is_act(event) {
+            if let Some(last) = self.last_act
+                && event.time > last
+            {
+                let gap = event.time.0 - last.0;
+                features.idle_days = Some(event.time.days_since(last));
+                features.idle_vs_longest = Some(ratio(gap, self.longest_gap_us));
+                self.longest_gap_us = self.longest_gap_us.max(gap);
+            }
+            if self.last_act.is_none_or(|last| event.time.day() > last.day()) {
+                self.active_days = self.active_days.saturating_add(1);
+            }
+            self.last_act = self.last_act.max(Some(event.time));
         }
         self.events += 1;
         self.first_seen = self.first_seen.min(event.time);
@@ -163,10 +183,14 @@ pub struct Features {
     pub is_new: bool,
     /// Days since its first event.
     pub age_days: f64,
-    /// Days since its last event.
+    /// Days since its last act.
     pub idle_days: Option<f64>,
     /// That time, divided by the longest one before.
     pub idle_vs_longest: Option<f64>,
+    /// Days on which it had acted before this event.
+    pub active_days: u32,
+    /// How many others a week had appeared in its account of late when it first did; `None` while that was not known.
+    pub newcomers_per_week: Option<f64>,
     /// Events so far, this one included.
     pub events: u64,
     /// Refusals in a row just before.

@@ -3,6 +3,7 @@
 //! Facts (issued, expires, revoked, first and last use, …) do not depend on the order in which events arrive, so late events feed
 //! them too. What is normal is not judged here.
 
+mod account;
 pub mod distinct;
 pub mod identity;
 mod place;
@@ -14,12 +15,13 @@ use keytrail_schemas::{Activity, CredentialKind, CredentialRecord, CredentialSta
 use rustc_hash::FxHashMap;
 
 use self::distinct::hash_of;
-pub use self::{identity::Identity, record::Record};
 use self::{
+    account::Account,
     identity::{ratio, refused},
     record::earlier,
     slab::{Named, Slab},
 };
+pub use self::{identity::Identity, record::Record};
 use crate::{IdentityIx, config::LedgerConfig};
 
 /// Links of a chain of parents that are followed.
@@ -124,7 +126,7 @@ pub struct Ledger {
     credentials: Slab<Record>,
     identities: Slab<Identity>,
     #[serde(with = "crate::sorted::map")]
-    accounts: FxHashMap<u64, Micros>,
+    accounts: FxHashMap<u64, Account>,
     #[serde(skip)]
     policy: Policy,
 }
@@ -167,8 +169,8 @@ impl Ledger {
             self.forget_credentials(&orphans);
             forgotten.extend(least.into_iter().map(IdentityIx));
         }
-        let account_since = self.account_since(event);
-        IdentityIx(self.identities.insert(Identity::new(event, account_since)))
+        let (account_since, newcomers) = self.account(event);
+        IdentityIx(self.identities.insert(Identity::new(event, account_since, newcomers)))
     }
 
     /// Takes an event of `who`.
@@ -230,16 +232,23 @@ impl Ledger {
         chain
     }
 
-    /// When the event's account was first seen.
-    fn account_since(&mut self, event: &Event) -> Micros {
-        let key = hash_of(&(event.identity_provider.as_str(), event.identity_account.as_str()));
-        if let Some(since) = self.accounts.get(&key) {
-            return *since;
+    /// When the account of a new identity was first seen, and how many newcomers a week it had who spoke the same protocol.
+    fn account(&mut self, event: &Event) -> (Micros, Option<f64>) {
+        let (since, of_all) = self.account_of(event, None);
+        let newcomers = event.protocol.as_deref().map_or(of_all, |protocol| self.account_of(event, Some(protocol)).1);
+        (since, newcomers)
+    }
+
+    fn account_of(&mut self, event: &Event, protocol: Option<&str>) -> (Micros, Option<f64>) {
+        let key = hash_of(&(event.identity_provider.as_str(), event.identity_account.as_str(), protocol));
+        if let Some(account) = self.accounts.get_mut(&key) {
+            let newcomers = account.newcomer(event.time);
+            return (account.since, newcomers);
         }
         if self.accounts.len() < ACCOUNTS_MAX {
-            self.accounts.insert(key, event.time);
+            self.accounts.insert(key, Account::new(event.time));
         }
-        event.time
+        (event.time, None)
     }
 
     /// The slot of the record for `name`, made where there is none.

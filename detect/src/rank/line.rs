@@ -12,7 +12,9 @@ const DAY_DECAY: f64 = 0.9;
 /// How many days the assumed ranks weigh.
 const PRIOR_DAYS: f64 = 1.0;
 /// Below this rank nothing is read, however much of the budget is left: one weak sign alone.
-const RANK_MIN: f64 = 30.0;
+const RANK_MIN: f64 = 36.0;
+/// How far the account may be overdrawn, in budgets of a day.
+const ACCOUNT_MIN: f64 = -3.0;
 /// Before anything was seen: at this rank the day's budget is assumed to be reached, and each `PRIOR_HALVING` points halve what is above.
 const PRIOR_RANK: f64 = 40.0;
 const PRIOR_HALVING: f64 = 6.0;
@@ -23,7 +25,7 @@ pub struct Line {
     ranks: Vec<f64>,
     /// Days that the ranks come from.
     days: f64,
-    /// Budgets of a day in the account: between −1 and 1.
+    /// Budgets of a day in the account: between [`ACCOUNT_MIN`] and 1.
     account: f64,
     at: Option<Micros>,
 }
@@ -67,7 +69,7 @@ impl Line {
     /// Whether a story of this rank is read now, with a budget of `per_day`.
     #[must_use]
     pub fn passes(&self, rank: f64, per_day: f64) -> bool {
-        if per_day <= 0.0 || self.account <= -1.0 || rank < RANK_MIN {
+        if per_day <= 0.0 || rank < RANK_MIN {
             return false;
         }
         match self.margin(per_day) {
@@ -80,7 +82,8 @@ impl Line {
 
     /// The rank at which the budget is reached, counted from above; none where there is too little for it.
     fn margin(&self, per_day: f64) -> Option<usize> {
-        // An account in balance lets through what the budget says, a full one four times as much, an overdrawn one a quarter.
+        // An account in balance lets through what the budget says, a full one four times as much, one overdrawn by a day's budget a quarter, and
+        // so on: however much was read, what is worse than all of late still is.
         let allowed = per_day * 4.0_f64.powf(self.account);
         let mut above = 0.0;
         for (rank, count) in self.ranks.iter().enumerate().rev() {
@@ -97,7 +100,7 @@ impl Line {
     /// A story was told.
     pub fn spend(&mut self, per_day: f64) {
         if per_day > 0.0 {
-            self.account -= 1.0 / per_day;
+            self.account = (self.account - 1.0 / per_day).max(ACCOUNT_MIN);
         }
     }
 }
@@ -134,7 +137,8 @@ mod tests {
 
     #[test]
     fn a_day_holds_its_budget_whatever_the_number_of_stories() {
-        for per_day in [20, 200, 2_000, 20_000] {
+        // Fewer than forty such a day hold fewer that are worth reading than could be read.
+        for per_day in [40, 200, 2_000, 20_000] {
             let told = told(per_day, 30, |_| 1);
             assert!((2.25..=3.75).contains(&told), "{per_day} stories a day: {told} told");
         }

@@ -30,6 +30,7 @@ struct Weights {
     severity: BTreeMap<String, f64>,
     severity_beside_evidence: f64,
     severity_of_judgement: f64,
+    whole_from: f64,
     act: BTreeMap<String, f64>,
     touched: Touched,
     credential: Credential,
@@ -68,6 +69,7 @@ struct Credential {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Chain {
+    evidence_min: f64,
     per_tactic: f64,
     max: f64,
 }
@@ -82,6 +84,7 @@ struct Signs {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Rarity {
+    of_surprise: f64,
     from_share: f64,
     per_doubling: f64,
     off_max: f64,
@@ -91,6 +94,7 @@ struct Rarity {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Habit {
+    of_surprise: f64,
     per_time: f64,
     max: f64,
 }
@@ -254,8 +258,8 @@ impl Rank {
 pub fn of(signs: &[Sign<'_>]) -> Rank {
     let weights = &*WEIGHTS;
     // The evidence of a rule that is common here, or a habit of this identity, is worth less: the best is what is left.
-    let discounted = signs.iter().map(|sign| (sign.signals.evidence.points + rarity(sign.share) - habit(sign.habit), sign));
-    let Some((_, best)) = discounted.reduce(|best, next| if next.0 > best.0 { next } else { best }) else { return Rank::default() };
+    let discounted = signs.iter().map(|sign| (sign.signals.evidence.points + rarity(sign) - habit(sign), sign));
+    let Some((found, best)) = discounted.reduce(|best, next| if next.0 > best.0 { next } else { best }) else { return Rank::default() };
     let mut parts = vec![Part { part: "base", points: weights.base, why: String::new() }];
     let mut add = |part, points: f64, why: String| {
         let points = tenth(points);
@@ -264,11 +268,15 @@ pub fn of(signs: &[Sign<'_>]) -> Rank {
         }
     };
     add("evidence", best.signals.evidence.points, best.signals.evidence.why.clone());
-    add("rarity", rarity(best.share), format!("{} is {:.0} % of what is seen here", best.rule, best.share * 100.0));
-    add("habit", -habit(best.habit), format!("{} spoke of the same identity {} times in the last 30 days", best.rule, best.habit));
-    for (part, of) in [("act", (|s: &Signals| &s.act) as fn(&Signals) -> &Signal), ("touched", |s| &s.touched), ("credential", |s| &s.credential)] {
+    add("rarity", rarity(best), format!("{} is {:.0} % of what is seen here", best.rule, best.share * 100.0));
+    add("habit", -habit(best), format!("{} spoke of the same identity {} times in the last 30 days", best.rule, best.habit));
+    // What could be done counts as far as there is evidence that anything is wrong.
+    let doubt = (found / weights.whole_from).clamp(0.0, 1.0);
+    for (part, of, share) in
+        [("act", (|s: &Signals| &s.act) as fn(&Signals) -> &Signal, doubt), ("touched", |s| &s.touched, doubt), ("credential", |s| &s.credential, 1.0)]
+    {
         if let Some(signal) = signs.iter().map(|sign| of(sign.signals)).reduce(|best, next| if next.points > best.points { next } else { best }) {
-            add(part, signal.points, signal.why.clone());
+            add(part, signal.points * share, signal.why.clone());
         }
     }
     let distinct = |names: Vec<&str>| {
@@ -280,7 +288,8 @@ pub fn of(signs: &[Sign<'_>]) -> Rank {
         }
         distinct
     };
-    let certain = signs.iter().filter(|sign| sign.surprise.is_none());
+    // A sign alone is no step of a chain.
+    let certain = signs.iter().filter(|sign| sign.surprise.is_none() && sign.signals.evidence.points >= weights.chain.evidence_min);
     let tactics = distinct(certain.filter_map(|sign| sign.tactic).collect());
     add("chain", (beyond_first(tactics.len()) * weights.chain.per_tactic).min(weights.chain.max), tactics.join(" → "));
     let (mut seen, mut rules) = (Vec::new(), Vec::new());
@@ -296,13 +305,19 @@ pub fn of(signs: &[Sign<'_>]) -> Rank {
     Rank { points, parts }
 }
 
-fn rarity(share: f64) -> f64 {
+fn rarity(sign: &Sign<'_>) -> f64 {
     let weights = &WEIGHTS.rarity;
-    ((weights.from_share / share.max(1e-6)).log2() * weights.per_doubling).clamp(-weights.off_max, weights.on_max)
+    let points = ((weights.from_share / sign.share.max(1e-6)).log2() * weights.per_doubling).clamp(-weights.off_max, weights.on_max);
+    if points < 0.0 { points * of_surprise(sign, weights.of_surprise) } else { points }
 }
 
-fn habit(times: u32) -> f64 {
-    (f64::from(times) * WEIGHTS.habit.per_time).min(WEIGHTS.habit.max)
+fn habit(sign: &Sign<'_>) -> f64 {
+    (f64::from(sign.habit) * WEIGHTS.habit.per_time).min(WEIGHTS.habit.max) * of_surprise(sign, WEIGHTS.habit.of_surprise)
+}
+
+/// What is calibrated on the estate's own history has its rarity in its p-value already.
+const fn of_surprise(sign: &Sign<'_>, share: f64) -> f64 {
+    if sign.surprise.is_some() { share } else { 1.0 }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "there are few detections in a story")]
@@ -338,7 +353,7 @@ mod tests {
         let (a, b) = (signals(30.0), signals(12.0));
         let rank = of(&[sign(&a, "one", Some("discovery")), sign(&b, "two", Some("impact")), sign(&b, "two", None)]);
         assert_eq!(rank.points, tenth(rank.parts.iter().map(|part| part.points).sum()));
-        assert_eq!(rank.points, 10.0 + 30.0 + 6.0 + 4.0);
+        assert_eq!(rank.points, 10.0 + 30.0 + 6.0 + 3.0);
         assert!(of(&[sign(&a, "one", None)]).points < rank.points);
         assert_eq!(of(&[]).points, 0.0);
     }
@@ -348,7 +363,7 @@ mod tests {
         let a = signals(20.0);
         let at = |hour, rule, tactic| Sign { surprise: Some(hour), ..sign(&a, rule, Some(tactic)) };
         assert_eq!(of(&[at(7, "one", "discovery"), at(7, "two", "impact"), at(7, "three", "collection")]).points, 10.0 + 20.0);
-        assert_eq!(of(&[at(7, "one", "discovery"), at(9, "one", "impact")]).points, 10.0 + 20.0 + 4.0);
+        assert_eq!(of(&[at(7, "one", "discovery"), at(9, "one", "impact")]).points, 10.0 + 20.0 + 3.0);
     }
 
     #[test]
@@ -357,7 +372,7 @@ mod tests {
         let common = Sign { share: 0.05 * 16.0, ..sign(&a, "noisy", None) };
         assert_eq!(of(&[common]).points, 10.0 + 36.0 - 16.0);
         let both = of(&[Sign { habit: 3, ..sign(&a, "noisy", None) }, sign(&b, "rare", None)]);
-        assert_eq!(both.points, 10.0 + 20.0 + 4.0);
+        assert_eq!(both.points, 10.0 + 20.0 + 3.0);
     }
 
     #[test]

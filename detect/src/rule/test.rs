@@ -245,6 +245,7 @@ fn features(value: &serde_json::Value) -> Result<baseline::Features, String> {
             "p_value" => features.p_value = number()?,
             "exceeds_budget" => features.exceeds_budget = fact()?,
             "learning" => features.learning = fact()?,
+            "client_family_new" => features.client_family_new = fact()?,
             "windows" => features.windows = number()? as u32,
             "events_in_window" => features.events_in_window = number()? as u32,
             "failures_in_window" => features.failures_in_window = number()? as u32,
