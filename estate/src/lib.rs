@@ -13,6 +13,8 @@
 //! None of them is for the detector. Three of the formats do not name their cluster or sensor: with [`Simulation::cluster`] as the
 //! reader's name for it, identities come out as the labels have them.
 //!
+//! [`floor`] simulates a plant by itself, in the format of CISA's ICSNPP parsers.
+//!
 //! `roster` says who there is, `weather` what happens to them, `attack` who is abused, `world` lets time pass, and
 //! `provider` knows the formats.
 //!
@@ -23,6 +25,7 @@ mod attack;
 mod chance;
 pub mod clock;
 mod error;
+pub mod floor;
 mod journal;
 mod label;
 mod level;

@@ -56,6 +56,8 @@ pub struct Features {
     pub controller_others: u32,
     /// This identity is new in changing things here, and one that did before goes on: two masters at once.
     pub beside: bool,
+    /// It and another commander of old are active at once here, who always relieved each other.
+    pub at_once: bool,
     /// Since the session was first heard of, in hours.
     pub session_hours: Option<f64>,
     /// What the session has outlived.
@@ -179,6 +181,26 @@ mod tests {
         see(&mut floor, 1, &event(100.1, "plc", "a", None), Command::Write);
         assert!(see(&mut floor, 2, &event(100.2, "plc", "b", None), Command::Write).beside);
         assert!(!see(&mut floor, 2, &event(200.2, "plc", "b", None), Command::Write).beside, "known by then");
+    }
+
+    #[test]
+    fn masters_that_relieve_each_other_are_not_active_at_once() {
+        let mut floor = Floor::default();
+        let mut at_once = |who: u32, hours: f64, command| see(&mut floor, who, &event(hours, "plc", "c", None), command).at_once;
+        // A panel is active all the time, and both masters have their turns.
+        for n in 0..400 {
+            let hours = f64::from(n) * 0.5;
+            assert!(!at_once(9, hours, Command::Write), "{n}");
+            let leads = if (n / 50) % 2 == 0 { 1 } else { 2 };
+            assert!(!at_once(leads, hours + 0.1, if n % 5 == 0 { Command::Write } else { Command::Read }), "{n}");
+        }
+        // The one leads (2); the other one writes beside it.
+        assert!(!at_once(1, 200.0, Command::Write));
+        assert!(!at_once(2, 200.1, Command::Read));
+        assert!(at_once(1, 200.2, Command::Write));
+        assert!(at_once(1, 200.3, Command::Write));
+        assert!(!at_once(2, 200.4, Command::Read), "who goes on is not to blame");
+        assert!(!at_once(1, 230.0, Command::Write));
     }
 
     #[test]

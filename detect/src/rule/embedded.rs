@@ -197,6 +197,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("ot/program-uploaded.yml", include_str!("../../../rules/ot/program-uploaded.yml")),
     ("ot/session-outlives-credential.yml", include_str!("../../../rules/ot/session-outlives-credential.yml")),
     ("ot/session-stands-open.yml", include_str!("../../../rules/ot/session-stands-open.yml")),
+    ("ot/strange-master.yml", include_str!("../../../rules/ot/strange-master.yml")),
     ("ot/two-masters.yml", include_str!("../../../rules/ot/two-masters.yml")),
     ("vault/certificate-authority-changed.yml", include_str!("../../../rules/vault/certificate-authority-changed.yml")),
     ("vault/credentials-taken-in-mass.yml", include_str!("../../../rules/vault/credentials-taken-in-mass.yml")),

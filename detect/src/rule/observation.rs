@@ -186,6 +186,7 @@ pub const FLAGS: &[(&str, Flag)] = &[
     ("command.first", |o| o.floor.map(|f| f.first)),
     ("command.first_here", |o| o.floor.map(|f| f.first_here)),
     ("controller.beside", |o| o.floor.map(|f| f.beside)),
+    ("controller.at_once", |o| o.floor.map(|f| f.at_once)),
     ("session.authenticated", |o| o.floor.and_then(|f| f.authenticated)),
     ("session.authenticates_elsewhere", |o| o.floor.map(|f| f.authenticates_elsewhere)),
     ("session.anonymous_unusual", |o| o.floor.map(|f| f.anonymous_unusual)),

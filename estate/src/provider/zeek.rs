@@ -26,6 +26,38 @@ pub enum Log {
     Kerberos,
     /// SSH connections.
     Ssh,
+    /// S7 jobs.
+    S7comm,
+    /// Blocks of S7 programs, up and down.
+    S7Transfer,
+    /// What S7 controllers say of themselves.
+    S7Szl,
+    /// CIP services.
+    Cip,
+    /// BACnet services.
+    Bacnet,
+    /// BACnet device control.
+    BacnetControl,
+    /// DNP3 requests.
+    Dnp3,
+    /// DNP3 controls.
+    Dnp3Control,
+    /// Modbus with addresses and values.
+    ModbusDetailed,
+    /// OPC UA sessions opened.
+    UaCreate,
+    /// OPC UA sessions authenticated.
+    UaActivate,
+    /// OPC UA reads.
+    UaRead,
+    /// OPC UA writes.
+    UaWrite,
+    /// OPC UA browses.
+    UaBrowse,
+    /// OPC UA messages.
+    UaService,
+    /// OPC UA answers.
+    UaStatus,
 }
 
 const CONNECTION: &str = "ts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p";
@@ -33,8 +65,32 @@ const CONNECTION_TYPES: &str = "time\tstring\taddr\tport\taddr\tport";
 
 impl Log {
     /// Every log.
-    pub const ALL: &'static [Self] =
-        &[Self::Ssl, Self::X509, Self::MqttConnect, Self::MqttPublish, Self::MqttSubscribe, Self::Modbus, Self::Kerberos, Self::Ssh];
+    pub const ALL: &'static [Self] = &[
+        Self::Ssl,
+        Self::X509,
+        Self::MqttConnect,
+        Self::MqttPublish,
+        Self::MqttSubscribe,
+        Self::Modbus,
+        Self::Kerberos,
+        Self::Ssh,
+        Self::S7comm,
+        Self::S7Transfer,
+        Self::S7Szl,
+        Self::Cip,
+        Self::Bacnet,
+        Self::BacnetControl,
+        Self::Dnp3,
+        Self::Dnp3Control,
+        Self::ModbusDetailed,
+        Self::UaCreate,
+        Self::UaActivate,
+        Self::UaRead,
+        Self::UaWrite,
+        Self::UaBrowse,
+        Self::UaService,
+        Self::UaStatus,
+    ];
 
     /// The name: its path in Zeek, and its file's stem.
     pub const fn name(self) -> &'static str {
@@ -47,6 +103,22 @@ impl Log {
             Self::Modbus => "modbus",
             Self::Kerberos => "kerberos",
             Self::Ssh => "ssh",
+            Self::S7comm => "s7comm",
+            Self::S7Transfer => "s7comm_upload_download",
+            Self::S7Szl => "s7comm_read_szl",
+            Self::Cip => "cip",
+            Self::Bacnet => "bacnet",
+            Self::BacnetControl => "bacnet_device_control",
+            Self::Dnp3 => "dnp3",
+            Self::Dnp3Control => "dnp3_control",
+            Self::ModbusDetailed => "modbus_detailed",
+            Self::UaCreate => "opcua_binary_create_session",
+            Self::UaActivate => "opcua_binary_activate_session",
+            Self::UaRead => "opcua_binary_read",
+            Self::UaWrite => "opcua_binary_write",
+            Self::UaBrowse => "opcua_binary_browse",
+            Self::UaService => "opcua_binary",
+            Self::UaStatus => "opcua_binary_status_code_detail",
         }
     }
 
@@ -70,6 +142,61 @@ impl Log {
             Self::Kerberos => (
                 "request_type\tclient\tservice\tsuccess\terror_msg\tfrom\ttill\tcipher\tforwardable\trenewable\tclient_cert_subject\tclient_cert_fuid\tserver_cert_subject\tserver_cert_fuid",
                 "string\tstring\tstring\tbool\tstring\ttime\ttime\tstring\tbool\tbool\tstring\tstring\tstring\tstring",
+            ),
+            Self::S7comm => (
+                "is_orig\tsource_h\tsource_p\tdestination_h\tdestination_p\trosctr_code\trosctr_name\tpdu_reference\tfunction_code\tfunction_name\tsubfunction_code\tsubfunction_name\terror_class\terror_code",
+                "bool\taddr\tport\taddr\tport\tcount\tstring\tcount\tstring\tstring\tstring\tstring\tstring\tstring",
+            ),
+            Self::S7Transfer => (
+                "is_orig\tsource_h\tsource_p\tdestination_h\tdestination_p\trosctr\tpdu_reference\tfunction_name\tfunction_status\tsession_id\tblocklength\tfilename\tblock_type\tblock_number\tdestination_filesystem",
+                "bool\taddr\tport\taddr\tport\tstring\tcount\tstring\tstring\tcount\tcount\tstring\tstring\tstring\tstring",
+            ),
+            Self::S7Szl => (
+                "is_orig\tsource_h\tsource_p\tdestination_h\tdestination_p\tpdu_reference\tmethod\tszl_id\tszl_id_name\tszl_index\treturn_code\treturn_code_name",
+                "bool\taddr\tport\taddr\tport\tcount\tstring\tstring\tstring\tstring\tstring\tstring",
+            ),
+            Self::Cip => (
+                "is_orig\tsource_h\tsource_p\tdestination_h\tdestination_p\tcip_sequence_count\tdirection\tcip_service_code\tcip_service\tcip_status_code\tcip_status\tcip_extended_status_code\tcip_extended_status\tclass_id\tclass_name\tinstance_id\tattribute_id",
+                "bool\taddr\tport\taddr\tport\tcount\tstring\tstring\tstring\tstring\tstring\tstring\tstring\tstring\tstring\tstring\tstring",
+            ),
+            Self::Bacnet => (
+                "is_orig\tsource_h\tsource_p\tdestination_h\tdestination_p\tbvlc_function\tpdu_type\tpdu_service\tinvoke_id\tresult_code",
+                "bool\taddr\tport\taddr\tport\tstring\tstring\tstring\tcount\tstring",
+            ),
+            Self::BacnetControl => (
+                "is_orig\tsource_h\tsource_p\tdestination_h\tdestination_p\tinvoke_id\tpdu_service\ttime_duration\tdevice_state\tpassword\tresult\tresult_code",
+                "bool\taddr\tport\taddr\tport\tcount\tstring\tcount\tstring\tstring\tstring\tstring",
+            ),
+            Self::Dnp3 => ("fc_request\tfc_reply\tiin", "string\tstring\tcount"),
+            Self::Dnp3Control => (
+                "is_orig\tsource_h\tsource_p\tdestination_h\tdestination_p\tblock_type\tfunction_code\tindex_number\ttrip_control_code\toperation_type\tclear_bit\texecute_count\ton_time\toff_time\tstatus_code",
+                "bool\taddr\tport\taddr\tport\tstring\tstring\tcount\tstring\tstring\tbool\tcount\tcount\tcount\tstring",
+            ),
+            Self::ModbusDetailed => (
+                "tid\tunit\tfunc\taddress\tquantity\trequest_values\tresponse_values\tmodbus_detailed_link_id\tmatched\trequest_subfunction_code\tresponse_subfunction_code\trequest_data\tresponse_data\texception_code\tmei_type",
+                "count\tcount\tstring\tcount\tcount\tstring\tstring\tstring\tbool\tstring\tstring\tstring\tstring\tstring\tstring",
+            ),
+            Self::UaCreate => (
+                "is_orig\tsource_h\tsource_p\tdestination_h\tdestination_p\tapplication_uri\tserver_uri\tsession_id_encoding_mask\tsession_id_guid",
+                "bool\taddr\tport\taddr\tport\tstring\tstring\tstring\tstring",
+            ),
+            Self::UaActivate => (
+                "is_orig\tsource_h\tsource_p\tdestination_h\tdestination_p\text_obj_type_id_str\text_obj_user_name\text_obj_password\tserver_nonce",
+                "bool\taddr\tport\taddr\tport\tstring\tstring\tstring\tstring",
+            ),
+            Self::UaRead => (
+                "is_orig\tsource_h\tsource_p\tdestination_h\tdestination_p\tmax_age\ttimestamps_to_return\ttimestamps_to_return_str",
+                "bool\taddr\tport\taddr\tport\tcount\tcount\tstring",
+            ),
+            Self::UaWrite => (
+                "is_orig\tsource_h\tsource_p\tdestination_h\tdestination_p\tnode_id_encoding_mask\tnode_id_namespace_idx\tnode_id_string\tattribute_id_str",
+                "bool\taddr\tport\taddr\tport\tstring\tcount\tstring\tstring",
+            ),
+            Self::UaBrowse => ("is_orig\tsource_h\tsource_p\tdestination_h\tdestination_p\tbrowse_service_type", "bool\taddr\tport\taddr\tport\tstring"),
+            Self::UaService => ("msg_type\terror\treq_identifier_str\tres_identifier_str", "string\tstring\tstring\tstring"),
+            Self::UaStatus => (
+                "is_orig\tsource_h\tsource_p\tdestination_h\tdestination_p\tsource_str\tstatus_code\tseverity_str\tsub_code_str",
+                "bool\taddr\tport\taddr\tport\tstring\tstring\tstring\tstring",
             ),
             Self::Ssh => (
                 "version\tauth_success\tauth_attempts\tdirection\tclient\tserver\tcipher_alg\tmac_alg\tcompression_alg\tkex_alg\thost_key_alg\thost_key",
