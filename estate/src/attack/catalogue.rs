@@ -25,7 +25,7 @@ pub fn library_as_markdown() -> String {
             technique.variant, technique.id, technique.tactic, technique.description, technique.seen_by, technique.source
         );
     }
-    out.push_str("\n# The plant by itself\n\n`demo --plant`: three sites, in the logs of Zeek with CISA's ICSNPP parsers. Every attacker is a host of the plant, with functions that the plant uses, in its working hours.\n");
+    out.push_str("\n# The plant by itself\n\n`cargo run -p keytrail-estate --example simulate -- --plant DIR`: three sites, in the logs of Zeek with CISA's ICSNPP parsers. Every attacker is a host of the plant, with functions that the plant uses, in its working hours.\n");
     for technique in crate::floor::library() {
         let _ = writeln!(
             out,
