@@ -35,6 +35,9 @@ const FORMATS: &[&str] = &[
     "m365_audit",
     "okta_system",
     "github_audit",
+    "windows_security",
+    "sshd",
+    "auditd",
 ];
 
 fn main() {

@@ -25,6 +25,9 @@ const FORMATS: &[&str] = &[
     "m365_audit",
     "okta_system",
     "github_audit",
+    "windows_security",
+    "sshd",
+    "auditd",
 ];
 
 /// Every rule that compiles, with the names of the records of its first source.
