@@ -120,29 +120,39 @@ impl Telemetry {
         Ok(Self { tracer, meter, registry, metrics })
     }
 
-    /// Exports what the Kafka client counts, from its latest report.
+    /// Exports what the Kafka client counts, from its latest report. The log is not kept open for it: a client that still runs while the process ends
+    /// races with the end of the libraries that it uses.
     pub fn watch(&self, log: &Arc<KafkaLog>) {
         let meter = self.meter.meter("keytrail");
         let counter = |name: &'static str, description: &'static str, of: fn(&Statistics) -> u64| {
-            let log = Arc::clone(log);
-            meter.u64_observable_counter(name).with_description(description).with_callback(move |counter| counter.observe(of(&log.statistics()), &[])).build();
+            let log = Arc::downgrade(log);
+            let observe = move |counter: &dyn opentelemetry::metrics::AsyncInstrument<u64>| {
+                if let Some(log) = log.upgrade() {
+                    counter.observe(of(&log.statistics()), &[]);
+                }
+            };
+            meter.u64_observable_counter(name).with_description(description).with_callback(observe).build();
         };
         counter("keytrail.kafka.sent", "Bytes sent to brokers", |statistics| statistics.sent_bytes);
         counter("keytrail.kafka.received", "Bytes received from brokers", |statistics| statistics.received_bytes);
         counter("keytrail.kafka.unreadable", "Findings and dead letters that could not be read and were left out", |statistics| statistics.unreadable_rows);
-        let queued = Arc::clone(log);
+        let queued = Arc::downgrade(log);
         meter
             .u64_observable_gauge("keytrail.kafka.queue")
             .with_description("Records waiting to be sent or acknowledged")
-            .with_callback(move |gauge| gauge.observe(queued.statistics().produce_queue_records, &[]))
+            .with_callback(move |gauge| {
+                if let Some(log) = queued.upgrade() {
+                    gauge.observe(log.statistics().produce_queue_records, &[]);
+                }
+            })
             .build();
-        let asked = Arc::clone(log);
+        let asked = Arc::downgrade(log);
         meter
             .i64_observable_gauge("keytrail.kafka.request")
             .with_unit("us")
             .with_description("99th percentile of the time that a request to a broker takes")
             .with_callback(move |gauge| {
-                for (broker, (_, p99)) in asked.statistics().request_us {
+                for (broker, (_, p99)) in asked.upgrade().map(|log| log.statistics().request_us).unwrap_or_default() {
                     gauge.observe(p99, &[KeyValue::new("broker", broker)]);
                 }
             })
