@@ -164,6 +164,9 @@ pub struct Demo {
     /// How many attacks to hide [default: about one and a half a day in the last three fifths of the period]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub attacks: Option<u32>,
+    /// A plant by itself instead: three sites of controllers over seven protocols, in the logs of Zeek with ICSNPP; only --days and --seed count
+    #[arg(long)]
+    pub plant: bool,
     /// End after the summary; on a terminal the demo serves until Ctrl-C otherwise
     #[arg(long)]
     pub no_serve: bool,

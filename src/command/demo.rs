@@ -37,7 +37,13 @@ pub fn run(config: &Config, telemetry: &Telemetry, output: &Writer, arguments: &
         ..keytrail_estate::Options::default()
     };
     // The same estate is read again without being stored twice; another one would mix with it.
-    let asked = serde_json::json!({ "days": options.days, "identities": options.identities, "events": options.events, "seed": options.seed, "level": options.level.name(), "attacks": options.attacks }).to_string();
+    let plant =
+        arguments.plant.then(|| keytrail_estate::floor::Options { days: arguments.days, seed: arguments.seed, ..keytrail_estate::floor::Options::default() });
+    let asked = match &plant {
+        Some(plant) => serde_json::json!({ "plant": true, "days": plant.days, "seed": plant.seed }),
+        None => serde_json::json!({ "days": options.days, "identities": options.identities, "events": options.events, "seed": options.seed, "level": options.level.name(), "attacks": options.attacks }),
+    }
+    .to_string();
     let stamp = raw.join("options.json");
     match std::fs::read_to_string(&stamp) {
         Ok(before) if before != asked => {
@@ -47,9 +53,17 @@ pub fn run(config: &Config, telemetry: &Telemetry, output: &Writer, arguments: &
         }
         _ => {}
     }
-    output.note(&format!("simulating {} days of {} identities …", options.days, options.identities));
     let started = tokio::time::Instant::now();
-    let simulation = keytrail_estate::generate(&options, &raw)?;
+    let simulation = match &plant {
+        Some(plant) => {
+            output.note(&format!("simulating {} days of a plant …", plant.days));
+            keytrail_estate::floor::generate(plant, &raw)?
+        }
+        None => {
+            output.note(&format!("simulating {} days of {} identities …", options.days, options.identities));
+            keytrail_estate::generate(&options, &raw)?
+        }
+    };
     std::fs::write(&stamp, asked).with_context(|| stamp.display().to_string())?;
     output.note(&format!(
         "{} records, {} MiB, in {} files under {}",
@@ -95,15 +109,18 @@ pub fn run(config: &Config, telemetry: &Telemetry, output: &Writer, arguments: &
     }
     writeln!(out, "\nAsk next:")?;
     let dir = if config.dir.as_os_str() == "keytrail-data" { String::new() } else { format!(" --dir {}", config.dir.display()) };
-    writeln!(out, "  keytrail touched svc-deploy{dir}")?;
     let best = score.queue.iter().filter_map(|index| alerts.get(*index));
+    // On a plant an identity is an address: the one of the first finding to be read.
+    let first = best.clone().find_map(|alert| alert.identities.first());
+    let known = first.filter(|_| plant.is_some()).map_or("svc-deploy", |identity| identity.as_str());
+    writeln!(out, "  keytrail touched {known}{dir}")?;
     let headline = |alert: &&evaluate::Alert| alert.identities.iter().any(|id| id.ends_with("svc-deploy"));
     if let Some(alert) = best.clone().find(headline).or_else(|| best.clone().next()) {
         writeln!(out, "  keytrail explain {}{dir}", alert.id.chars().take(12).collect::<String>())?;
     }
     writeln!(
         out,
-        "  keytrail timeline svc-deploy --since -7d{dir}\n  keytrail findings --severity high{dir}\n  keytrail posture{dir}\n  keytrail sql \"select * from touched('svc-deploy', null, null) where first_ever\"{dir}"
+        "  keytrail timeline {known} --since -7d{dir}\n  keytrail findings --severity high{dir}\n  keytrail posture{dir}\n  keytrail sql \"select * from touched('{known}', null, null) where first_ever\"{dir}"
     )?;
     drop(out);
     super::serve::after_demo(config, &dir, arguments.no_serve)?;
