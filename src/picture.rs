@@ -181,9 +181,12 @@ fn timeline(rows: &[Value], coverage: &str) -> Result<String, Box<dyn std::error
     })
 }
 
+/// Of one hop: who, and what was touched with how many events in which environment.
+type Hop<'r> = (BTreeSet<&'r str>, BTreeMap<&'r str, (i64, &'r str)>);
+
 /// Hop by hop: who, and what was touched; destinations of one environment have one colour, and a red line leads to who was reached with a credential obtained.
 fn blast_radius(rows: &[Value], coverage: &str) -> Result<String, Box<dyn std::error::Error>> {
-    let mut hops: BTreeMap<i64, (BTreeSet<&str>, BTreeMap<&str, (i64, &str)>)> = BTreeMap::new();
+    let mut hops: BTreeMap<i64, Hop<'_>> = BTreeMap::new();
     for row in rows {
         let (who, what) = hops.entry(row.get("hop").and_then(Value::as_i64).unwrap_or(1)).or_default();
         who.insert(text(row, "identity"));

@@ -192,7 +192,7 @@ impl Role<'_> {
                 _ => {}
             }
             let configured = shared.rules.look();
-            if std::mem::replace(&mut self.configured, Some(configured)).is_some_and(|before| before != configured) {
+            if self.configured.replace(configured).is_some_and(|before| before != configured) {
                 shared.rules.announce(shared, partition, &self.runtime)?;
             }
             let next = detector.next_offset().max(from);
