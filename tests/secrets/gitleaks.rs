@@ -21,6 +21,8 @@ struct Rule {
     keywords: Vec<String>,
     /// The least entropy of a secret, in bits a character.
     entropy: f64,
+    /// What its authors say is no secret although it looks like one: `{{ a template }}`.
+    allowed: Vec<String>,
 }
 
 fn archive() -> Option<PathBuf> {
@@ -44,7 +46,10 @@ fn read(archive: &std::path::Path, home: &Home) -> (Vec<Rule>, Vec<(String, Stri
         let keywords = rule.get("keywords").and_then(toml::Value::as_array).into_iter().flatten().filter_map(toml::Value::as_str);
         let keywords = keywords.map(str::to_ascii_lowercase).collect();
         let entropy = rule.get("entropy").and_then(|entropy| entropy.as_float().or_else(|| entropy.as_integer().map(|n| n as f64))).unwrap_or_default();
-        Some(Rule { id: text("id")?, expression: text("regex")?, group, keywords, entropy })
+        let allowlists = rule.get("allowlists").and_then(toml::Value::as_array).into_iter().flatten();
+        let expressions = allowlists.filter_map(|list| list.get("regexes")?.as_array()).flatten();
+        let allowed = expressions.filter_map(toml::Value::as_str).map(str::to_owned).collect();
+        Some(Rule { id: text("id")?, expression: text("regex")?, group, keywords, entropy, allowed })
     };
     let rules = config["rules"].as_array().unwrap().iter().filter_map(rule).collect();
     let mut positives = Vec::new();
@@ -125,7 +130,9 @@ fn seen(rule: &Rule, expression: &regex::Regex, text: &str) -> Option<String> {
     }
     let captures = expression.captures(text)?;
     let group = rule.group.and_then(|group| captures.get(group)).or_else(|| captures.iter().skip(1).flatten().find(|group| !group.as_str().is_empty()));
-    Some(group.or_else(|| captures.get(0))?.as_str().to_owned()).filter(|secret| entropy(secret) > rule.entropy)
+    let secret = group.or_else(|| captures.get(0))?.as_str().to_owned();
+    let is_allowed = rule.allowed.iter().filter_map(|allowed| regex::Regex::new(allowed).ok()).any(|allowed| allowed.is_match(&secret));
+    (entropy(&secret) > rule.entropy && !is_allowed).then_some(secret)
 }
 
 /// A secret with less entropy stands in other numbers, too: what is found of it says nothing.
