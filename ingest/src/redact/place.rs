@@ -38,6 +38,8 @@ pub enum Kind {
 /// A place in a record, as the walk knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Spot {
+    /// Whose tree it is: a memory may serve the lists of many formats.
+    policy: u8,
     /// Its node in the tree, or none.
     node: u16,
     /// The tree that holds at any depth below.
@@ -52,7 +54,7 @@ const NONE: u16 = u16::MAX;
 impl Spot {
     /// A number for it that few others have.
     pub(super) fn mark(self) -> u64 {
-        u64::from(self.node) << 16 | u64::from(self.deep)
+        u64::from(self.policy) << 32 | u64::from(self.node) << 16 | u64::from(self.deep)
     }
 
     /// The same place, seen as one of messages.
@@ -61,11 +63,13 @@ impl Spot {
     }
 
     /// A place where anything may stand.
-    pub(super) const CLOSED: Self = Self { node: NONE, deep: NONE, kind: Kind::Closed, names_secret: false };
+    pub(super) const CLOSED: Self = Self { policy: 0, node: NONE, deep: NONE, kind: Kind::Closed, names_secret: false };
 }
 
 /// A format's places.
 pub(super) struct Policy {
+    /// 0 for the one in which everything is closed.
+    number: u8,
     nodes: Vec<Node>,
 }
 
@@ -110,8 +114,8 @@ type Listed = LazyLock<Policy, Box<dyn FnOnce() -> Policy + Send>>;
 
 /// Those of the registry's formats, by name, each read when it is first asked for.
 static POLICIES: LazyLock<FxHashMap<&'static str, Listed>> = LazyLock::new(|| {
-    let lazy = |text: &'static str| -> Listed { LazyLock::new(Box::new(move || Policy::read(text))) };
-    PLACES.iter().chain([&("iam_policy", IAM_POLICY)]).map(|(name, text)| (*name, lazy(text))).collect()
+    let lazy = |number: u8, text: &'static str| -> Listed { LazyLock::new(Box::new(move || Policy::read(number, text))) };
+    PLACES.iter().chain([&("iam_policy", IAM_POLICY)]).zip(1..).map(|((name, text), number)| (*name, lazy(number, text))).collect()
 });
 
 const IAM_POLICY: &str = include_str!("../../data/redact/iam_policy.toml");
@@ -128,7 +132,7 @@ fn file(text: &str) -> File {
 }
 
 /// Everything is closed.
-static UNKNOWN: LazyLock<Policy> = LazyLock::new(|| Policy { nodes: vec![Node::default()] });
+static UNKNOWN: LazyLock<Policy> = LazyLock::new(|| Policy { number: 0, nodes: vec![Node::default()] });
 
 impl Policy {
     /// The places of a format; of an unknown one all are closed.
@@ -136,9 +140,9 @@ impl Policy {
         POLICIES.get(format).map_or(&*UNKNOWN, |policy| &**policy)
     }
 
-    fn read(text: &str) -> Self {
+    fn read(number: u8, text: &str) -> Self {
         let file = file(text);
-        let mut policy = Self { nodes: vec![Node::default()] };
+        let mut policy = Self { number, nodes: vec![Node::default()] };
         for group in file.place {
             let under = if group.under.is_empty() { vec![String::new()] } else { group.under };
             for base in under {
@@ -249,7 +253,7 @@ impl Policy {
         let found = self.nodes.get(usize::from(node));
         let kind = found.and_then(|node| node.kind).unwrap_or(Kind::Closed);
         let deep = found.and_then(|node| node.deep).unwrap_or(deep);
-        Spot { node, deep, kind, names_secret: kind == Kind::Closed && names_secret(key) }
+        Spot { policy: self.number, node, deep, kind, names_secret: kind == Kind::Closed && names_secret(key) }
     }
 
     /// The place of `key` in the object at `spot`.
@@ -273,13 +277,13 @@ impl Policy {
                 return self.spot(node, spot.deep, &lower);
             }
             if !secret && let Some((_, kind)) = root.ends.iter().find(|(end, _)| lower.ends_with(end.as_str())) {
-                return Spot { node: NONE, deep: spot.deep, kind: *kind, names_secret: false };
+                return Spot { policy: self.number, node: NONE, deep: spot.deep, kind: *kind, names_secret: false };
             }
             deep = root.outer;
         }
         // What stands in a secret is one.
         let kind = if spot.kind == Kind::Secret { Kind::Secret } else { Kind::Closed };
-        Spot { node: NONE, deep: spot.deep, kind, names_secret: secret || spot.names_secret }
+        Spot { policy: self.number, node: NONE, deep: spot.deep, kind, names_secret: secret || spot.names_secret }
     }
 
     /// Every place that the list names, as a path, with its kind: for documentation.
@@ -337,6 +341,7 @@ mod tests {
     #[test]
     fn a_list_names_paths_keys_at_any_depth_and_ends_of_keys() {
         let policy = Policy::read(
+            1,
             r#"
             [[place]]
             kind = "name"
@@ -374,6 +379,8 @@ mod tests {
 
     #[test]
     fn every_list_is_read() {
+        let numbers: std::collections::BTreeSet<u8> = POLICIES.values().map(|policy| policy.number).collect();
+        assert!(numbers.len() == POLICIES.len() && !numbers.contains(&0), "each list has a number of its own");
         for (name, policy) in &*POLICIES {
             assert!(policy.listed().len() > 5, "{name}");
         }

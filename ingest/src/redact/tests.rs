@@ -262,6 +262,20 @@ fn hostile_text_takes_linear_time() {
     assert!(worst.0 < Duration::from_secs(20), "{worst:?}");
 }
 
+/// An export holds records of many formats, and one memory serves them all.
+#[test]
+fn what_was_judged_in_one_format_says_nothing_of_another() {
+    let redactor = redactor();
+    let long = "correct horse battery staple ".repeat(4);
+    let note = format!(r#"{{"labels":{{"note":"{long}","other":"{long}"}},"request":{{"note":"hunter2 hunter2"}}}}"#);
+    let mut memo = Memo::default();
+    // Whatever the order; twice, so that what came before is met again.
+    for format in ["k8s_audit", "cloudtrail", "vault_audit", "zeek", "none", "k8s_audit", "cloudtrail", "vault_audit", "zeek", "none"] {
+        let alone = redactor.record(format, &note, Level::Safe);
+        assert_eq!(redactor.remembering(format, &note, Level::Safe, &mut memo), alone, "{format}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]

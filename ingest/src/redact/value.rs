@@ -197,17 +197,14 @@ fn nested(walk: &mut Walk<'_>, value: &str, spot: Spot) -> Option<Verdict> {
     if walk.depth >= NESTING_MAX || !sound {
         return Some(whole(walk.redactor, value, "place: JSON is expected, and this is none"));
     }
-    let Walk { redactor, policy, level, .. } = *walk;
     let (policy, spot): (&'static Policy, Spot) = if spot.kind == Kind::Policy {
         let iam = Policy::of("iam_policy");
         (iam, iam.root())
     } else {
-        (policy, spot)
+        (walk.policy, spot)
     };
-    // The places of another list have other numbers: it gets a memory of its own.
-    let mut other = super::memo::Memo::none();
-    let memo = if std::ptr::eq(policy, walk.policy) { &mut *walk.memo } else { &mut other };
-    let mut inner = Walk { redactor, policy, level, memo, trace: None, broken: false, slipped: false, depth: walk.depth + 1 };
+    let Walk { redactor, level, .. } = *walk;
+    let mut inner = Walk { redactor, policy, level, memo: &mut *walk.memo, trace: None, broken: false, slipped: false, depth: walk.depth + 1 };
     let written = inner.run_at(&plain, spot)?;
     Some(Verdict { written, why: "place: JSON in a string; values in it".to_owned() })
 }
