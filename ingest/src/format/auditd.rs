@@ -14,7 +14,7 @@
 //!
 //! Source: Linux audit, `lib/msg_typetab.h`; Red Hat, "Audit record types"; auditd.conf(5).
 
-use keytrail_schemas::{Activity, CredentialKind, Event, IdentityKind, Micros, Outcome, Reason, Text};
+use keytrail_schemas::{Activity, CredentialKind, Event, IdentityKind, Micros, Outcome, Text};
 
 use super::join::join;
 use super::part::{Part, Parts};
@@ -130,11 +130,7 @@ struct Lines {
 
 impl Parser for Lines {
     fn record(&mut self, record: &[u8], line: u64, out: &mut Vec<Draft>) -> Result<Disposition, Reject> {
-        let text = std::str::from_utf8(record).map_err(|_| Reject {
-            reason: Reason::NotUtf8,
-            field: None,
-            message: "not UTF-8: auditd writes such values in hexadecimal".to_owned(),
-        })?;
+        let text = super::text(record, "auditd writes such values in hexadecimal")?;
         // With `log_format = ENRICHED` names stand behind a separator.
         let raw = text.trim_end();
         if raw.is_empty() || raw.starts_with("----") {

@@ -12,7 +12,7 @@
 //!
 //! Source: AWS IAM User Guide, "Generate credential reports for your AWS account".
 
-use keytrail_schemas::{Activity, CredentialKind, Event, IdentityKind, Micros, Outcome, Reason, Text};
+use keytrail_schemas::{Activity, CredentialKind, Event, IdentityKind, Micros, Outcome, Text};
 
 use super::join::join;
 use super::{Columns, Context, Disposition, Draft, Format, Framing, Parser, Reject, utc_time};
@@ -52,7 +52,7 @@ struct Rows {
 
 impl Parser for Rows {
     fn record(&mut self, record: &[u8], line: u64, out: &mut Vec<Draft>) -> Result<Disposition, Reject> {
-        let text = std::str::from_utf8(record).map_err(|_| Reject { reason: Reason::NotUtf8, field: None, message: "not UTF-8".to_owned() })?.trim_end();
+        let text = super::text(record, "a name of a user that is none")?.trim_end();
         if text.is_empty() {
             return Ok(Disposition::Control);
         }

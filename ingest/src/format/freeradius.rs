@@ -13,7 +13,7 @@
 //! Source: FreeRADIUS 3.2, `src/main/auth.c` (`rad_authlog`), `src/main/log.c`; radiusd.conf.
 
 use chrono::NaiveDateTime;
-use keytrail_schemas::{Activity, CredentialKind, Event, IdentityKind, Micros, Outcome, Reason, Text};
+use keytrail_schemas::{Activity, CredentialKind, Event, IdentityKind, Micros, Outcome, Text};
 
 use super::join::join;
 use super::part::{Part, Parts};
@@ -128,11 +128,7 @@ impl Parser for Lines {
     }
 
     fn record(&mut self, record: &[u8], line: u64, out: &mut Vec<Draft>) -> Result<Disposition, Reject> {
-        let text = std::str::from_utf8(record).map_err(|error| Reject {
-            reason: Reason::NotUtf8,
-            field: None,
-            message: format!("not UTF-8 at byte {}: a name that is none", error.valid_up_to()),
-        })?;
+        let text = super::text(record, "a name that is none")?;
         let raw = text.trim_end();
         if raw.is_empty() || raw.starts_with([' ', '\t']) {
             return Ok(Disposition::Control);

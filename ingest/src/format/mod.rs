@@ -192,6 +192,15 @@ pub struct Reject {
     pub message: String,
 }
 
+/// A record as text; `blame` says what a byte that is no UTF-8 is a sign of.
+pub(crate) fn text<'r>(record: &'r [u8], blame: &str) -> Result<&'r str, Reject> {
+    std::str::from_utf8(record).map_err(|error| Reject {
+        reason: Reason::NotUtf8,
+        field: None,
+        message: format!("not UTF-8 at byte {}: {blame}", error.valid_up_to()),
+    })
+}
+
 impl Reject {
     /// It is not what its format demands; `field` is at fault.
     #[must_use]

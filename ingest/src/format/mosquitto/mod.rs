@@ -19,7 +19,7 @@ mod message;
 #[cfg(test)]
 mod tests;
 
-use keytrail_schemas::{Micros, Reason, Text};
+use keytrail_schemas::{Micros, Text};
 
 use self::message::{Memory, Told};
 use super::part::{Part, Parts};
@@ -107,11 +107,7 @@ impl Parser for Lines {
     }
 
     fn record(&mut self, record: &[u8], line: u64, out: &mut Vec<Draft>) -> Result<Disposition, Reject> {
-        let text = std::str::from_utf8(record).map_err(|error| Reject {
-            reason: Reason::NotUtf8,
-            field: None,
-            message: format!("not UTF-8 at byte {}: a client id or topic that is none", error.valid_up_to()),
-        })?;
+        let text = super::text(record, "a client id or topic that is none")?;
         let raw = text.trim_end();
         if raw.is_empty() {
             return Ok(Disposition::Control);

@@ -19,7 +19,7 @@ mod phrase;
 #[cfg(test)]
 mod tests;
 
-use keytrail_schemas::{Micros, Reason, Text};
+use keytrail_schemas::{Micros, Text};
 
 use self::event::Told;
 use super::part::{Part, Parts};
@@ -88,11 +88,7 @@ impl Parser for Lines {
     }
 
     fn record(&mut self, record: &[u8], line: u64, out: &mut Vec<Draft>) -> Result<Disposition, Reject> {
-        let text = std::str::from_utf8(record).map_err(|error| Reject {
-            reason: Reason::NotUtf8,
-            field: None,
-            message: format!("not UTF-8 at byte {}: a program wrote bytes that syslog did not escape", error.valid_up_to()),
-        })?;
+        let text = super::text(record, "a program wrote bytes that syslog did not escape")?;
         let raw = text.trim_end();
         if raw.trim_start().starts_with('{') {
             let document = self.json.parse(raw.trim_start().as_bytes())?;

@@ -138,7 +138,7 @@ impl Reading {
     fn draft(&mut self, entry: Entry<'_>, record: &[u8], line: u64, out: &mut Vec<Draft>) -> Result<(), Reject> {
         let mut scene = event::Scene { redactor: &self.redactor, cluster: &self.cluster, known: &mut self.known };
         let events = event::events(entry, &mut scene)?;
-        let record = std::str::from_utf8(record).map_err(|_| Reject { reason: Reason::NotUtf8, field: None, message: "not UTF-8".to_owned() })?;
+        let record = super::text(record, "Vault escapes such bytes")?;
         let mut raw = Some(record.to_owned());
         let provider_id = match entry.side {
             Side::Response => entry.id().map(Text::from),

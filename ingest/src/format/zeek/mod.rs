@@ -262,9 +262,5 @@ fn unread(object: Value<'_>, named: bool) -> Result<Disposition, Reject> {
 }
 
 fn text(record: &[u8]) -> Result<&str, Reject> {
-    std::str::from_utf8(record).map_err(|error| Reject {
-        reason: Reason::NotUtf8,
-        field: None,
-        message: format!("not UTF-8 at byte {}: Zeek escapes such bytes, so something on the way has not", error.valid_up_to()),
-    })
+    super::text(record, "Zeek escapes such bytes, so something on the way has not")
 }
