@@ -56,7 +56,7 @@ impl TokenFile {
     /// Its state now; `None` where it is not.
     pub(super) fn stamp(&self) -> Option<Stamp> {
         let meta = fs::metadata(&self.path).ok()?;
-        Some(Stamp { inode: meta.ino(), bytes: meta.len(), changed: (meta.mtime(), meta.mtime_nsec()) })
+        Some(Stamp { inode: meta.ino(), bytes: meta.len(), changed: (meta.ctime(), meta.ctime_nsec()) })
     }
 
     /// Every token. A file that is not there holds none.
@@ -158,6 +158,17 @@ mod tests {
         assert!(access.caller(Some(&shown), "").is_err());
         assert!(access.again(&caller).is_err());
         assert!(file.revoke("nobody", now()).is_err());
+    }
+
+    #[test]
+    fn a_token_made_after_the_last_look_is_let_in_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = TokenFile::of(folder.path());
+        let access = Access::by_tokens(file.path().to_owned(), now);
+        assert!(access.caller(Some("nothing"), "").is_err());
+        let (token, shown) = Token::new("grafana", Role::Analyst, Vec::new(), now(), None).unwrap();
+        file.add(token, now()).unwrap();
+        assert_eq!(access.caller(Some(&shown), "").unwrap().user, "grafana");
     }
 
     #[test]

@@ -118,7 +118,11 @@ impl Access {
     pub fn caller(&self, secret: Option<&str>, user: &str) -> Result<Caller, Error> {
         let Some(file) = &self.tokens else { return Ok(Caller::trusted(user)) };
         let Some(secret) = secret else { return Err(Error::Unauthenticated("a token is needed: `keytrail tokens create NAME` makes one".to_owned())) };
-        let tokens = self.tokens(file);
+        let mut tokens = self.tokens(file);
+        if !tokens.iter().any(|token| token.is_shown_by(secret)) {
+            // It may have been made since the last look: a token works from the moment at which it is shown to its owner.
+            tokens = self.look(file);
+        }
         let found = tokens.iter().find(|token| token.is_shown_by(secret));
         // Whatever is wrong with it, the answer is the same: what does not exist is not told from what is over.
         let refused = || Error::Unauthenticated("this token is not known, is revoked or has expired".to_owned());
@@ -149,6 +153,10 @@ impl Access {
                 return known.tokens.clone();
             }
         }
+        self.look(file)
+    }
+
+    fn look(&self, file: &TokenFile) -> Arc<Vec<Token>> {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let stamp = file.stamp();
         if stamp.is_none() || stamp != known.stamp {
