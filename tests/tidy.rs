@@ -15,6 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("keytrail-serve", &["keytrail-schemas", "keytrail-query"]),
     ("keytrail-forward", &["keytrail-schemas"]),
     ("keytrail-estate", &[]),
+    ("keytrail-live", &["keytrail-schemas"]),
     (
         "keytrail",
         &[
@@ -27,6 +28,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "keytrail-serve",
             "keytrail-forward",
             "keytrail-estate",
+            "keytrail-live",
         ],
     ),
 ];
@@ -39,6 +41,7 @@ const MUST_NOT_DEPEND: &[(&str, &[&str])] = &[
     ("keytrail-log", &["tokio", "datafusion", "deltalake"]),
     ("keytrail-forward", &["datafusion", "deltalake"]),
     ("keytrail-estate", &["tokio", "datafusion", "rand"]),
+    ("keytrail-live", &["datafusion", "deltalake", "fjall", "rdkafka"]),
 ];
 
 fn packages() -> BTreeMap<String, Vec<String>> {
