@@ -1,6 +1,6 @@
 //! Live sources: servers that keep no file and are asked for their audit events.
 
-use async_opcua_client as _;
+use opcua_client as _;
 use futures as _;
 use keytrail_schemas as _;
 use serde as _;
