@@ -47,6 +47,12 @@ impl Builder {
         true
     }
 
+    /// Forgets what was pushed.
+    pub fn clear(&mut self) {
+        self.lengths.clear();
+        self.records.clear();
+    }
+
     /// How many records it holds.
     pub fn count(&self) -> usize {
         self.lengths.len()

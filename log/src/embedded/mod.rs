@@ -8,6 +8,7 @@
 mod block;
 pub(super) mod dedupe;
 mod options;
+mod pack;
 mod read;
 pub(super) mod store;
 mod sync;
@@ -20,7 +21,7 @@ pub(super) use write::{dead_letter_id, decode_ids, encode_ids};
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use fjall::PersistMode;
@@ -28,6 +29,7 @@ use keytrail_schemas::{DeadLetter, Event, Finding, Hash32, LogRecord, Micros, To
 
 use super::{Appended, Chunk, Error, EventLog};
 use dedupe::Index;
+use pack::Piece;
 use store::{Store, offset_of, record_key};
 use sync::Syncer;
 use tail::{Run, Runs};
@@ -49,8 +51,10 @@ pub struct EmbeddedLog {
     tails: Vec<Mutex<Runs>>,
     cache: Mutex<BTreeMap<i32, Runs>>,
     last_findings: Mutex<BTreeMap<i32, (i64, i32)>>,
-    /// The buffers in which blocks are made.
+    /// The buffers in which few records are packed.
     packing: Mutex<block::Builder>,
+    /// The threads that pack many, from the first time on that there are many.
+    packers: OnceLock<pack::Packers>,
     store: Store,
 }
 
@@ -98,6 +102,7 @@ impl EmbeddedLog {
             cache: Mutex::default(),
             last_findings: Mutex::new(last_findings),
             packing: Mutex::default(),
+            packers: OnceLock::new(),
             options,
             store,
         })
@@ -225,12 +230,13 @@ impl EventLog for EmbeddedLog {
     fn append_tick(&self, time: Micros) -> Result<(), Error> {
         let mut writer = hold(&self.writer);
         let mut batch = self.store.db.batch();
-        let (mut grown, mut runs) = (Vec::new(), Vec::new());
+        let (mut grown, mut pieces) = (Vec::new(), Vec::new());
         for partition in 0..self.store.partitions {
             let (_, end) = self.bounds_of(Topic::Events, partition)?;
-            runs.push((partition, self.write_records(&mut batch, partition, end, vec![LogRecord::Tick { time }])?));
+            pieces.push(Piece { partition, first_offset: end, records: vec![LogRecord::Tick { time }] });
             grown.push((Topic::Events, partition, end + 1));
         }
+        let runs = self.write_pieces(&mut batch, pieces)?;
         self.commit(&mut writer, batch)?;
         self.publish(&grown, runs);
         Ok(())
@@ -240,9 +246,9 @@ impl EventLog for EmbeddedLog {
         let mut writer = hold(&self.writer);
         let mut batch = self.store.db.batch();
         let (_, end) = self.bounds_of(Topic::Events, partition)?;
-        let run = self.write_records(&mut batch, partition, end, vec![LogRecord::Rules { rules }])?;
+        let runs = self.write_pieces(&mut batch, vec![Piece { partition, first_offset: end, records: vec![LogRecord::Rules { rules }] }])?;
         self.commit(&mut writer, batch)?;
-        self.publish(&[(Topic::Events, partition, end + 1)], vec![(partition, run)]);
+        self.publish(&[(Topic::Events, partition, end + 1)], runs);
         Ok(())
     }
 
@@ -292,7 +298,7 @@ impl EventLog for EmbeddedLog {
         match self.read_blocks(partition, from, end) {
             Ok(Some(run)) => {
                 let bytes_max = self.options.cache_bytes_max / usize::try_from(self.store.partitions).unwrap_or(1);
-                hold(&self.cache).entry(partition).or_insert_with(|| Runs::new(bytes_max)).push(run.clone());
+                hold(&self.cache).entry(partition).or_insert_with(|| Runs::new(bytes_max)).push(run.clone(), &mut Vec::new());
                 Ok(Some(chunk(run)))
             }
             missed => {

@@ -1,6 +1,7 @@
 //! How an embedded log is opened: every bound has a name, a default, and a word on what happens at it.
 
 use super::dedupe::Horizon;
+use super::pack::Bounds;
 
 /// When the journal is forced onto the disk. Whatever the policy, an append that has returned is in the operating system's
 /// hands and survives the process, killed or not; the policy decides what survives the machine.
@@ -53,6 +54,10 @@ impl Default for Options {
 }
 
 impl Options {
+    pub(super) const fn bounds(&self) -> Bounds {
+        Bounds { block_records_max: self.block_records_max, block_bytes_max: self.block_bytes_max }
+    }
+
     pub(super) fn horizon(&self) -> Horizon {
         Horizon { ids_max: self.dedupe_ids_max.max(1), days: self.dedupe_horizon_days.max(1) }
     }

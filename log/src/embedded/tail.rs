@@ -41,13 +41,14 @@ impl Runs {
         Self { runs: VecDeque::new(), bytes: 0, bytes_max }
     }
 
-    /// Puts a run in; the oldest leave.
-    pub fn push(&mut self, run: Run) {
+    /// Puts a run in; the oldest leave, into `old`.
+    pub fn push(&mut self, run: Run, old: &mut Vec<Run>) {
         self.bytes += run.bytes;
         self.runs.push_back(run);
         while self.bytes > self.bytes_max {
             let Some(first) = self.runs.pop_front() else { break };
             self.bytes -= first.bytes;
+            old.push(first);
         }
     }
 

@@ -6,10 +6,11 @@ use rustc_hash::FxHashSet;
 
 use super::super::{Appended, Error};
 use super::dedupe::{Id, Index, Load};
+use super::pack::{self, Packed, Packers, Piece};
 use super::store::{self, Store, part_key, part_of, record_key};
 use super::sync::Syncer;
 use super::tail::Run;
-use super::{EmbeddedLog, Fsync, Writer, block, hold, to_json};
+use super::{EmbeddedLog, Fsync, Writer, hold, to_json};
 
 impl EmbeddedLog {
     pub(super) fn append_new(&self, writer: &mut Writer, index: &mut Index, events: Vec<Box<Event>>, dead_letters: Vec<DeadLetter>) -> Result<Appended, Error> {
@@ -60,12 +61,16 @@ impl EmbeddedLog {
         }
 
         let mut batch = self.store.db.batch();
-        let (mut grown, mut runs) = (Vec::new(), Vec::new());
+        let (mut grown, mut pieces) = (Vec::new(), Vec::new());
         for (partition, (records, letters)) in (0_i32..).zip(records.into_iter().zip(letters)) {
             if !records.is_empty() {
-                let (_, end) = self.bounds_of(Topic::Events, partition)?;
-                grown.push((Topic::Events, partition, end + i64::try_from(records.len()).unwrap_or(0)));
-                runs.push((partition, self.write_records(&mut batch, partition, end, records)?));
+                let (_, mut end) = self.bounds_of(Topic::Events, partition)?;
+                for records in cut(records, pack::PIECE_RECORDS) {
+                    let count = i64::try_from(records.len()).unwrap_or(0);
+                    pieces.push(Piece { partition, first_offset: end, records });
+                    end += count;
+                }
+                grown.push((Topic::Events, partition, end));
             }
             if !letters.is_empty() {
                 let (_, mut end) = self.bounds_of(Topic::DeadLetters, partition)?;
@@ -78,6 +83,7 @@ impl EmbeddedLog {
                 grown.push((Topic::DeadLetters, partition, end));
             }
         }
+        let runs = self.write_pieces(&mut batch, pieces)?;
         let (segment, part) = index.next_part();
         batch.insert(&self.store.ids, part_key(segment, part), encode_ids(ingested_at, &ids));
         self.commit(writer, batch)?;
@@ -98,54 +104,32 @@ impl EmbeddedLog {
         if batch.is_empty() { Ok(()) } else { self.commit(writer, batch) }
     }
 
-    /// Encodes a partition's new records into blocks of the batch and sets their coordinates; what goes to the tail is returned.
-    pub(super) fn write_records(&self, batch: &mut OwnedWriteBatch, partition: i32, first_offset: i64, mut records: Vec<LogRecord>) -> Result<Vec<Run>, Error> {
+    /// Packs records, many of them on the log's own threads, and puts their blocks into the batch; what goes to the tail is returned.
+    pub(super) fn write_pieces(&self, batch: &mut OwnedWriteBatch, pieces: Vec<Piece>) -> Result<Vec<(i32, Run)>, Error> {
+        let failed = |message: String| store::storage(&self.store.path, message);
+        let packed = if pieces.iter().map(|piece| piece.records.len()).sum::<usize>() <= pack::INLINE_RECORDS_MAX {
+            let mut block = hold(&self.packing);
+            pieces.into_iter().map(|piece| pack::pack(piece, self.options.bounds(), &mut block)).collect::<Result<_, _>>()
+        } else {
+            self.packers()?.pack(pieces)
+        };
         let mut runs = Vec::new();
-        let mut block = hold(&self.packing);
-        let mut block_start = 0;
-        let mut number = 0;
-        let mut offset = first_offset;
-        while let Some(record) = records.get_mut(number) {
-            if block.count() >= self.options.block_records_max.max(1) || (block.count() > 0 && block.bytes() >= self.options.block_bytes_max) {
-                batch.insert(&self.store.events, record_key(partition, first_offset + block_start), block.finish());
-                block_start = offset - first_offset;
+        for Packed { partition, blocks, run } in packed.map_err(failed)? {
+            for (first_offset, block) in blocks {
+                batch.insert(&self.store.events, record_key(partition, first_offset), block);
             }
-            let fits = match record {
-                LogRecord::Event(event) => {
-                    event.log_partition = partition;
-                    event.log_offset = offset;
-                    block.push_event(event)
-                }
-                LogRecord::Tick { time } => block.push_encoded(&LogRecord::encode_tick(*time)),
-                LogRecord::Rules { rules } => block.push_encoded(&LogRecord::encode_rules(*rules)),
-                LogRecord::Gap => return Err(store::storage(&self.store.path, "a gap is made by readers and cannot be appended")),
-            };
-            if !fits {
-                if block.count() == 0 {
-                    return Err(store::storage(
-                        &self.store.path,
-                        format!("an event has more than {} bytes: lower the limit on records", block::BODY_BYTES_MAX),
-                    ));
-                }
-                batch.insert(&self.store.events, record_key(partition, first_offset + block_start), block.finish());
-                block_start = offset - first_offset;
-                continue;
-            }
-            number += 1;
-            offset += 1;
-        }
-        if block.count() > 0 {
-            batch.insert(&self.store.events, record_key(partition, first_offset + block_start), block.finish());
-        }
-        // Readers get runs of the same size as blocks.
-        let mut first = first_offset;
-        while !records.is_empty() {
-            let rest = records.split_off(records.len().min(self.options.block_records_max.max(1)));
-            let run = Run::new(first, std::mem::replace(&mut records, rest));
-            first += i64::try_from(run.records.len()).unwrap_or(i64::MAX);
-            runs.push(run);
+            runs.push((partition, run));
         }
         Ok(runs)
+    }
+
+    fn packers(&self) -> Result<&Packers, Error> {
+        if let Some(packers) = self.packers.get() {
+            return Ok(packers);
+        }
+        // One append at a time comes here.
+        let packers = Packers::start(self.options.bounds()).map_err(|error| store::io(&self.store.path, &error))?;
+        Ok(self.packers.get_or_init(|| packers))
     }
 
     /// Commits a batch. After a failure nothing is accepted any more, and every later append says why.
@@ -175,13 +159,15 @@ impl EmbeddedLog {
     }
 
     /// Makes what was committed visible.
-    pub(super) fn publish(&self, grown: &[(Topic, i32, i64)], runs: Vec<(i32, Vec<Run>)>) {
-        for (partition, runs) in runs {
+    pub(super) fn publish(&self, grown: &[(Topic, i32, i64)], runs: Vec<(i32, Run)>) {
+        let mut old = Vec::new();
+        for (partition, run) in runs {
             if let Some(mut tail) = self.tail(partition) {
-                for run in runs {
-                    tail.push(run);
-                }
+                tail.push(run, &mut old);
             }
+        }
+        if let Some(packers) = self.packers.get().filter(|_| !old.is_empty()) {
+            packers.forget(old);
         }
         let mut bounds = hold(&self.bounds);
         for (topic, partition, end) in grown {
@@ -204,6 +190,15 @@ impl EmbeddedLog {
         }
         Ok(index)
     }
+}
+
+/// Cuts records into runs of at most `count_max`.
+fn cut(records: Vec<LogRecord>, count_max: usize) -> Vec<Vec<LogRecord>> {
+    if records.len() <= count_max {
+        return vec![records];
+    }
+    let mut rest = records.into_iter();
+    std::iter::from_fn(|| Some(rest.by_ref().take(count_max).collect::<Vec<_>>()).filter(|piece| !piece.is_empty())).collect()
 }
 
 impl Load for Store {
