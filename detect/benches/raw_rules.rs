@@ -12,43 +12,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keytrail_detect::rule::load::load;
-use keytrail_detect::rule::raw::{Given, Program, logsource};
 use keytrail_detect::{Config, Detector};
 use keytrail_schemas::{Event, LogRecord, Text};
-use rsigma_eval::{CompiledRule, Engine, JsonEvent, compile_rule};
+use rsigma_eval::{CompiledRule, Engine, JsonEvent};
 
 const ROUNDS: usize = 2;
 /// Records of one comparison: rsigma needs some milliseconds for one.
 const RECORDS: usize = 500;
-/// The formats that are read.
-const FORMATS: &[&str] = &[
-    "cloudtrail",
-    "k8s_audit",
-    "vault_audit",
-    "zeek",
-    "keytrail",
-    "gcp_audit",
-    "entra_signin",
-    "entra_audit",
-    "azure_activity",
-    "entra_identity_protection",
-    "m365_audit",
-    "okta_system",
-    "github_audit",
-    "windows_security",
-    "sshd",
-    "auditd",
-];
-
 fn main() {
     let (Some(folder), Some(data)) = (corpus::unpacked(), corpus::data()) else {
         println!("skipped: ../shared/data is not there");
         return;
     };
-    let rules: Vec<CompiledRule> = corpus::rules(&folder)
-        .iter()
-        .filter_map(|rule| compile_rule(&logsource::sources(&rule.logsource).next().map_or_else(|| rule.clone(), |source| source.translated(rule))).ok())
-        .collect();
+    let rules = corpus::compiled(&corpus::rules(&folder));
     let records = corpus::records(&data);
     let of = |folder: &str| records.iter().filter(|(name, _)| name.starts_with(folder)).map(|(_, raw)| raw.clone()).collect::<Vec<_>>();
     for (what, records) in
@@ -64,8 +40,7 @@ fn main() {
 
 /// Both engines over the same records, as text: what parsing costs is part of it.
 fn compare(what: &str, rules: &[CompiledRule], records: &[String]) {
-    let given = rules.iter().enumerate().map(|(number, rule)| Given { number, service: None, rule: rule.clone() });
-    let program = Program::new(given, std::iter::empty()).unwrap();
+    let program = corpus::program(rules);
     let (mut memory, mut matched) = (program.memory(), Vec::new());
     let (ours, our_matches) = measured(records, |raw| {
         matched.clear();
@@ -95,7 +70,7 @@ fn compare(what: &str, rules: &[CompiledRule], records: &[String]) {
 
 /// A detector with the built-in rules and the whole corpus, over events that carry real records.
 fn whole(set: &keytrail_detect::rule::set::Set, records: &[String]) {
-    let rules = Arc::new(load(set, FORMATS).unwrap().rules);
+    let rules = Arc::new(load(set, corpus::FORMATS).unwrap().rules);
     let event = |n: usize| {
         let raw = records.get(n % records.len()).cloned();
         LogRecord::Event(Box::new(Event { raw, format: Text::const_new("cloudtrail"), ..estate::steady(n as u64) }))

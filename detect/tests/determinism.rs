@@ -312,7 +312,7 @@ proptest! {
             environment_age_days: Some(identity.1[5]),
             environments: 2,
         };
-        let observed = Observed { who: IdentityIx(0), credential, identity, account_age_days: 8.0 };
+        let observed = Observed { who: IdentityIx(0), credential, identity, account_age_days: 8.0, watched_days: 8 };
         let declared = inventory::Features {
             known: declared.0[0],
             owner_missing: declared.0[1],

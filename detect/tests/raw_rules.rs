@@ -6,45 +6,7 @@ mod corpus;
 
 use std::collections::BTreeMap;
 
-use keytrail_detect::rule::raw::{Given, Program, logsource};
-use rsigma_eval::{CompiledRule, JsonEvent, compile_rule};
-use rsigma_parser::SigmaRule;
-
-/// The formats that are read.
-const FORMATS: &[&str] = &[
-    "cloudtrail",
-    "k8s_audit",
-    "vault_audit",
-    "zeek",
-    "keytrail",
-    "gcp_audit",
-    "entra_signin",
-    "entra_audit",
-    "azure_activity",
-    "entra_identity_protection",
-    "m365_audit",
-    "okta_system",
-    "github_audit",
-    "windows_security",
-    "sshd",
-    "auditd",
-];
-
-/// Every rule that compiles, with the names of the records of its first source.
-fn compiled(rules: &[SigmaRule]) -> Vec<CompiledRule> {
-    rules
-        .iter()
-        .filter_map(|rule| {
-            let translated = logsource::sources(&rule.logsource).next().map(|source| source.translated(rule));
-            compile_rule(translated.as_ref().unwrap_or(rule)).ok()
-        })
-        .collect()
-}
-
-fn program(rules: &[CompiledRule]) -> Program {
-    let given = rules.iter().enumerate().map(|(number, rule)| Given { number, service: None, rule: rule.clone() });
-    Program::new(given, std::iter::empty()).unwrap()
-}
+use rsigma_eval::{CompiledRule, JsonEvent};
 
 #[test]
 fn every_rule_of_the_corpus_says_of_every_real_record_what_rsigma_says() {
@@ -52,8 +14,8 @@ fn every_rule_of_the_corpus_says_of_every_real_record_what_rsigma_says() {
         println!("skipped: ../shared/data is not there");
         return;
     };
-    let rules = compiled(&corpus::rules(&corpus));
-    let program = program(&rules);
+    let rules = corpus::compiled(&corpus::rules(&corpus));
+    let program = corpus::program(&rules);
     let mut engine = rsigma_eval::Engine::new();
     // Its results name rules by id or title; numbers are needed here.
     engine.extend_compiled_rules(rules.iter().enumerate().map(|(number, rule)| CompiledRule { title: number.to_string(), ..rule.clone() }));
@@ -97,7 +59,7 @@ fn nearly_all_rules_for_clouds_and_identity_providers_load() {
         println!("skipped: ../shared/data is not there");
         return;
     };
-    let loaded = keytrail_detect::rule::load::load(&corpus::set(&corpus), FORMATS).unwrap();
+    let loaded = keytrail_detect::rule::load::load(&corpus::set(&corpus), corpus::FORMATS).unwrap();
     let mut products: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     for checked in &loaded.checked {
         let product = checked.logsource.split('/').next().unwrap_or_default().to_owned();
@@ -128,7 +90,7 @@ fn the_table_in_the_documentation_is_what_loads() {
         println!("skipped: ../shared/data is not there");
         return;
     };
-    let loaded = keytrail_detect::rule::load::load(&corpus::set(&corpus), FORMATS).unwrap();
+    let loaded = keytrail_detect::rule::load::load(&corpus::set(&corpus), corpus::FORMATS).unwrap();
     let mut rows = String::new();
     for product in PRODUCTS.iter().copied().chain(["others"]) {
         let of = |checked: &&keytrail_detect::rule::load::Checked| {

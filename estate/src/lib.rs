@@ -31,6 +31,7 @@ mod label;
 mod level;
 mod provider;
 mod roster;
+mod technique;
 mod weather;
 mod world;
 

@@ -49,7 +49,7 @@ impl Audiences {
         if audience.knows(visitor) {
             return None;
         }
-        let pooled = self.tally.rate(Class::Identity, maturity(audience.windows));
+        let pooled = self.tally.rate(Class::Identity, audience.quiet());
         Some(Stranger { rate: audience.own.rate(Class::Identity, pooled), visitors: audience.visitors.len(), windows: audience.windows })
     }
 
@@ -59,11 +59,11 @@ impl Audiences {
             self.forget_oldest();
         }
         let audience = self.destinations.entry(destination).or_default();
-        let class = maturity(audience.windows);
+        let class = audience.quiet();
         let met = (!audience.admit(visitor, config.visitors_max)).then_some(Class::Identity);
         if audience.windows > 0 {
             self.tally.learn(class, met);
-            audience.own.learn(met);
+            audience.own.learn(met, hour / 24);
         }
         audience.windows = audience.windows.saturating_add(1);
         audience.met = audience.met.max(hour);
@@ -89,6 +89,11 @@ impl Audiences {
 }
 
 impl Audience {
+    /// The class of quiet: log2 of the visits since a new visitor came.
+    fn quiet(&self) -> usize {
+        maturity(self.windows.min(self.own.quiet().saturating_add(1)))
+    }
+
     fn knows(&self, visitor: u32) -> bool {
         self.visitors.binary_search(&visitor).is_ok()
             || (!self.sketch.is_empty() && bits(visitor).into_iter().all(|(word, bit)| self.sketch.get(word).is_some_and(|w| w & bit != 0)))

@@ -76,7 +76,7 @@ impl Default for Config {
             learning_windows: 8,
             lateness_allowed_minutes: 20,
             habits_max: 32,
-            habit_half_life_days: 14.0,
+            habit_half_life_days: 28.0,
             routine_days_min: 2.0,
             profession_days_min: 4.0,
             seen_values_max: 512,

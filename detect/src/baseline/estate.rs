@@ -125,6 +125,10 @@ impl Estate {
             named(Facet::Asn, Some(scratch.as_str()))
         });
         let user_agent = named(Facet::UserAgent, event.user_agent.as_deref());
+        let secret = match deed {
+            action::Class::Secret if !failed(event) => named(Facet::Secret, event.destination.as_deref()),
+            _ => ABSENT,
+        };
         let protocol = named(Facet::Protocol, event.protocol.as_deref());
         let auth_method = named(Facet::AuthMethod, event.auth_method.as_deref());
         let address = event.source_ip.as_deref().and_then(|text| self.addresses.resolve(text, day, &mut self.values, config));
@@ -151,7 +155,7 @@ impl Estate {
         } else {
             ABSENT
         };
-        [destination, action, country, asn, wide, narrow, host, user_agent, protocol, auth_method, deed]
+        [destination, action, country, asn, wide, narrow, host, user_agent, protocol, auth_method, deed, secret]
     }
 
     /// The number of the event's failure: its reason, and the service that gave it.

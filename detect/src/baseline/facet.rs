@@ -31,6 +31,8 @@ pub enum Facet {
     AuthMethod,
     /// The class of a privileged act, with the service and the kind of thing that it is done to.
     Deed,
+    /// What was touched by an act on secrets: whoever reads new buckets all day may never read a new secret.
+    Secret,
     /// The reason of a failure, with the service: looked at for incidents alone.
     Failure,
     /// A new network while the old one went on.
@@ -47,11 +49,11 @@ pub enum Facet {
 
 impl Facet {
     /// How many there are.
-    pub const COUNT: usize = 17;
-    /// Those whose values are remembered in a set: the first eleven.
-    pub const SEEN: usize = 11;
-    /// Those whose values are names: the first twelve.
-    pub const NAMED: usize = 12;
+    pub const COUNT: usize = 18;
+    /// Those whose values are remembered in a set: the first twelve.
+    pub const SEEN: usize = 12;
+    /// Those whose values are names: the first thirteen.
+    pub const NAMED: usize = 13;
     /// All of them, in order.
     pub const ALL: [Self; Self::COUNT] = [
         Self::Destination,
@@ -65,6 +67,7 @@ impl Facet {
         Self::Protocol,
         Self::AuthMethod,
         Self::Deed,
+        Self::Secret,
         Self::Failure,
         Self::Overlap,
         Self::DayHour,
@@ -87,7 +90,7 @@ impl Facet {
     #[must_use]
     pub const fn aspect(self) -> Aspect {
         match self {
-            Self::Destination => Aspect::Destination,
+            Self::Destination | Self::Secret => Aspect::Destination,
             Self::Action | Self::Deed => Aspect::Action,
             Self::Country => Aspect::Country,
             Self::Asn | Self::Wide | Self::Narrow | Self::Host => Aspect::Network,
@@ -115,6 +118,7 @@ impl Facet {
             Self::Protocol => "protocol",
             Self::AuthMethod => "authentication method",
             Self::Deed => "kind of privileged act",
+            Self::Secret => "secret",
             Self::Failure => "failure",
             Self::Overlap => "network beside the old one",
             Self::DayHour => "hour of the day",

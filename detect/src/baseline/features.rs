@@ -91,6 +91,8 @@ pub struct Features {
     pub destinations_in_window: u32,
     /// Minutes between the event and the identity's learned schedule; `None` when it has none.
     pub off_schedule_minutes: Option<f32>,
+    /// How many hours of the day lie between the window and the nearest in which the identity was ever at work.
+    pub hours_away: u8,
     /// Days since the identity was last seen before this event; `None` at first sight.
     pub idle_days: Option<f32>,
     /// The dimensions with evidence, in words, the strongest first: filled only when `exceeds_budget`, so that the common case

@@ -1,6 +1,9 @@
 //! On how many days an identity did a privileged kind of act to a kind of thing: who gives permissions to roles on most working days is no
 //! intruder for doing it once more. Only classes that are privileged are counted, so the common event costs nothing here.
 //!
+//! Classes that hold much that is unlike (secrets, execution, destruction) are told apart by the act itself and by whether it is done to one thing or to all
+//! of them: who reads its own secret each day has no habit of listing everybody's.
+//!
 //! Days decay with a half-life, acts that failed teach nothing, and the day under way does not count: what is new stays new for its whole first day.
 
 use keytrail_schemas::{Event, Outcome};
@@ -33,6 +36,8 @@ pub struct Habit {
     pub share: f32,
     /// There are so many that one more is nothing new: [`Config::routine_days_min`].
     pub routine: bool,
+    /// It is a routine of a class that is a profession: to whatever it is done, it is nothing new.
+    pub profession: bool,
 }
 
 impl Days {
@@ -71,14 +76,9 @@ impl Habits {
         let active = self.active.before(day, half_life);
         let taught = matches!(event.outcome, Outcome::Success | Outcome::Unknown);
         let days = self.days(key, day, half_life, taught, config);
-        // Who gives permissions on most days does so by profession, to whatever kind of thing. Who calls functions or reads secrets does not
-        // therefore run commands or read others': those classes hold too much that is unlike.
-        let of_class = match class {
-            Class::Permission | Class::Credential | Class::Share | Class::Logging => self.days(class as u32, day, half_life, taught, config),
-            _ => 0.0,
-        };
+        let of_class = if is_profession(class) { self.days(class as u32, day, half_life, taught, config) } else { 0.0 };
         let routine = days >= config.routine_days_min || of_class >= config.profession_days_min;
-        Habit { days, share: if active > 0.0 { (days / active).min(1.0) } else { 0.0 }, routine }
+        Habit { days, profession: routine && is_profession(class), share: if active > 0.0 { (days / active).min(1.0) } else { 0.0 }, routine }
     }
 
     /// The days before this one of an act, which is then learned if it teaches anything.
@@ -112,7 +112,18 @@ impl Habits {
 
 #[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
 fn key(class: Class, event: &Event) -> u32 {
-    hash_of(&(class as u8, event.destination_service.as_deref(), event.destination_kind.as_deref())) as u32
+    let kind = (class as u8, event.destination_service.as_deref(), event.destination_kind.as_deref());
+    if is_profession(class) {
+        return hash_of(&kind) as u32;
+    }
+    let of_all = !event.destination.as_deref().is_some_and(|destination| destination.contains('/'));
+    hash_of(&(kind, event.action.as_deref(), of_all)) as u32
+}
+
+/// Whether who does acts of the class on most days does them by profession, to whatever kind of thing. Who calls functions or reads secrets does not
+/// therefore run commands or read others': those classes hold too much that is unlike.
+const fn is_profession(class: Class) -> bool {
+    matches!(class, Class::Permission | Class::Credential | Class::Share | Class::Logging)
 }
 
 #[cfg(test)]
@@ -150,6 +161,23 @@ mod tests {
         assert!(known.days > 10.0 && known.share > 0.99 && known.routine, "{known:?}");
         let later = meet(&mut habits, "role", Outcome::Success, 221);
         assert!(later.days < 0.01 && !later.routine, "{later:?}");
+    }
+
+    #[test]
+    fn who_reads_its_own_secret_has_no_habit_of_listing_all() {
+        let (mut habits, config) = (Habits::default(), Config::default());
+        let mut meet = |action: &'static str, destination: &'static str, day| {
+            let event = Event { action: Some(Text::const_new(action)), destination: Some(Text::const_new(destination)), ..event("secret", Outcome::Success) };
+            habits.active(day, &config);
+            habits.meet(Class::Secret, &event, day, &config)
+        };
+        for day in 1..=20 {
+            meet("secrets.get", "k8s:c:secrets/orders/tls", day);
+            meet("secrets.list", "k8s:c:secrets/orders", day);
+        }
+        assert!(meet("secrets.get", "k8s:c:secrets/orders/db", 21).routine && meet("secrets.list", "k8s:c:secrets/orders", 21).routine);
+        assert!(!meet("secrets.list", "k8s:c:secrets", 21).routine, "of every namespace at once");
+        assert!(!meet("secrets.watch", "k8s:c:secrets/orders", 21).routine);
     }
 
     #[test]

@@ -77,6 +77,15 @@ impl Hours {
         new
     }
 
+    /// How many hours lie between this hour of the day and the nearest in which there ever was activity, over midnight too; 0 where none is known.
+    #[must_use]
+    pub fn away(&self, hour: u32) -> u32 {
+        let any = self.now.iter().zip(&self.before).fold(0, |any, (now, before)| any | now | before);
+        let of_day = week_hour(hour) % DAY_HOURS;
+        let is_known = |by: u32| any & (1 << ((of_day + by) % DAY_HOURS) | 1 << ((of_day + DAY_HOURS - by) % DAY_HOURS)) != 0;
+        (0..=DAY_HOURS / 2).find(|by| is_known(*by)).unwrap_or(0)
+    }
+
     /// How many hours of the week are known.
     #[must_use]
     pub fn known(&self) -> u32 {
@@ -108,6 +117,16 @@ mod tests {
         assert_eq!(hours.new_facets(at("2026-01-12T04:59:00Z")), 0);
         assert_eq!(hours.new_facets(at("2026-01-10T03:00:00Z")), Facet::DayKindHour.bit() | Facet::WeekHour.bit());
         assert_eq!(hours.new_facets(at("2026-01-12T14:00:00Z")), Facet::DayHour.bit() | Facet::DayKindHour.bit() | Facet::WeekHour.bit());
+    }
+
+    #[test]
+    fn away_is_counted_over_midnight() {
+        let mut hours = Hours::default();
+        assert_eq!(hours.away(at("2026-01-05T03:10:00Z")), 0);
+        hours.learn(at("2026-01-05T03:10:00Z"));
+        for (time, away) in [("2026-01-06T03:59:00Z", 0), ("2026-01-06T02:00:00Z", 1), ("2026-01-06T22:00:00Z", 5), ("2026-01-07T15:00:00Z", 12)] {
+            assert_eq!(hours.away(at(time)), away, "{time}");
+        }
     }
 
     #[test]

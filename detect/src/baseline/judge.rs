@@ -68,8 +68,10 @@ pub struct Case<'a> {
     pub context: &'a Context,
     /// Windows open in the same hour.
     pub crowd: u32,
-    /// The act is one that the identity does by profession: that it does it to something new, or another of its kind, is the profession.
+    /// The identity does such acts on most days: another of the kind is nothing new.
     pub routine: bool,
+    /// It does so by profession: that it does it to something new is nothing new either.
+    pub profession: bool,
 }
 
 /// The outcome of one look at a window.
@@ -143,7 +145,12 @@ fn meet_values(estate: &mut Estate, profile: &Profile, window: &mut Window, brou
             _ => Cause::Value(facet, resolved.value),
         };
         let rate = estate.rate(profile, facet, class);
-        if case.routine && matches!(facet, Facet::Destination | Facet::Action | Facet::Deed) {
+        if facet == Facet::Secret {
+            raised.push((facet.aspect(), excess(rate), Some(cause)));
+            if let Some(evidence) = profile.secrets.evidence(window.hour, estate.rate(profile, facet, Class::Identity)) {
+                raised.push((facet.aspect(), (evidence - std::f64::consts::LOG10_2).max(0.0), None));
+            }
+        } else if case.routine && matches!(facet, Facet::Action | Facet::Deed) || case.profession && facet == Facet::Destination {
             window.destinations += u32::from(facet == Facet::Destination);
             raised.push((facet.aspect(), excess(rate) * ROUTINE_SHARE, Some(cause)));
         } else if facet == Facet::Destination {

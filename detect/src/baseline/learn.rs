@@ -42,9 +42,12 @@ fn learn_scores(estate: &mut Estate, profile: &Profile, window: &Window) {
 
 /// How often windows of such an identity meet something new.
 fn learn_rates(estate: &mut Estate, profile: &mut Profile, window: &Window) {
-    if window.assessed & Facet::Destination.bit() != 0 && profile.windows > 0 {
-        let usual = estate.rate(profile, Facet::Destination, Class::Identity);
-        profile.reach.learn(window.hour, window.met(Facet::Destination).is_some(), usual);
+    for facet in [Facet::Destination, Facet::Secret] {
+        if window.assessed & facet.bit() != 0 && profile.windows > 0 {
+            let usual = estate.rate(profile, facet, Class::Identity);
+            let reach = if facet == Facet::Secret { &mut profile.secrets } else { &mut profile.reach };
+            reach.learn(window.hour, window.met(facet).is_some(), usual);
+        }
     }
     for facet in Facet::ALL {
         if window.assessed & facet.bit() == 0 {
@@ -55,7 +58,7 @@ fn learn_rates(estate: &mut Estate, profile: &mut Profile, window: &Window) {
         if let Some(own) = profile.own.of_mut(facet) {
             // The first window of all meets everything for the first time: it says nothing of the identity.
             if profile.windows > 0 {
-                own.learn(met);
+                own.learn(met, window.hour / 24);
             }
         }
         if let Some(tally) = estate.shore_mut(profile.side).tallies.of_mut(facet) {

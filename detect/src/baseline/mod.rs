@@ -116,8 +116,8 @@ impl Baseline {
         }
         let Some(window) = profile.open.get_mut(at) else { return Features::default() };
         let mut window = std::mem::take(window);
-        let routine = habit.is_some_and(|habit| habit.routine);
-        let case = Case { who, event, values: &values, context, crowd, routine };
+        let (routine, profession) = habit.map_or((false, false), |habit| (habit.routine, habit.profession));
+        let case = Case { who, event, values: &values, context, crowd, routine, profession };
         let verdict = judge::judge(estate, profile, &mut window, brought, &case, config);
         if let Some(place) = profile.open.get_mut(at) {
             *place = window;
@@ -356,6 +356,8 @@ impl Profile {
         closing.entry(hour).or_default().push(who);
         if self.windows > 0 {
             brought.time = self.hours.new_facets(hour);
+            let is_new = brought.time & Facet::DayHour.bit() != 0;
+            self.hours_away = if is_new { u8::try_from(self.hours.away(hour)).unwrap_or(u8::MAX) } else { 0 };
             Facet::HOURS.into_iter().for_each(|facet| window.assessed |= facet.bit());
         }
         self.open.push(window);
@@ -432,6 +434,7 @@ fn features(profile: &Profile, at: usize, values: &[Resolved; Facet::SEEN], new:
         failures_in_window: window.failures,
         destinations_in_window: window.destinations,
         off_schedule_minutes: profile.off_schedule_minutes,
+        hours_away: profile.hours_away,
         idle_days,
         ..Features::default()
     };
@@ -442,8 +445,8 @@ fn features(profile: &Profile, at: usize, values: &[Resolved; Facet::SEEN], new:
     }
     // From the finest facet to the coarsest, so that the coarsest of a network stands.
     for (facet, resolved) in Facet::ALL.into_iter().zip(values).rev() {
-        let novelty = if resolved.value == 0 && facet == Facet::Deed {
-            // Most acts are not privileged: that says nothing of the action.
+        let novelty = if resolved.value == 0 && matches!(facet, Facet::Deed | Facet::Secret) {
+            // Most acts are not privileged: that says nothing of the action, or of what it was done to.
             continue;
         } else if resolved.value == 0 {
             Novelty::NotAssessable

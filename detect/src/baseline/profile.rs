@@ -42,13 +42,15 @@ pub struct Profile {
     pub source: u32,
     /// How far the latest burst was off the learned schedule.
     pub off_schedule_minutes: Option<f32>,
+    /// How many hours of the day the latest window was from those that it knows.
+    pub hours_away: u8,
     /// Networks come to lately.
     pub arrivals: Arrivals,
     #[serde(skip)]
     recent: Recent,
     /// Gaps between bursts.
     pub rhythm: Rhythm,
-    /// Values met, per facet of the first eleven.
+    /// Values met, per facet of those that are remembered.
     pub seen: PerFacet<Seen>,
     /// Number that is never given out again, unlike an identity's.
     pub uid: u32,
@@ -72,6 +74,8 @@ pub struct Profile {
     pub products: Products,
     /// Hours of the last day that met a new destination.
     pub reach: Reach,
+    /// The same of secrets.
+    pub secrets: Reach,
 }
 
 /// Values that were stamped with one hour, a few per facet: what is found here need not be looked up. No outcome depends on it.
@@ -109,6 +113,7 @@ impl Profile {
             hours: Hours::default(),
             rhythm: Rhythm::default(),
             off_schedule_minutes: None,
+            hours_away: 0,
             arrivals: Arrivals::default(),
             volume: Counts::default(),
             spread: Counts::default(),
@@ -116,6 +121,7 @@ impl Profile {
             habits: Habits::default(),
             products: Products::default(),
             reach: Reach::default(),
+            secrets: Reach::default(),
             watched: false,
             source: 0,
             open: Vec::new(),
@@ -150,8 +156,8 @@ impl Profile {
             }
         }
         if window.assessed & Facet::Action.bit() != 0 {
-            // An act that is not privileged is an act without a new kind of privileged one.
-            window.assessed |= Facet::Deed.bit();
+            // An act that is not privileged is an act without a new kind of privileged one, and without a new secret.
+            window.assessed |= Facet::Deed.bit() | Facet::Secret.bit();
         }
         new
     }
@@ -184,13 +190,18 @@ impl Profile {
         gap
     }
 
-    /// The class of maturity in a facet: log2 of windows; of times, of days, for a job that runs once a night has met as much of the week after a
-    /// month as one that runs all day.
+    /// The class of quiet in a facet: log2 of the windows since something new was met; of times, of days, for a job that runs once a night has met as
+    /// much of the week after a month as one that runs all day.
     #[must_use]
     pub fn maturity(&self, facet: Facet) -> usize {
+        let own = self.own.of(facet).copied().unwrap_or_default();
         match facet {
-            Facet::DayHour | Facet::DayKindHour | Facet::WeekHour | Facet::Gap => super::rate::maturity(self.days().saturating_mul(self.days())),
-            _ => super::rate::maturity(self.windows),
+            Facet::DayHour | Facet::DayKindHour | Facet::WeekHour | Facet::Gap => {
+                let today = u32::try_from(self.last.0.div_euclid(Micros::DAY)).unwrap_or(0);
+                let days = self.days().min(today.saturating_sub(own.day()).saturating_add(1));
+                super::rate::maturity(days.saturating_mul(days))
+            }
+            _ => super::rate::maturity(self.windows.min(own.quiet().saturating_add(1))),
         }
     }
 

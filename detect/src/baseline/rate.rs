@@ -1,5 +1,8 @@
-//! How often does a window meet something new? Rates, learned: pooled by maturity over the estate, then over the peer group, then
+//! How often does a window meet something new? Rates, learned: pooled by quiet over the estate, then over the peer group, then
 //! shrunk towards the identity's own decaying record.
+//!
+//! *Quiet* is for how long nothing new was met. Peers are not alike: a few meet another reply queue each hour, most none in a year, and a rate of them all is neither's.
+//! How long it has been since the last time tells them apart without asking who they are, and grows with maturity, which it never exceeds.
 //!
 //! Beta–binomial shrinkage (Gelman et al., *Bayesian Data Analysis*, 3rd ed., 5.3) along a chain. From one maturity to the next the
 //! prior is worth half a hit, so that without hits 1/p adds up to twice the windows seen (Jeffreys), and nothing is counted twice.
@@ -115,11 +118,32 @@ pub struct Own {
     windows: f32,
     new_to_identity: f32,
     new_to_everyone: f32,
+    /// Windows since one that met something new.
+    quiet: u16,
+    /// The day of the last one that did, since 1970; 0 before the first.
+    day: u16,
 }
 
 impl Own {
-    /// Takes one window.
-    pub fn learn(&mut self, met: Option<Class>) {
+    /// Windows since something new was met.
+    #[must_use]
+    pub const fn quiet(&self) -> u32 {
+        self.quiet as u32
+    }
+
+    /// The day on which something new was last met, since 1970.
+    #[must_use]
+    pub const fn day(&self) -> u32 {
+        self.day as u32
+    }
+
+    /// Takes one window of a day, since 1970.
+    pub fn learn(&mut self, met: Option<Class>, day: u32) {
+        if met.is_some() {
+            (self.quiet, self.day) = (0, u16::try_from(day).unwrap_or(u16::MAX));
+        } else {
+            self.quiet = self.quiet.saturating_add(1);
+        }
         self.windows = self.windows * OWN_DECAY + 1.0;
         self.new_to_identity = self.new_to_identity * OWN_DECAY + f32::from(u8::from(met.is_some()));
         self.new_to_everyone = self.new_to_everyone * OWN_DECAY + f32::from(u8::from(met == Some(Class::Everyone)));
@@ -187,8 +211,8 @@ mod tests {
     fn an_identity_that_always_meets_the_new_is_not_surprising() {
         let (mut runner, mut job) = (Own::default(), Own::default());
         for _ in 0..60 {
-            runner.learn(Some(Class::Everyone));
-            job.learn(None);
+            runner.learn(Some(Class::Everyone), 0);
+            job.learn(None, 0);
         }
         assert!(excess(runner.rate(Class::Everyone, 1e-4)) == 0.0);
         assert!(excess(job.rate(Class::Everyone, 1e-4)) > 3.9);

@@ -1,4 +1,4 @@
-//! How far an identity reaches out within a day: in how many of its hours it met a destination that is new to it. Who reads one new secret
+//! How far an identity reaches out within a day: in how many of its hours it met a destination, or a secret, that is new to it. Who reads one new secret
 //! every two hours shows nothing in any hour; the hours together do.
 //!
 //! The number of such hours is binomial when each meets something new at the rate that is usual for the identity. The rate is the one from

@@ -220,12 +220,12 @@ fn least<T: Ord>(items: &mut [T], part: usize) -> &[T] {
 
 /// Whether random parts are left out.
 const fn is_generalised(facet: Facet) -> bool {
-    matches!(facet, Facet::Destination | Facet::Action | Facet::Host | Facet::UserAgent | Facet::Failure)
+    matches!(facet, Facet::Destination | Facet::Secret | Facet::Action | Facet::Host | Facet::UserAgent | Facet::Failure)
 }
 
 /// Whether numbers may prove ephemeral.
 const fn is_learned(facet: Facet) -> bool {
-    matches!(facet, Facet::Destination | Facet::UserAgent)
+    matches!(facet, Facet::Destination | Facet::Secret | Facet::UserAgent)
 }
 
 /// At most `bytes_max` bytes of `name`, whole characters.

@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 
-use keytrail_schemas::{CredentialState, Detection, EventId, FindingKind, Micros, Text};
+use keytrail_schemas::{CredentialState, Detection, EventId, FindingKind, Micros, Severity, Text};
 use serde::{Deserialize, Serialize};
 
 use super::cause;
 use super::exact::exact;
 use super::explain;
+use crate::baseline::Aspect;
 use crate::rank::{self, Signals};
 use crate::rule::{Hit, Rule, observation::Observation};
 
@@ -25,6 +26,8 @@ pub(super) struct Entry {
     pub(super) quiet: bool,
     /// It has a budget; facts have none.
     pub(super) judgement: bool,
+    /// The same fact, of the same credential and cause, was told of within the last thirty days, and comes from nowhere new: it goes on.
+    pub(super) again: bool,
     /// Earlier stories of the last thirty days in which the rule spoke of the same identity.
     pub(super) habit: u32,
     pub(super) signals: Signals,
@@ -77,7 +80,8 @@ impl Entry {
             detection,
             cause,
             quiet: is_quiet(rule, o),
-            judgement: rule.meta.sign || rank::is_judgement(rule),
+            judgement: rule.meta.sign || rank::is_judgement(rule) || rank::is_young(rule, o),
+            again: false,
             habit,
             signals: Signals::default(),
             lines,
@@ -85,6 +89,12 @@ impl Entry {
             latest: VecDeque::new(),
             changed: true,
         }
+    }
+
+    /// Whether to say it again each week would tell nothing: a fact below the worst, from where it always comes.
+    pub(super) fn may_be_again(&self, o: &Observation<'_>) -> bool {
+        let elsewhere = o.baseline.is_none_or(|baseline| baseline.score(Aspect::Network).evidence >= 1.0);
+        !self.judgement && !self.quiet && self.detection.severity < Severity::Critical && !elsewhere
     }
 
     /// Takes an event of the cause.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Surroundings;
 use crate::{
-    baseline::{Dimension, DimensionState, Subject},
+    baseline::{Aspect, Dimension, DimensionState, Subject},
     ledger::CHAIN_MAX,
     rule::{
         Hit, Rule,
@@ -49,6 +49,14 @@ pub(super) fn reason(rule: &Rule, hit: &Hit, o: &Observation<'_>) -> String {
         };
         if name == "count" {
             let _ = write!(text, "{}", hit.correlated.as_ref().map_or(1, |(count, _)| *count));
+        } else if name == "observed" {
+            let strongest = o.baseline.map_or(&[][..], |baseline| &baseline.dimensions).iter().filter(|dimension| dimension.evidence > 0.0);
+            let words: Vec<&str> = strongest.take(3).map(|dimension| dimension.observed.as_str()).collect();
+            text.push_str(if words.is_empty() { "much at once" } else { "" });
+            text.push_str(&words.join(", "));
+        } else if let Some((aspect, is_expected)) = seen(name) {
+            let dimension = o.baseline.and_then(|baseline| baseline.dimensions.iter().find(|dimension| dimension.aspect == aspect));
+            text.push_str(dimension.map_or("what is not known", |dimension| if is_expected { &dimension.expected } else { &dimension.observed }));
         } else {
             text.push_str(&field(name).and_then(|field| value(field, o)).unwrap_or_else(|| "unknown".to_owned()));
         }
@@ -56,6 +64,12 @@ pub(super) fn reason(rule: &Rule, hit: &Hit, o: &Observation<'_>) -> String {
     }
     text.push_str(rest);
     text
+}
+
+/// The aspect that `observed.ASPECT` or `expected.ASPECT` names, and whether it asks what was expected.
+pub(crate) fn seen(name: &str) -> Option<(Aspect, bool)> {
+    let (side, aspect) = name.split_once('.').filter(|(side, _)| matches!(*side, "observed" | "expected"))?;
+    Some((Aspect::ALL.into_iter().find(|known| known.name() == aspect)?, side == "expected"))
 }
 
 fn value(field: Field, o: &Observation<'_>) -> Option<String> {

@@ -28,6 +28,7 @@ use crate::{
     rule::{Hit, Rules, observation::Observation},
 };
 use cause::Key;
+pub(crate) use explain::seen;
 use story::{Joined, Story};
 
 /// The stories that go on in one partition.

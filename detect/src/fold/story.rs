@@ -118,6 +118,7 @@ impl Story {
             None => triage.spoke(&rule.id, hash_of(&(self.key, rule.id.as_str())), around.watermark),
         };
         let mut entry = Entry::new(o, hit, rule, kind, cause, habit);
+        entry.again = entry.may_be_again(o) && triage.met(hash_of(&(self.key, cause, o.event.credential.as_deref())), around.watermark);
         entry.take(o, hit, rule);
         if self.entries.len() >= DETECTIONS_MAX {
             self.drop_weakest();
@@ -235,9 +236,9 @@ impl Story {
         self.acute().next().is_some()
     }
 
-    /// Whether it holds a fact, which has no budget.
+    /// Whether it holds a fact that is news, which has no budget.
     pub(super) fn has_fact(&self) -> bool {
-        self.acute().any(|entry| !entry.judgement)
+        self.acute().any(|entry| !entry.judgement && !entry.again)
     }
 
     /// Whether all that it tells is what was told of the identity before, of rules that state what it is and not how rare that is.

@@ -10,6 +10,7 @@ mod place;
 mod record;
 mod slab;
 pub mod strength;
+mod watch;
 
 use keytrail_schemas::{Activity, CredentialKind, CredentialRecord, CredentialState, Event, IdentityKind, IdentityRecord, Micros, Outcome, Text};
 use rustc_hash::FxHashMap;
@@ -118,6 +119,8 @@ pub struct Observed {
     pub identity: identity::Features,
     /// Days since the identity's account was first seen.
     pub account_age_days: f64,
+    /// Days that the partition was watched before this one.
+    pub watched_days: u32,
 }
 
 /// The ledger of one partition.
@@ -127,6 +130,7 @@ pub struct Ledger {
     identities: Slab<Identity>,
     #[serde(with = "crate::sorted::map")]
     accounts: FxHashMap<u64, Account>,
+    watch: watch::Watch,
     #[serde(skip)]
     policy: Policy,
 }
@@ -187,7 +191,7 @@ impl Ledger {
             None => self.features_without_record(event, limits),
         };
         let account_age_days = self.identities.get(who.0).map_or(0.0, |identity| event.time.days_since(identity.account_since).max(0.0));
-        Observed { who, credential, identity, account_age_days }
+        Observed { who, credential, identity, account_age_days, watched_days: self.watch.observe(event.time) }
     }
 
     /// The identity with a number.

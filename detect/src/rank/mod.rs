@@ -12,6 +12,7 @@ use std::sync::LazyLock;
 use keytrail_schemas::{CredentialState, FindingKind, Severity};
 use serde::{Deserialize, Serialize};
 
+use crate::baseline::{Aspect, Novelty};
 use crate::rule::{
     Rule,
     observation::{Field, Observation, field},
@@ -30,7 +31,9 @@ struct Weights {
     severity: BTreeMap<String, f64>,
     severity_beside_evidence: f64,
     severity_of_judgement: f64,
+    young: Young,
     whole_from: f64,
+    routine: f64,
     act: BTreeMap<String, f64>,
     touched: Touched,
     credential: Credential,
@@ -46,6 +49,20 @@ struct Evidence {
     from_decades: f64,
     per_decade: f64,
     max: f64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Young {
+    share: f64,
+    days: f64,
+}
+
+impl Young {
+    /// What is left of the points of a rule that learns who does such things, after so many days.
+    fn share(&self, watched_days: f64) -> f64 {
+        self.share + (1.0 - self.share) * (watched_days / self.days).clamp(0.0, 1.0)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -131,6 +148,7 @@ impl Signals {
     pub fn take(&mut self, o: &Observation<'_>, rule: &Rule, kind: FindingKind) {
         let weights = &*WEIGHTS;
         let severity = weights.severity.get(rule.severity.as_str()).copied().unwrap_or_default();
+        let severity = if is_young(rule, o) { severity * weights.young.share(f64::from(o.observed.watched_days)) } else { severity };
         let p_value = p_value(o, kind);
         match p_value {
             Some(p) => {
@@ -141,6 +159,9 @@ impl Signals {
             None if rule.meta.sign => {
                 self.evidence.raise(severity * weights.severity_beside_evidence, || format!("{}: a sign of {} severity", rule.id, rule.severity));
             }
+            None if is_young(rule, o) => self.evidence.raise(severity * weights.severity_of_judgement, || {
+                format!("{}: of {} severity, where it is not known yet who does such things", rule.id, rule.severity)
+            }),
             None if is_judgement(rule) => {
                 self.evidence.raise(severity * weights.severity_of_judgement, || format!("{}: a judgement of {} severity", rule.id, rule.severity));
             }
@@ -154,15 +175,18 @@ impl Signals {
     }
 
     fn take_act(&mut self, o: &Observation<'_>, weights: &Weights) {
+        // What it does to the same things on most days says little of what is going on.
+        let known = o.baseline.is_some_and(|baseline| baseline.score(Aspect::Destination).novelty == Novelty::Known);
+        let usual = if known && o.is_routine() { weights.routine } else { 1.0 };
         if let Some(class) = ACTION_CLASS.and_then(|field| o.value(field))
             && let Some(class) = class.as_str()
             && let Some(points) = weights.act.get(class.as_ref())
         {
-            self.act.raise(*points, || format!("{class}: {}", o.event.action.as_deref().unwrap_or_default()));
+            self.act.raise(*points * usual, || format!("{class}: {}", o.event.action.as_deref().unwrap_or_default()));
         }
         let secret = o.event.destination_kind.as_deref().is_some_and(|kind| SECRETS.contains(&kind));
         let production = o.event.environment.as_deref().is_some_and(|environment| environment.to_ascii_lowercase().starts_with("prod"));
-        let points = if secret { weights.touched.secret } else { 0.0 } + if production { weights.touched.production } else { 0.0 };
+        let points = if secret { weights.touched.secret * usual } else { 0.0 } + if production { weights.touched.production } else { 0.0 };
         self.touched.raise(points, || {
             let what = match (secret, production) {
                 (true, true) => "a secret of production",
@@ -328,6 +352,12 @@ fn beyond_first(count: usize) -> f64 {
 /// Rounded to a tenth: what a person reads, and what survives JSON.
 fn tenth(points: f64) -> f64 {
     (points * 10.0).round() / 10.0
+}
+
+/// Whether a rule that learns who does such things judges an estate in which that is not known yet: what it says is a judgement then.
+#[must_use]
+pub fn is_young(rule: &Rule, o: &Observation<'_>) -> bool {
+    rule.meta.learns && rule.severity < Severity::Critical && f64::from(o.observed.watched_days) < WEIGHTS.young.days
 }
 
 /// Whether a rule makes judgements, which have a budget, or states facts, which always pass.

@@ -42,6 +42,11 @@ impl Triage {
         let rate = self.rules.entry(rule.clone()).or_insert(Rate { weight: 0.0, at: now });
         rate.add(now);
         self.all.add(now);
+        self.count(whom, now)
+    }
+
+    /// How often before within thirty days of one another, and once more.
+    fn count(&mut self, whom: u64, now: Micros) -> u32 {
         if self.habits.len() >= HABITS_MAX && !self.habits.contains_key(&whom) {
             self.forget(now);
         }
@@ -53,6 +58,11 @@ impl Triage {
         habit.times = habit.times.saturating_add(1);
         habit.last = habit.last.max(now);
         before
+    }
+
+    /// Whether the same was met within the last thirty days; from here on it was.
+    pub fn met(&mut self, what: u64, now: Micros) -> bool {
+        self.count(what, now) > 0
     }
 
     /// The rule's share of all that rules said of late: one in twenty before anything was seen.

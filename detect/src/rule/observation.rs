@@ -160,6 +160,7 @@ pub const NUMBERS: &[(&str, Number)] = &[
     ("baseline.failures_in_window", |o| o.baseline.map(|b| f64::from(b.failures_in_window))),
     ("baseline.destinations_in_window", |o| o.baseline.map(|b| f64::from(b.destinations_in_window))),
     ("baseline.off_schedule_minutes", |o| o.baseline.and_then(|b| b.off_schedule_minutes).map(f64::from)),
+    ("baseline.hours_away", |o| o.baseline.map(|b| f64::from(b.hours_away))),
     ("baseline.idle_days", |o| o.baseline.and_then(|b| b.idle_days).map(f64::from)),
     ("baseline.incident_members", |o| o.baseline.and_then(|b| b.incident.as_ref()).map(|incident| count(incident.members.len() as u64))),
     ("baseline.action_class_days", |o| habit(o).map(|habit| f64::from(habit.days))),

@@ -47,7 +47,7 @@ pub struct Meta {
     pub humans: bool,
     /// What to do, in a line.
     pub runbook: Option<String>,
-    /// One sentence with `{field}`s: what was seen.
+    /// One sentence with `{field}`s: what was seen. `{observed.ASPECT}` and `{expected.ASPECT}` are the baseline's words, `{observed}` its strongest three aspects'.
     pub reason: Option<String>,
     /// More questions to ask: commands with `{identity}`, `{credential}`, `{destination}`, `{source_ip}`, `{since}`, `{until}`.
     pub questions: Vec<String>,
@@ -273,7 +273,7 @@ fn sections(attributes: &std::collections::HashMap<String, yaml_serde::Value>) -
         attributes.get("tests").map_or_else(|| Ok(Vec::new()), |value| yaml_serde::from_value(value.clone())).map_err(|error| format!("tests: {error}"))?;
     for template in meta.reason.iter() {
         for name in placeholders(template) {
-            if field(name).is_none() && !matches!(name, "count") {
+            if field(name).is_none() && crate::fold::seen(name).is_none() && !matches!(name, "count" | "observed") {
                 return Err(format!("keytrail.reason names the field {name:?}, which is not there"));
             }
         }

@@ -253,6 +253,7 @@ fn features(value: &serde_json::Value) -> Result<baseline::Features, String> {
             "action_class_days" => habit(&mut features).days = number()? as f32,
             "action_class_first" => habit(&mut features).days = if fact()? { 0.0 } else { 1.0 },
             "action_routine" => habit(&mut features).routine = fact()?,
+            "hours_away" => features.hours_away = number()? as u8,
             "off_schedule_minutes" => features.off_schedule_minutes = Some(number()? as f32),
             _ => {
                 let (name, is_novelty) = key.strip_suffix("_novelty").map_or((key.as_str(), false), |name| (name, true));

@@ -4,11 +4,32 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use keytrail_detect::rule::raw::{Given, Program, logsource};
 use keytrail_detect::rule::set::{File, Folder, Set};
 use keytrail_schemas::Severity;
-use rsigma_eval::{CompiledDetection, CompiledRule, Event as _, JsonEvent};
+use rsigma_eval::{CompiledDetection, CompiledRule, Event as _, JsonEvent, compile_rule};
 use rsigma_parser::SigmaRule;
 use serde_json::Value;
+
+/// The formats that are read.
+pub const FORMATS: &[&str] = &[
+    "cloudtrail",
+    "k8s_audit",
+    "vault_audit",
+    "zeek",
+    "keytrail",
+    "gcp_audit",
+    "entra_signin",
+    "entra_audit",
+    "azure_activity",
+    "entra_identity_protection",
+    "m365_audit",
+    "okta_system",
+    "github_audit",
+    "windows_security",
+    "sshd",
+    "auditd",
+];
 
 /// The folder of real data.
 pub fn data() -> Option<PathBuf> {
@@ -49,6 +70,18 @@ pub fn files(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
 /// Every rule of the corpus that parses.
 pub fn rules(corpus: &Path) -> Vec<SigmaRule> {
     files(corpus, &["yml"]).iter().flat_map(|path| rsigma_parser::parse_sigma_yaml(&std::fs::read_to_string(path).unwrap()).unwrap().rules).collect()
+}
+
+/// Every rule that compiles, with the names of the records of its first source.
+pub fn compiled(rules: &[SigmaRule]) -> Vec<CompiledRule> {
+    let translated = |rule: &SigmaRule| logsource::sources(&rule.logsource).next().map_or_else(|| rule.clone(), |source| source.translated(rule));
+    rules.iter().filter_map(|rule| compile_rule(&translated(rule)).ok()).collect()
+}
+
+/// Rules compiled together; they are known by their places.
+pub fn program(rules: &[CompiledRule]) -> Program {
+    let given = rules.iter().enumerate().map(|(number, rule)| Given { number, service: None, rule: rule.clone() });
+    Program::new(given, std::iter::empty()).unwrap()
 }
 
 /// The corpus as a set.

@@ -19,19 +19,11 @@ pub fn library_as_markdown() -> String {
             attack = technique.attack;
             let _ = writeln!(out, "\n## {attack}");
         }
-        let _ = writeln!(
-            out,
-            "\n**{}** · {} · {}  \n{}  \n*Seen by:* {}.  \n*Why:* {}.",
-            technique.variant, technique.id, technique.tactic, technique.description, technique.seen_by, technique.source
-        );
+        technique.to_markdown(technique.variant, &mut out);
     }
     out.push_str("\n# The plant by itself\n\n`cargo run -p keytrail-estate --example simulate -- --plant DIR`: three sites, in the logs of Zeek with CISA's ICSNPP parsers. Every attacker is a host of the plant, with functions that the plant uses, in its working hours.\n");
     for technique in crate::floor::library() {
-        let _ = writeln!(
-            out,
-            "\n**{}: {}** · {}  \n{}  \n*Seen by:* {}.  \n*Why:* {}.",
-            technique.attack, technique.variant, technique.id, technique.description, technique.seen_by, technique.source
-        );
+        technique.to_markdown(&format!("{}: {}", technique.attack, technique.variant), &mut out);
     }
     out
 }

@@ -34,28 +34,19 @@ use crate::roster::PROVIDER;
 use crate::roster::actor::{Actor, Agent, Home, Kind};
 use crate::roster::place::PlaceKind;
 use crate::roster::rhythm::Rhythm;
+use crate::technique::{self, Stage};
 use crate::world::{Script, Touched, World};
 
-/// One way of abusing an identity.
+/// The estate: techniques are planned by a [`Planner`].
 #[derive(Debug, Clone, Copy)]
-pub struct Technique {
-    /// Its kind: a label's `attack`.
-    pub attack: &'static str,
-    /// How it is done: a label's `variant`.
-    pub variant: &'static str,
-    /// ATT&CK tactic.
-    pub tactic: &'static str,
-    /// ATT&CK technique.
-    pub id: &'static str,
-    /// What happens, for a person.
-    pub description: &'static str,
-    /// By what it should be seen: what is true of the records and of nothing that is usual.
-    pub seen_by: &'static str,
-    /// Why it is realistic: where such a thing is described.
-    pub source: &'static str,
-    /// Plans it; `None` when nobody fits.
-    plan: fn(&mut Planner<'_>, &'static Technique) -> Option<()>,
+pub struct Estate;
+
+impl Stage for Estate {
+    type Plan = fn(&mut Planner<'_>, &'static Technique) -> Option<()>;
 }
+
+/// One way of abusing an identity of the estate.
+pub type Technique = technique::Technique<Estate>;
 
 /// The library, by theme.
 pub fn library() -> impl Iterator<Item = &'static Technique> {

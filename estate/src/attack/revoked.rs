@@ -58,6 +58,10 @@ fn withdrawn(planner: &mut Planner<'_>, technique: &'static Technique, kind: Kin
     let at = planner.any_moment();
     let label = planner.label(technique, victim, at);
     let address = if kind == Kind::AppRole { planner.world.actors[victim].address() } else { planner.thief_address(victim) };
+    if kind == Kind::AppRole && failure.is_some() {
+        // The log names no identity then, but the address.
+        planner.world.labels[label].also.push(address.clone());
+    }
     let lead = match (kind, failure) {
         (Kind::AwsUser, Some(_)) => 20 * HOUR + planner.chance.range(0, DAYS),
         (Kind::AwsUser, None) => 4 * MINUTE,

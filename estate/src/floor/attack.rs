@@ -6,24 +6,18 @@ use super::work::own;
 use super::{Answer, Plant};
 use crate::clock::{self, DAY, HOUR, MINUTE, Micros, SECOND};
 use crate::label::Label;
+use crate::technique::{self, Stage};
+
+/// The plant: techniques are planned by a [`Planner`].
+#[derive(Debug, Clone, Copy)]
+pub struct Floor;
+
+impl Stage for Floor {
+    type Plan = fn(&mut Planner<'_>, &'static Technique) -> Option<()>;
+}
 
 /// One way of abusing a host of the plant.
-#[derive(Debug, Clone, Copy)]
-pub struct Technique {
-    /// Its kind: a label's `attack`.
-    pub attack: &'static str,
-    /// How it is done: a label's `variant`.
-    pub variant: &'static str,
-    /// ATT&CK for ICS technique.
-    pub id: &'static str,
-    /// What happens, for a person.
-    pub description: &'static str,
-    /// By what it should be seen.
-    pub seen_by: &'static str,
-    /// Where such a thing is described.
-    pub source: &'static str,
-    plan: fn(&mut Planner<'_>, &'static Technique) -> Option<()>,
-}
+pub type Technique = technique::Technique<Floor>;
 
 /// The library.
 pub fn library() -> impl Iterator<Item = &'static Technique> {
@@ -31,8 +25,8 @@ pub fn library() -> impl Iterator<Item = &'static Technique> {
 }
 
 macro_rules! technique {
-    ($attack:literal, $variant:literal, $id:literal, $description:literal, $seen:literal, $source:literal, $plan:expr) => {
-        Technique { attack: $attack, variant: $variant, id: $id, description: $description, seen_by: $seen, source: $source, plan: $plan }
+    ($attack:literal, $variant:literal, $tactic:literal, $id:literal, $description:literal, $seen:literal, $source:literal, $plan:expr) => {
+        Technique { attack: $attack, variant: $variant, tactic: $tactic, id: $id, description: $description, seen_by: $seen, source: $source, plan: $plan }
     };
 }
 
@@ -40,6 +34,7 @@ const LIBRARY: &[Technique] = &[
     technique!(
         "write_by_reader",
         "historian writes a set point (S7)",
+        "impair-process-control",
         "T0836",
         "A historian that only ever read writes three values into a controller that it reads.",
         "a class of command that is new to the identity",
@@ -49,6 +44,7 @@ const LIBRARY: &[Technique] = &[
     technique!(
         "write_by_reader",
         "building display writes a property (BACnet)",
+        "impair-process-control",
         "T0836",
         "A display of the building system that only read writes properties.",
         "a class of command that is new to the identity",
@@ -58,6 +54,7 @@ const LIBRARY: &[Technique] = &[
     technique!(
         "neighbour_commanded",
         "panel writes to another line (CIP)",
+        "impair-process-control",
         "T0855",
         "A panel writes set points of a line that is another panel's.",
         "a controller that the panel never commanded and others do",
@@ -67,6 +64,7 @@ const LIBRARY: &[Technique] = &[
     technique!(
         "controller_stopped",
         "panel stops its own controller (S7)",
+        "execution",
         "T0858",
         "A panel sends PLC Stop to the controller that it shows.",
         "a class of command that is new to the identity",
@@ -76,6 +74,7 @@ const LIBRARY: &[Technique] = &[
     technique!(
         "program_replaced",
         "recipe server downloads a program (S7)",
+        "lateral-movement",
         "T0843",
         "The recipe server loads a block into a controller that it sends recipes to.",
         "a class of command that is new to the identity",
@@ -85,6 +84,7 @@ const LIBRARY: &[Technique] = &[
     technique!(
         "program_read",
         "panel reads the program out (S7)",
+        "collection",
         "T0845",
         "A panel uploads the blocks of its controller.",
         "a function that is new to the identity",
@@ -94,6 +94,7 @@ const LIBRARY: &[Technique] = &[
     technique!(
         "second_master",
         "stand-by master beside the leading one (Modbus)",
+        "initial-access",
         "T0848",
         "The stand-by master writes while the leading one goes on.",
         "two masters of one controller at once",
@@ -103,6 +104,7 @@ const LIBRARY: &[Technique] = &[
     technique!(
         "brute_force_io",
         "gateway toggles every output (DNP3)",
+        "impair-process-control",
         "T0806",
         "The gateway that only reads operates outputs of one outstation after the other.",
         "operations by who never operated; many outstations at once",
@@ -112,6 +114,7 @@ const LIBRARY: &[Technique] = &[
     technique!(
         "brute_force_io",
         "panel writes a register sixty times a minute (Modbus)",
+        "impair-process-control",
         "T0806",
         "A panel floods the register that it sets now and then.",
         "dozens of writes within a minute",
@@ -121,6 +124,7 @@ const LIBRARY: &[Technique] = &[
     technique!(
         "silenced",
         "field controller made silent (BACnet)",
+        "inhibit-response-function",
         "T0804",
         "The building server disables the communication of a controller.",
         "a function that is new to the identity",
@@ -130,6 +134,7 @@ const LIBRARY: &[Technique] = &[
     technique!(
         "restarted",
         "password guessed, then restarted (BACnet)",
+        "inhibit-response-function",
         "T0816",
         "A building host guesses the password of a controller and restarts it.",
         "refusals, then success, of a function that is new to the identity",
@@ -139,6 +144,7 @@ const LIBRARY: &[Technique] = &[
     technique!(
         "firmware",
         "file written into a controller (BACnet)",
+        "persistence",
         "T0857",
         "A building host writes a file into a controller.",
         "a function that is new to the identity",
@@ -148,6 +154,7 @@ const LIBRARY: &[Technique] = &[
     technique!(
         "listen_only",
         "controller put into listen-only mode (Modbus)",
+        "inhibit-response-function",
         "T0814",
         "The leading master sends diagnostic functions that it never sent.",
         "a function that is new to the identity",
@@ -157,6 +164,7 @@ const LIBRARY: &[Technique] = &[
     technique!(
         "surveyed",
         "recipe server asks every controller what it is (S7, CIP)",
+        "discovery",
         "T0888",
         "The recipe server reads the identification of every controller of its site.",
         "a function that is new to the identity; controllers that it never spoke to",
@@ -166,6 +174,7 @@ const LIBRARY: &[Technique] = &[
     technique!(
         "account_abused",
         "dashboard's user writes (OPC UA)",
+        "lateral-movement",
         "T0859",
         "The session of a dashboard that only read writes values and calls a method.",
         "a class of command that is new to the user",
@@ -175,6 +184,7 @@ const LIBRARY: &[Technique] = &[
     technique!(
         "account_abused",
         "password guessed (OPC UA)",
+        "lateral-movement",
         "T0812",
         "A client's user is refused again and again, then logs in.",
         "refusals, then success",
@@ -184,6 +194,7 @@ const LIBRARY: &[Technique] = &[
     technique!(
         "anonymous_session",
         "anonymous where everybody authenticates (OPC UA)",
+        "lateral-movement",
         "T0859",
         "A session without a user on a server on which everybody has one, from a host that has one.",
         "anonymous where it never was",
@@ -193,6 +204,7 @@ const LIBRARY: &[Technique] = &[
     technique!(
         "vendor_outside_window",
         "vendor's account calls methods on a free day (OPC UA)",
+        "initial-access",
         "T0822",
         "The vendor's account works on a day without a window, and calls methods that it never called.",
         "a function that is new to the account",
@@ -202,7 +214,7 @@ const LIBRARY: &[Technique] = &[
 ];
 
 /// Chooses victims and moments.
-struct Planner<'a> {
+pub struct Planner<'a> {
     plant: &'a mut Plant,
     taken: Vec<usize>,
 }
