@@ -91,10 +91,11 @@ impl Entry {
         }
     }
 
-    /// Whether to say it again each week would tell nothing: a fact below the worst, from where it always comes.
-    pub(super) fn may_be_again(&self, o: &Observation<'_>) -> bool {
+    /// Whether to say it again each week would tell nothing: a fact below the worst about what is used and not about what is done, from where it always comes.
+    pub(super) fn may_be_again(&self, rule: &Rule, o: &Observation<'_>) -> bool {
+        let about_an_act = rule.cause.action || rule.cause.destination;
         let elsewhere = o.baseline.is_none_or(|baseline| baseline.score(Aspect::Network).evidence >= 1.0);
-        !self.judgement && !self.quiet && self.detection.severity < Severity::Critical && !elsewhere
+        !about_an_act && !self.judgement && !self.quiet && self.detection.severity < Severity::Critical && !elsewhere
     }
 
     /// Takes an event of the cause.

@@ -118,7 +118,7 @@ impl Story {
             None => triage.spoke(&rule.id, hash_of(&(self.key, rule.id.as_str())), around.watermark),
         };
         let mut entry = Entry::new(o, hit, rule, kind, cause, habit);
-        entry.again = entry.may_be_again(o) && triage.met(hash_of(&(self.key, cause, o.event.credential.as_deref())), around.watermark);
+        entry.again = entry.may_be_again(rule, o) && triage.met(hash_of(&(self.key, cause, o.event.credential.as_deref())), around.watermark);
         entry.take(o, hit, rule);
         if self.entries.len() >= DETECTIONS_MAX {
             self.drop_weakest();
