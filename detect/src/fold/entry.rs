@@ -24,6 +24,8 @@ pub(super) struct Entry {
     pub(super) cause: u64,
     /// A lasting condition, or what its doer does habitually: a reason of what is acute, and nothing on its own.
     pub(super) quiet: bool,
+    /// It counts beside others alone, and gives no finding its name while anything else is in it.
+    sign: bool,
     /// It has a budget; facts have none.
     pub(super) judgement: bool,
     /// The same fact, of the same credential and cause, was told of within the last thirty days, and comes from nowhere new: it goes on.
@@ -80,6 +82,7 @@ impl Entry {
             detection,
             cause,
             quiet: is_quiet(rule, o),
+            sign: rule.meta.sign,
             judgement: rule.meta.sign || rank::is_judgement(rule) || rank::is_young(rule, o),
             again: false,
             habit,
@@ -89,6 +92,11 @@ impl Entry {
             latest: VecDeque::new(),
             changed: true,
         }
+    }
+
+    /// By what it leads a story, the greater the more.
+    pub(super) fn lead(&self) -> impl Ord + use<> {
+        (!self.quiet, !self.sign, self.detection.severity, !self.judgement)
     }
 
     /// Whether to say it again each week would tell nothing: a fact below the worst about what is used and not about what is done, from where it always comes.

@@ -124,7 +124,7 @@ impl Story {
             self.drop_weakest();
         }
         let leads =
-            !entry.quiet && self.leader().is_none_or(|lead| lead.quiet || (rule.severity, !entry.judgement) > (lead.detection.severity, !lead.judgement));
+            !entry.quiet && self.leader().is_none_or(|lead| entry.lead() > lead.lead());
         if leads || self.entries.is_empty() {
             self.lead = cause;
             self.advice = explain::Advice::of(rule);
@@ -174,7 +174,7 @@ impl Story {
         if self.entries.iter().any(|entry| !entry.changed && entry.detection.last_event_time < before) {
             self.entries.retain(|entry| entry.changed || entry.detection.last_event_time >= before);
             if !self.entries.iter().any(|entry| entry.cause == self.lead)
-                && let Some(lead) = self.entries.iter().max_by_key(|entry| (!entry.quiet, entry.detection.severity))
+                && let Some(lead) = self.entries.iter().max_by_key(|entry| entry.lead())
             {
                 self.lead = lead.cause;
             }
