@@ -250,7 +250,8 @@ impl Detector {
             Subject::Identity(who) => *who,
             Subject::Source(_) => IdentityIx(u32::MAX),
         };
-        let observed = Observed { who, credential: ledger::Features::default(), identity: ledger::identity::Features::default(), account_age_days: 0.0, watched_days: 0 };
+        let observed =
+            Observed { who, credential: ledger::Features::default(), identity: ledger::identity::Features::default(), account_age_days: 0.0, watched_days: 0 };
         let declared = self.state.inventory.features(&event);
         self.judge(&event, &observed, None, None, declared, Some(absence), out);
     }

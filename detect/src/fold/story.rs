@@ -123,8 +123,7 @@ impl Story {
         if self.entries.len() >= DETECTIONS_MAX {
             self.drop_weakest();
         }
-        let leads =
-            !entry.quiet && self.leader().is_none_or(|lead| entry.lead() > lead.lead());
+        let leads = !entry.quiet && self.leader().is_none_or(|lead| entry.lead() > lead.lead());
         if leads || self.entries.is_empty() {
             self.lead = cause;
             self.advice = explain::Advice::of(rule);
