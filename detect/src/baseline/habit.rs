@@ -159,7 +159,7 @@ mod tests {
         }
         let known = meet(&mut habits, "role", Outcome::Success, 21);
         assert!(known.days > 10.0 && known.share > 0.99 && known.routine, "{known:?}");
-        let later = meet(&mut habits, "role", Outcome::Success, 221);
+        let later = meet(&mut habits, "role", Outcome::Success, 421);
         assert!(later.days < 0.01 && !later.routine, "{later:?}");
     }
 
