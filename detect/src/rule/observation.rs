@@ -2,9 +2,11 @@
 //! JSON is built.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use keytrail_schemas::{Activity, CredentialKind, CredentialState, Event, IdentityKind, Outcome};
 use rsigma_eval::EventValue;
+use rustc_hash::FxHashMap;
 
 use crate::{
     action::{Class, Classed, Command, request::Request},
@@ -72,20 +74,18 @@ pub enum Field {
     ParentChain,
 }
 
+/// Every field by its name: rules ask by name, many times an event.
+static BY_NAME: LazyLock<FxHashMap<&'static str, Field>> = LazyLock::new(|| {
+    let numbers = NUMBERS.iter().enumerate().map(|(at, (name, _))| (*name, Field::Number(at)));
+    let flags = FLAGS.iter().enumerate().map(|(at, (name, _))| (*name, Field::Flag(at)));
+    let texts = TEXTS.iter().enumerate().map(|(at, (name, _))| (*name, Field::Text(at)));
+    numbers.chain(flags).chain(texts).chain([("time", Field::Time), ("credential.parent_chain", Field::ParentChain)]).collect()
+});
+
 /// The field of a name.
 #[must_use]
 pub fn field(name: &str) -> Option<Field> {
-    match name {
-        "time" => return Some(Field::Time),
-        "credential.parent_chain" => return Some(Field::ParentChain),
-        _ => {}
-    }
-    NUMBERS
-        .iter()
-        .position(|(known, _)| *known == name)
-        .map(Field::Number)
-        .or_else(|| FLAGS.iter().position(|(known, _)| *known == name).map(Field::Flag))
-        .or_else(|| TEXTS.iter().position(|(known, _)| *known == name).map(Field::Text))
+    BY_NAME.get(name).copied()
 }
 
 /// The names of all fields, for messages and documentation.
