@@ -24,6 +24,7 @@ mod memo;
 mod place;
 #[cfg(test)]
 mod tests;
+mod track;
 mod uri;
 mod value;
 mod walk;

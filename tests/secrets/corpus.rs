@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::chance::Chance;
 use super::needle::Needles;
 use super::place::{self, Place, Planted};
-use super::{broken, cloudtrail, k8s_audit, own, vault_audit, zeek};
+use super::{broken, cloud, cloudtrail, forge, host, k8s_audit, own, provider, vault_audit, zeek};
 use crate::estate::Home;
 
 /// Secrets in each closed place: one of a known form, the others of free forms in turn.
@@ -31,10 +31,20 @@ pub struct Corpus {
 impl Corpus {
     /// Of all places.
     pub fn new(chance: &mut Chance) -> Self {
-        let places: Vec<Place> =
-            [cloudtrail::places(), k8s_audit::places(), vault_audit::places(), zeek::places(), own::places()].into_iter().flatten().collect();
+        let all = [
+            cloudtrail::places(),
+            k8s_audit::places(),
+            vault_audit::places(),
+            zeek::places(),
+            own::places(),
+            cloud::places(),
+            provider::places(),
+            forge::places(),
+            host::places(),
+        ];
+        let places: Vec<Place> = all.into_iter().flatten().collect();
         let mut planted = place::plant(&places, EACH, chance);
-        zeek::separate(&mut planted);
+        place::separate(&mut planted);
         let broken = broken::of(&place::plant(&places, 2, chance), chance);
         planted.extend(broken);
         Self::of(planted)

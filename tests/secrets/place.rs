@@ -97,3 +97,12 @@ pub fn plant(places: &[Place], each: usize, chance: &mut Chance) -> Vec<Planted>
     }
     planted
 }
+
+/// Files of rows begin with their header: a file per record of those that are called `all.*`.
+pub fn separate(planted: &mut [Planted]) {
+    for (index, planted) in planted.iter_mut().enumerate() {
+        if let Some((folder, rest)) = planted.file.rsplit_once("/all.").filter(|(_, rest)| matches!(*rest, "log" | "csv")) {
+            planted.file = format!("{folder}/rows/{index}.{rest}");
+        }
+    }
+}

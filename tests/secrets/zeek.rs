@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::place::{Place, Planted, Takes, closed, kept};
+use super::place::{Place, Takes, closed, kept};
 
 const FORMAT: &str = "zeek";
 
@@ -207,11 +207,4 @@ pub fn places() -> Vec<Place> {
     ];
     let closed = closed.into_iter().flat_map(|(log, field)| both(log, field, Takes::Anything));
     closed.chain(texts.into_iter().flat_map(|(log, field)| both(log, field, Takes::Token))).collect()
-}
-
-/// Files of TSV hold one log each: a file per record, by its log.
-pub fn separate(planted: &mut [Planted]) {
-    for (index, planted) in planted.iter_mut().enumerate().filter(|(_, planted)| planted.file == "zeek/all.log") {
-        planted.file = format!("zeek/tsv/{index}.log");
-    }
 }

@@ -145,6 +145,8 @@ impl CloudTrailParser {
                 return Err(Reject::malformed("", "a CloudTrail event is a JSON object"));
             }
             let value = match envelope::open(root, is_record) {
+                // EventBridge's envelope is kept with the record; of any other one nothing is known.
+                Envelope::Within(inner) if root.get("detail").is_none() => Err(vec![inner.to_json()]),
                 Envelope::Texts(texts) if nesting < envelope::NESTING_MAX => Err(texts),
                 Envelope::Texts(_) => return Err(Reject::malformed("", "envelopes are nested too deep")),
                 Envelope::Empty => return Ok(()),
@@ -196,7 +198,7 @@ fn event(value: Value<'_>, raw: &[u8], line: u64, out: &mut Vec<Draft>, (paramet
     event.raw = Some(super::text_of(raw).into_owned());
 
     let provider_id = record.id.map(|id| match record.recipient_account {
-        Some(account) => compact_str::format_compact!("{account}/{id}"),
+        Some(account) => super::join::join(&[account, "/", id]),
         None => id.into(),
     });
     let consequence = if outcome == Outcome::Success { credential::consequence(&record, &principal, &event) } else { None };

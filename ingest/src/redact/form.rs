@@ -8,7 +8,8 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use aho_corasick::automaton::Automaton as _;
+use aho_corasick::{Anchored, MatchKind, StartKind, dfa};
 
 use self::rule::Rule;
 use super::withheld;
@@ -32,8 +33,9 @@ pub(super) enum Scope {
 impl Scope {
     /// What stands where a name may stand: text, if it has signs that names do not have.
     pub(super) fn of(text: &str) -> Self {
-        let sign = |b: &u8| matches!(b, b' ' | b'=' | b'"' | b'\'' | b'`' | b'|' | b';' | b'\\' | b'<');
-        if text.as_bytes().iter().any(sign) { Self::Text } else { Self::Name }
+        // Without an early end, so that many bytes are looked at at once.
+        let signs = text.bytes().fold(0_u8, |signs, b| signs | u8::from(matches!(b, b' ' | b'=' | b'"' | b'\'' | b'`' | b'|' | b';' | b'\\' | b'<')));
+        if signs == 0 { Self::Name } else { Self::Text }
     }
 }
 
@@ -61,9 +63,9 @@ pub(super) static FORMS: LazyLock<Forms> = LazyLock::new(Forms::load);
 const PIECE_BYTES: usize = 64 << 10;
 const OVERLAP_BYTES: usize = 16 << 10;
 
-/// Shorter texts are not asked about, in a place that is a name and in one that is text. Chosen by reading the rules; no test holds it against them yet.
-pub(super) const NAME_BYTES_MIN: usize = 12;
-pub(super) const TEXT_BYTES_MIN: usize = 6;
+/// Shorter texts are not asked about, in a place that is a name and in one that is text: no rule can be found in them.
+pub(super) const NAME_BYTES_MIN: usize = 8;
+pub(super) const TEXT_BYTES_MIN: usize = 5;
 
 /// The rules with the automata over their keywords.
 pub(super) struct Forms {
@@ -74,7 +76,7 @@ pub(super) struct Forms {
 
 /// An automaton over the keywords of some rules.
 struct Keywords {
-    automaton: AhoCorasick,
+    automaton: dfa::DFA,
     /// The rules that each keyword calls for.
     rules: Vec<Vec<u16>>,
 }
@@ -116,10 +118,11 @@ impl Keywords {
                 }
             }
         }
-        let automaton = AhoCorasick::builder()
-            .kind(Some(AhoCorasickKind::DFA))
+        let automaton = dfa::Builder::new()
             .match_kind(MatchKind::Standard)
+            .start_kind(StartKind::Unanchored)
             .ascii_case_insensitive(true)
+            .prefilter(false)
             .build(&words)
             .expect("some hundred short keywords build");
         Self { automaton, rules: called }
@@ -127,9 +130,17 @@ impl Keywords {
 
     fn called(&self, text: &str) -> Called {
         let mut called = Called::default();
-        for hit in self.automaton.find_overlapping_iter(text) {
-            for rule in self.rules.get(hit.pattern().as_usize()).into_iter().flatten() {
-                called.add(*rule);
+        // There is a state to begin at: the automaton was built for unanchored searches.
+        let Ok(mut state) = self.automaton.start_state(Anchored::No) else { return called };
+        for byte in text.bytes() {
+            state = self.automaton.next_state(Anchored::No, state, byte);
+            if self.automaton.is_special(state) && self.automaton.is_match(state) {
+                for index in 0..self.automaton.match_len(state) {
+                    let word = self.automaton.match_pattern(state, index);
+                    for rule in self.rules.get(word.as_usize()).into_iter().flatten() {
+                        called.add(*rule);
+                    }
+                }
             }
         }
         called
@@ -217,4 +228,41 @@ fn apart(text: &str, mut found: Vec<Found>) -> Vec<Found> {
 fn is_written(range: &Range<usize>, written: &[Range<usize>]) -> bool {
     let within: usize = written.iter().map(|w| w.end.min(range.end).saturating_sub(w.start.max(range.start))).sum();
     within > 0 && range.len() - within < 8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The shortest text in which any of some rules can be found, and the rule.
+    fn shortest(takes: impl Fn(&Rule) -> bool) -> (usize, &'static str) {
+        FORMS.rules.iter().filter(|rule| takes(rule)).map(|rule| (rule.pattern.bytes_min(), rule.id.as_str())).min().unwrap()
+    }
+
+    #[test]
+    fn what_is_too_short_to_be_asked_about_holds_nothing() {
+        // A rule of which a sign makes a text (`?pin=1`) is not asked about in names.
+        let signs = [b' ', b'=', b'"', b'\'', b'`', b'|', b';', b'\\', b'<'];
+        let text_min = shortest(|_| true);
+        assert!(text_min.0 >= TEXT_BYTES_MIN, "{text_min:?} can be found in a text that is not asked about");
+        let name_min = shortest(|rule| !rule.in_text_only && rule.id != "url-query");
+        assert!(name_min.0 >= NAME_BYTES_MIN, "{name_min:?} can be found in a name that is not asked about");
+        for sign in signs {
+            assert_eq!(Scope::of(&format!("a{}b", char::from(sign))), Scope::Text);
+        }
+        assert!(!FORMS.find("?pin=1", Scope::of("?pin=1"), false).is_empty(), "a sign makes a text");
+        assert!(!FORMS.find("pwd=x", Scope::Text, false).is_empty() && !FORMS.find("ab://:x@", Scope::Name, false).is_empty(), "the shortest there are");
+        assert!(FORMS.find("?pin=", Scope::Text, false).is_empty() && FORMS.find("", Scope::Text, false).is_empty());
+    }
+
+    #[test]
+    fn a_secret_is_seen_whole_wherever_a_long_text_is_cut() {
+        let secret = format!("hvs.{}", "A1b2C3d4".repeat(12));
+        for before in [PIECE_BYTES - OVERLAP_BYTES - 3, PIECE_BYTES - secret.len(), PIECE_BYTES - 5, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 7] {
+            let text = format!("{}{secret} tail", "é ".repeat(before / 3 + 1));
+            let found = FORMS.find(&text, Scope::Text, false);
+            let at = text.find("hvs.").unwrap();
+            assert!(found.iter().any(|found| found.range.start <= at && found.range.end >= at + secret.len()), "{before}: {found:?}");
+        }
+    }
 }

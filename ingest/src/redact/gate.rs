@@ -154,10 +154,14 @@ impl Gate {
 
     /// A column's text without secrets.
     fn name<'t>(&mut self, text: &'t str) -> Cow<'t, str> {
-        if self.memo.is_clean(text, As::Name) {
+        if text.len() < super::form::TEXT_BYTES_MIN || value::is_plain(text) {
             return Cow::Borrowed(text);
         }
-        self.judged(text, Scope::of(text))
+        let scope = Scope::of(text);
+        if scope == Scope::Name && text.len() < super::form::NAME_BYTES_MIN {
+            return Cow::Borrowed(text);
+        }
+        self.judged(text, scope)
     }
 
     /// The same for one that is text, or none; in a column a fingerprint stands bare, as it does for a credential that has no other name.

@@ -8,12 +8,13 @@ pub const ALL: &[&str] = &["text", "digits", "hex", "base64", "uuid", "jwt", "pe
 pub fn of(value: &[u8]) -> &'static str {
     let Ok(text) = std::str::from_utf8(value) else { return "bytes" };
     let bytes = text.as_bytes();
-    let all = |accept: fn(u8) -> bool| !bytes.is_empty() && bytes.iter().all(|b| accept(*b));
-    if all(|b| b.is_ascii_digit()) {
+    // Of which alphabets all bytes are, in one pass.
+    let alphabets = bytes.iter().fold(if bytes.is_empty() { 0 } else { DIGITS | HEX | BASE64 }, |all, b| all & ALPHABETS.get(usize::from(*b)).unwrap_or(&0));
+    if alphabets & DIGITS != 0 {
         "digits"
     } else if is_uuid(text) {
         "uuid"
-    } else if bytes.len() >= 8 && all(|b| b.is_ascii_hexdigit()) {
+    } else if bytes.len() >= 8 && alphabets & HEX != 0 {
         "hex"
     } else if text.starts_with("eyJ") && text.contains('.') && !text.contains(' ') {
         "jwt"
@@ -23,12 +24,36 @@ pub fn of(value: &[u8]) -> &'static str {
         "json"
     } else if text.split_once("://").is_some_and(|(scheme, _)| !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+')) {
         "url"
-    } else if bytes.len() >= 20 && all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'-' | b'_')) {
+    } else if bytes.len() >= 20 && alphabets & BASE64 != 0 {
         "base64"
     } else {
         "text"
     }
 }
+
+const DIGITS: u8 = 1;
+const HEX: u8 = 2;
+const BASE64: u8 = 4;
+
+/// The alphabets that each byte is of.
+static ALPHABETS: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let b = byte as u8;
+        if b.is_ascii_digit() {
+            table[byte] |= DIGITS;
+        }
+        if b.is_ascii_hexdigit() {
+            table[byte] |= HEX;
+        }
+        if b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'-' | b'_') {
+            table[byte] |= BASE64;
+        }
+        byte += 1;
+    }
+    table
+};
 
 /// Whether it is a UUID (RFC 9562) in its usual spelling.
 pub(super) fn is_uuid(text: &str) -> bool {

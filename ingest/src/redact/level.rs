@@ -1,7 +1,7 @@
 //! How much of a record is kept beside its event.
 
 /// What is kept of the original record, and of the values in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Level {
     /// The record in its structure, of its values those that cannot be secrets: what the format's list names, and what has a harmless form.
     #[default]

@@ -1,34 +1,33 @@
 //! What was judged before: audit logs repeat their keys, names and user agents, and a comparison is cheaper than a search.
 //!
-//! Bounded tables of pairs of slots; a newcomer takes the place of the older of its pair. Whole texts are compared, so that nothing passes for something else.
+//! Bounded tables of pairs of slots; a newcomer takes the place of one of its pair. Whole texts are compared, so that nothing passes for something else.
 
 use super::place::Spot;
+use super::track::Track;
 
 const KEYS: usize = 1024;
-const TEXTS: usize = 4096;
-const PARTS: usize = 1024;
+const SHORTS: usize = 8192;
+const TEXTS: usize = 2048;
 /// Longer ones are judged each time.
 const KEY_BYTES_MAX: usize = 64;
 const TEXT_BYTES_MAX: usize = 512;
-const PART_BYTES_MAX: usize = 1024;
-/// Shorter ones are walked sooner than they are looked up.
-const PART_BYTES_MIN: usize = 96;
 
 /// The tables of one parser; they are made when the first thing is kept.
 #[derive(Default)]
 pub(super) struct Memo {
     /// One text is judged and no other: nothing is worth keeping.
     forgets: bool,
+    /// What is judged now stands where hardly anything is met again: it is neither looked up nor kept.
+    pub(super) skips: bool,
+    /// Something was looked up and found, since this was last set.
+    pub(super) met: bool,
     keys: Vec<Key>,
+    /// A few bits of the hash of each short text, close together: most of what is new is told by them.
+    tags: Vec<u16>,
+    turn: u8,
+    shorts: Vec<Short>,
     texts: Vec<Text>,
-    parts: Vec<Part>,
-}
-
-/// An object or array in which nothing was replaced, and where it stood.
-#[derive(Clone, Default)]
-struct Part {
-    at: Option<Spot>,
-    text: Vec<u8>,
+    pub(super) track: Track,
 }
 
 #[derive(Clone, Default)]
@@ -46,6 +45,31 @@ struct Text {
     text: Vec<u8>,
 }
 
+/// How long a text may be that stands in its slot itself: a slot is a line of a processor's memory.
+const SHORT_BYTES_MAX: usize = 62;
+
+/// A short text that was judged.
+#[derive(Clone)]
+#[repr(align(64))]
+struct Short {
+    judged: Option<As>,
+    len: u8,
+    text: [u8; SHORT_BYTES_MAX],
+}
+
+impl Default for Short {
+    fn default() -> Self {
+        Self { judged: None, len: 0, text: [0; SHORT_BYTES_MAX] }
+    }
+}
+
+impl Short {
+    #[inline]
+    fn is(&self, text: &[u8]) -> bool {
+        usize::from(self.len) == text.len() && self.text.get(..text.len()) == Some(text)
+    }
+}
+
 /// As what a text was found to hold nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum As {
@@ -59,6 +83,11 @@ impl Memo {
     /// One that keeps nothing.
     pub(super) fn none() -> Self {
         Self { forgets: true, ..Self::default() }
+    }
+
+    /// Whether it keeps nothing.
+    pub(super) fn forgets(&self) -> bool {
+        self.forgets
     }
 
     /// The place of `key` in the object at `spot`, and whether the key is no secret itself, if it was seen before.
@@ -87,52 +116,60 @@ impl Memo {
         }
     }
 
-    /// The length of the object or array that `bytes` begin with, if it stood at `spot` before and all of it was kept.
-    #[inline]
-    pub(super) fn part(&self, spot: Spot, bytes: &[u8]) -> Option<usize> {
-        let first = head(bytes, spot.mark()) % PARTS;
-        let known =
-            [first, first ^ 1].into_iter().filter_map(|at| self.parts.get(at)).find(|known| known.at == Some(spot) && bytes.starts_with(&known.text))?;
-        Some(known.text.len())
-    }
-
-    /// Keeps an object or array, from its first bracket to its last.
-    pub(super) fn keep_part(&mut self, spot: Spot, text: &[u8]) {
-        if self.forgets || !(PART_BYTES_MIN..=PART_BYTES_MAX).contains(&text.len()) {
-            return;
-        }
-        if self.parts.is_empty() {
-            self.parts.resize_with(PARTS, Part::default);
-        }
-        let first = head(text, spot.mark()) % PARTS;
-        self.parts.swap(first, first ^ 1);
-        if let Some(part) = self.parts.get_mut(first) {
-            part.at = Some(spot);
-            part.text.clear();
-            part.text.extend_from_slice(text);
-        }
-    }
-
     /// Whether the text is known to hold no secret.
     #[inline]
-    pub(super) fn is_clean(&self, text: &str, judged: As) -> bool {
+    pub(super) fn is_clean(&mut self, text: &str, judged: As) -> bool {
+        if self.skips {
+            return false;
+        }
+        let is_clean = self.knows(text, judged);
+        self.met |= is_clean;
+        is_clean
+    }
+
+    fn knows(&self, text: &str, judged: As) -> bool {
         // A text is searched for more than a name.
         let enough = |known: As| known == judged || (known == As::Text && judged == As::Name);
-        let first = slot(text.as_bytes(), 0) % TEXTS;
+        let text = text.as_bytes();
+        let hash = slot(text, 0);
+        if text.len() <= SHORT_BYTES_MAX {
+            let (first, tag) = (hash % SHORTS, tag(hash));
+            let is_known = |at: usize| self.shorts.get(at).is_some_and(|known| known.is(text) && known.judged.is_some_and(enough));
+            return [first, first ^ 1].into_iter().any(|at| self.tags.get(at) == Some(&tag) && is_known(at));
+        }
+        let first = hash % TEXTS;
         [first, first ^ 1]
             .into_iter()
             .filter_map(|at| self.texts.get(at))
-            .any(|known| known.text.len() == text.len() && known.judged.is_some_and(enough) && known.text == text.as_bytes())
+            .any(|known| known.text.len() == text.len() && known.judged.is_some_and(enough) && known.text == text)
     }
 
     pub(super) fn keep_clean(&mut self, text: &str, judged: As) {
-        if text.len() > TEXT_BYTES_MAX || self.forgets {
+        if text.len() > TEXT_BYTES_MAX || self.forgets || self.skips {
+            return;
+        }
+        let hash = slot(text.as_bytes(), 0);
+        if text.len() <= SHORT_BYTES_MAX {
+            if self.shorts.is_empty() {
+                self.shorts.resize_with(SHORTS, Short::default);
+                self.tags.resize(SHORTS, 0);
+            }
+            // One of the pair, in turn.
+            self.turn = self.turn.wrapping_add(1);
+            let at = (hash % SHORTS) ^ usize::from(self.turn & 1);
+            if let (Some(known), Some(known_tag)) = (self.shorts.get_mut(at), self.tags.get_mut(at))
+                && let Some(place) = known.text.get_mut(..text.len())
+            {
+                place.copy_from_slice(text.as_bytes());
+                (known.judged, known.len) = (Some(judged), u8::try_from(text.len()).unwrap_or_default());
+                *known_tag = tag(hash);
+            }
             return;
         }
         if self.texts.is_empty() {
             self.texts.resize_with(TEXTS, Text::default);
         }
-        let first = slot(text.as_bytes(), 0) % TEXTS;
+        let first = hash % TEXTS;
         self.texts.swap(first, first ^ 1);
         if let Some(known) = self.texts.get_mut(first) {
             known.judged = Some(judged);
@@ -140,18 +177,6 @@ impl Memo {
             known.text.extend_from_slice(text.as_bytes());
         }
     }
-}
-
-/// A slot by the first bytes of a part, whose end is not known yet. What is shorter has the same slot whatever follows it.
-#[inline]
-fn head(bytes: &[u8], mark: u64) -> usize {
-    const K: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut hash = mark.wrapping_mul(K);
-    // Up to the first bytes of every part that is kept.
-    for word in bytes.get(..PART_BYTES_MIN).unwrap_or(bytes).chunks_exact(8) {
-        hash = (hash ^ word.first_chunk::<8>().map_or(0, |w| u64::from_le_bytes(*w))).wrapping_mul(K).rotate_left(29);
-    }
-    usize::try_from(hash.wrapping_mul(K) >> 40).unwrap_or(0)
 }
 
 /// A slot by a few words of a text: what they have alike is told apart by comparing.
@@ -175,5 +200,11 @@ fn slot(bytes: &[u8], mark: u64) -> usize {
         }
         hash = (hash ^ u64::from_le_bytes(short)).wrapping_mul(K).rotate_left(29);
     }
-    usize::try_from(hash.wrapping_mul(K) >> 40).unwrap_or(0)
+    usize::try_from(hash.wrapping_mul(K) >> 24).unwrap_or(0)
+}
+
+/// What of a hash its slot does not say.
+#[inline]
+fn tag(hash: usize) -> u16 {
+    u16::try_from(hash >> 13 & 0xffff).unwrap_or_default()
 }

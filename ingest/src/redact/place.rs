@@ -12,7 +12,7 @@ use super::harmless::names_secret;
 use crate::format::PLACES;
 
 /// What may stand at a place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Anything; it is kept only if its form cannot be a secret.
@@ -36,7 +36,7 @@ pub enum Kind {
 }
 
 /// A place in a record, as the walk knows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Spot {
     /// Whose tree it is: a memory may serve the lists of many formats.
     policy: u8,

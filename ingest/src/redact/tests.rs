@@ -276,8 +276,115 @@ fn what_was_judged_in_one_format_says_nothing_of_another() {
     }
 }
 
+/// The records of the folder of real logs, where it is there: each file's lines, and its JSON values.
+fn real_records() -> Vec<(&'static str, String)> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
+    let formats: Vec<&'static str> = crate::format::PLACES.iter().map(|(name, _)| *name).collect();
+    let mut records = Vec::new();
+    for format in formats {
+        for entry in
+            walkdir::WalkDir::new(folder.join(format)).sort_by_file_name().into_iter().filter_map(Result::ok).filter(|entry| entry.file_type().is_file())
+        {
+            let Ok(text) = std::fs::read_to_string(entry.path()) else { continue };
+            let mut values = serde_json::Deserializer::from_str(&text).into_iter::<serde_json::Value>();
+            let mut whole: Vec<serde_json::Value> = values.by_ref().map_while(Result::ok).collect();
+            let inner: Vec<serde_json::Value> = whole
+                .iter()
+                .flat_map(|value| match value {
+                    serde_json::Value::Array(items) => items.clone(),
+                    other => ["Records", "records", "events", "log"]
+                        .iter()
+                        .filter_map(|key| other.get(*key))
+                        .flat_map(|value| value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]))
+                        .collect(),
+                })
+                .collect();
+            whole.extend(inner);
+            records.extend(whole.iter().map(|value| (format, value.to_string())));
+            records.extend(text.lines().map(|line| (format, line.to_owned())));
+        }
+    }
+    records
+}
+
+/// What is skipped because it stood there before is what would have been kept: over every real log at hand, in its order and again.
+#[test]
+fn what_was_met_before_changes_nothing() {
+    let redactor = redactor();
+    let records = real_records();
+    if records.is_empty() {
+        println!("skipped: there is no folder of real logs");
+        return;
+    }
+    for level in [Level::Safe, Level::Open] {
+        let (mut memo, mut bytes) = (Memo::default(), 0);
+        for (index, (format, text)) in records.iter().enumerate() {
+            let alone = redactor.record(format, text, level);
+            assert_eq!(redactor.remembering(format, text, level, &mut memo), alone, "record {index} of {format}: {text}");
+            assert_eq!(redactor.remembering(format, text, level, &mut memo), alone, "record {index} of {format}, again: {text}");
+            bytes += text.len();
+        }
+        println!("{} records, {bytes} bytes, at {level}: the same with a memory and without", records.len());
+    }
+}
+
+/// Texts that look alike: what differs stands now here, now there, and is now a secret, now none.
+fn alike() -> impl Strategy<Value = Vec<String>> {
+    let value = prop_oneof![
+        Just(r#""AssumedRole""#.to_owned()),
+        Just(r#""hunter2""#.to_owned()),
+        Just("1".to_owned()),
+        Just("12345678901234567".to_owned()),
+        Just("true".to_owned()),
+        Just("trueish".to_owned()),
+        Just(r#""a\"b""#.to_owned()),
+        Just(r#""open"#.to_owned()),
+        Just(r#"{"name":"x","value":"hunter2"}"#.to_owned()),
+        Just(r#"["a",{"key":"k","value":"v w"},3]"#.to_owned()),
+        Just("{5".to_owned()),
+        Just("{}".to_owned()),
+        Just("[]".to_owned()),
+        Just(" ".to_owned()),
+        Just(r#""{\"password\":\"hunter2\"}""#.to_owned()),
+        prop::sample::select(secrets()).prop_map(|(text, _)| serde_json::Value::from(text).to_string()),
+        "[ -~]{0,20}".prop_map(|text| serde_json::Value::from(text).to_string()),
+    ];
+    let key = prop::sample::select(vec![
+        "eventName",
+        "requestParameters",
+        "password",
+        "name",
+        "policyDocument",
+        "user",
+        "",
+        "a.b",
+        "userAgent",
+        "errorMessage",
+        "eyJhbGciOiJIUzI1NiJ9.e30.x",
+    ]);
+    let between = prop::sample::select(vec![",", ":", "", " , ", "}", "{", "]", "[", "}}", ",,", "\"", "\n"]);
+    let field = (key, value.clone(), between).prop_map(|(key, value, between)| format!("\"{key}\":{value}{between}"));
+    let sound = prop::collection::vec((prop::sample::select(vec!["eventName", "requestParameters", "password", "name", "userAgent"]), value), 0..6)
+        .prop_map(|fields| format!("{{{}}}", fields.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect::<Vec<_>>().join(",")));
+    let any = prop::collection::vec(field, 0..6).prop_map(|fields| format!("{{{}", fields.concat()));
+    prop::collection::vec(prop_oneof![sound, any], 1..24)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn a_memory_changes_nothing_of_any_text(texts in alike()) {
+        let redactor = redactor();
+        for level in [Level::Safe, Level::Open] {
+            let mut memo = Memo::default();
+            for format in ["cloudtrail", "k8s_audit", "cloudtrail", "none"] {
+                for text in &texts {
+                    prop_assert_eq!(redactor.remembering(format, text, level, &mut memo), redactor.record(format, text, level), "{} in {:?}", text, texts);
+                }
+            }
+        }
+    }
+
     #[test]
     fn redacting_again_changes_nothing(parts in prop::collection::vec(prop_oneof![
         ".{0,12}", "[A-Za-z0-9._-]{0,40}",

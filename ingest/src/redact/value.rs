@@ -25,6 +25,7 @@ pub(super) fn judge(walk: &mut Walk<'_>, value: &str, spot: Spot, key: &str, cut
     match spot.kind {
         _ if walk.broken && is_withheld(value) => return None,
         _ if walk.broken => {}
+        Kind::Name if is_plain(value) => return None,
         Kind::Name if !cut && walk.memo.is_clean(value, As::Name) => return None,
         Kind::Uri if !cut && walk.memo.is_clean(value, As::Uri) => return None,
         Kind::Words if !cut && walk.memo.is_clean(value, As::Words) => return None,
@@ -38,7 +39,8 @@ pub(super) fn judge(walk: &mut Walk<'_>, value: &str, spot: Spot, key: &str, cut
         _ if walk.broken && value.len() <= 4 && !value.bytes().any(|b| b.is_ascii_alphanumeric() || !b.is_ascii()) => None,
         Kind::Secret => Some(whole(walk.redactor, value, "place: holds a secret")),
         Kind::Name if is_plain(value) => None,
-        Kind::Name => by_form(walk, value, Scope::of(value), cut),
+        // It was looked up above.
+        Kind::Name => searched(walk, value, Scope::of(value), cut),
         Kind::Text => by_form(walk, value, Scope::Text, cut),
         Kind::Json | Kind::Policy if value.trim_start().starts_with(['{', '[']) || value.starts_with("%7B") => nested(walk, value, spot),
         Kind::Closed | Kind::Json | Kind::Policy => {
@@ -83,7 +85,7 @@ pub(super) fn message(redactor: &Redactor, value: &str, cut: bool) -> Option<Ver
 }
 
 /// Whether a name is a time or a UUID, which nothing is known by: most of what differs from record to record.
-fn is_plain(value: &str) -> bool {
+pub(super) fn is_plain(value: &str) -> bool {
     let bytes = value.as_bytes();
     (bytes.len() == 36 && is_uuid(value)) || (bytes.first().is_some_and(u8::is_ascii_digit) && bytes.len() <= 40 && is_time(bytes))
 }
@@ -138,6 +140,12 @@ fn by_form(walk: &mut Walk<'_>, value: &str, scope: Scope, cut: bool) -> Option<
     if !cut && walk.memo.is_clean(value, judged) {
         return None;
     }
+    searched(walk, value, scope, cut)
+}
+
+/// The same, where it is known that the text was not judged before.
+fn searched(walk: &mut Walk<'_>, value: &str, scope: Scope, cut: bool) -> Option<Verdict> {
+    let judged = if scope == Scope::Text { As::Text } else { As::Name };
     match replaced(walk.redactor, value, scope, cut, true) {
         None => {
             if !cut {

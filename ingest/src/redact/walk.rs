@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use super::memo::Memo;
 use super::place::{Kind, Policy, Spot};
+use super::track::{Open, Stand, Stop, To, Track, begins_value};
 use super::value::{self, Verdict};
 use super::{Level, Redactor, Replacement};
 use crate::json;
@@ -29,24 +30,87 @@ pub(super) struct Walk<'w> {
     pub(super) depth: u8,
 }
 
-/// An object or array that the walk is in.
-struct Open {
-    object: bool,
-    /// A key comes next.
-    expects_key: bool,
-    /// Its own place.
-    spot: Spot,
-    /// The place of the value that comes next.
-    child: Spot,
-    /// Where it begins, and how much was replaced before it.
-    start: usize,
-    edits: usize,
+/// A text in which parts are replaced, once there is one.
+struct Edited<'t> {
+    text: &'t str,
+    out: Option<String>,
+    copied: usize,
 }
 
 /// What is written instead of a part of a text.
 struct Edit {
     range: Range<usize>,
     written: String,
+}
+
+impl Edited<'_> {
+    fn put(&mut self, edit: Edit) {
+        let out = self.out.get_or_insert_with(|| String::with_capacity(self.text.len() + 256));
+        out.push_str(self.text.get(self.copied..edit.range.start).unwrap_or_default());
+        out.push_str(&edit.written);
+        self.copied = edit.range.end;
+    }
+
+    fn end(self) -> Option<String> {
+        let mut out = self.out?;
+        out.push_str(self.text.get(self.copied..).unwrap_or_default());
+        Some(out)
+    }
+}
+
+/// What is around the walk: the objects and arrays that it is in, and the last key.
+struct Around {
+    root: Spot,
+    open: Vec<Open>,
+    /// As it stands in the text, without its quotes.
+    key: String,
+    path: Path,
+}
+
+impl Around {
+    /// The place of the value that comes next.
+    fn spot(&self) -> Spot {
+        self.open.last().map_or(self.root, |top| top.child)
+    }
+
+    /// The key of the value that comes next; none in an array.
+    fn key(&self) -> &str {
+        if self.open.last().is_some_and(|top| top.object) { &self.key } else { "" }
+    }
+
+    /// Becomes what is around a stop.
+    fn be(&mut self, around: Option<(&[Open], &str)>) {
+        let Some((open, key)) = around else { return };
+        self.open.clear();
+        self.open.extend_from_slice(open);
+        self.key.clear();
+        self.key.push_str(key);
+    }
+}
+
+/// What the walk went over since the last value that differed from those before it.
+#[derive(Default)]
+struct Leap {
+    from: Option<(Stop, usize)>,
+    steps: u32,
+    /// Something was replaced, or is not remembered.
+    broken: bool,
+}
+
+impl Leap {
+    fn step(&mut self, stop: Option<Stop>, at: usize) {
+        self.steps += 1;
+        match stop {
+            Some(stop) => self.from = self.from.or(Some((stop, at))),
+            None => self.broken = true,
+        }
+    }
+
+    fn keep(&self, track: &mut Track, bytes: &[u8], at: usize, to: To) {
+        if let Some((from, start)) = self.from.filter(|_| self.steps > 1 && !self.broken) {
+            track.keep_leap(from, bytes.get(start..at).unwrap_or_default(), to);
+        }
+    }
 }
 
 /// The key of the value that comes next, for who asks.
@@ -65,105 +129,167 @@ impl Walk<'_> {
     /// The same for a text that stands at a place.
     pub(super) fn run_at(&mut self, text: &str, root: Spot) -> Option<String> {
         let bytes = text.as_bytes();
-        let mut edits: Vec<Edit> = Vec::new();
-        let mut open: Vec<Open> = Vec::with_capacity(8);
-        let mut path = Path::default();
-        let mut last_key: Range<usize> = 0..0;
+        let mut edited = Edited { text, out: None, copied: 0 };
+        let mut around = Around { root, open: Vec::new(), key: String::new(), path: Path::default() };
+        // What is explained is walked all the way, and a text that may be broken anywhere has no track.
+        let remembers = self.trace.is_none() && !self.broken && !self.memo.forgets();
+        let mut stop = if remembers { self.stop(&around) } else { None };
+        // Whether `around` is that of an earlier stop.
+        let mut behind = false;
         let mut at = 0;
-        // What is explained is walked all the way, and a text that may be broken anywhere has no parts.
-        let remembers = self.trace.is_none() && !self.broken;
+        let mut leap = Leap::default();
+        loop {
+            let rest = bytes.get(at..).unwrap_or_default();
+            leap.step(stop, at);
+            match stop.and_then(|from| self.memo.track.step(from, rest)) {
+                Some((_, To::End)) => {
+                    at = bytes.len();
+                    break;
+                }
+                Some((len, To::Value(to))) => {
+                    at += len;
+                    (stop, behind) = (Some(to), true);
+                }
+                None => {
+                    if behind && let Some(from) = stop {
+                        around.be(self.memo.track.around(from));
+                    }
+                    let (from, replaced) = (at, edited.copied);
+                    at = self.to_value(text, at, &mut around, &mut edited);
+                    let to = if at >= bytes.len() {
+                        Some(To::End)
+                    } else {
+                        behind = false;
+                        let here = if remembers { self.stop(&around) } else { None };
+                        here.map(To::Value)
+                    };
+                    leap.broken |= edited.copied != replaced;
+                    if let (Some(before), Some(to)) = (stop, to)
+                        && edited.copied == replaced
+                    {
+                        self.memo.track.keep_step(before, bytes.get(from..at).unwrap_or_default(), to);
+                    }
+                    stop = match to {
+                        Some(To::End) => break,
+                        Some(To::Value(stop)) => Some(stop),
+                        None => None,
+                    };
+                }
+            }
+            let rest = bytes.get(at..).unwrap_or_default();
+            if let Some(stop) = stop {
+                if let Some(len) = self.memo.track.value(stop, rest) {
+                    at += len;
+                    continue;
+                }
+                // Here one record differs from another: to here the next may go at once.
+                leap.keep(&mut self.memo.track, bytes, at, To::Value(stop));
+            }
+            leap = Leap::default();
+            let spot = match stop {
+                Some(stop) if behind => self.memo.track.spot(stop).unwrap_or(Spot::CLOSED),
+                _ => around.spot(),
+            };
+            let is_string = rest.first() == Some(&b'"');
+            let token = at..at + if is_string { json::string_len(rest) } else { bare_len(rest) };
+            at = token.end;
+            // What is shorter than any secret that is known by its form.
+            if is_string && spot.kind == Kind::Name && token.len() < super::form::NAME_BYTES_MIN + 2 {
+                if let Some(stop) = stop
+                    && at < bytes.len()
+                {
+                    self.memo.track.keep_value(stop, bytes.get(token).unwrap_or_default());
+                }
+                continue;
+            }
+            if behind
+                && let Some(from) = stop
+                && matches!(spot.kind, Kind::Closed | Kind::Json | Kind::Policy)
+            {
+                around.be(self.memo.track.around(from));
+                behind = false;
+            }
+            self.memo.skips = stop.is_some_and(|stop| self.memo.track.is_novel(stop));
+            self.memo.met = false;
+            let edit = if is_string { self.string(text, token.clone(), spot, &around) } else { self.bare(text, token.clone(), spot, &around.path) };
+            if let Some(stop) = stop.filter(|_| is_string && !self.memo.skips) {
+                let met = self.memo.met;
+                self.memo.track.looked_up(stop, met);
+            }
+            self.memo.skips = false;
+            match (edit, stop) {
+                (Some(edit), _) => edited.put(edit),
+                // What the text ends with need not be whole.
+                (None, Some(stop)) if at < bytes.len() => self.memo.track.keep_value(stop, bytes.get(token).unwrap_or_default()),
+                (None, _) => {}
+            }
+        }
+        leap.keep(&mut self.memo.track, bytes, at, To::End);
+        edited.end()
+    }
+
+    /// The stop that the walk is at.
+    fn stop(&mut self, around: &Around) -> Option<Stop> {
+        let Around { root, open, key, .. } = around;
+        self.memo.track.stop(&Stand { root: *root, depth: self.depth, level: self.level, open, key })
+    }
+
+    /// Goes on to the next value, over keys, brackets and what stands between; gives where it is, or the end of the text.
+    fn to_value(&mut self, text: &str, mut at: usize, around: &mut Around, edited: &mut Edited<'_>) -> usize {
+        let bytes = text.as_bytes();
         while let Some(&byte) = bytes.get(at) {
             match byte {
                 b'"' => {
-                    let len = json::string_len(bytes.get(at..).unwrap_or_default());
-                    let token = at..at + len;
-                    let expects_key = match open.last() {
-                        Some(top) if self.broken => top.expects_key && is_before_colon(bytes, token.end),
-                        Some(top) => top.expects_key,
-                        None => false,
-                    };
-                    if expects_key {
-                        if let Some(edit) = self.key(text, token.clone(), &mut open, &mut path) {
-                            edits.push(edit);
-                        }
-                        last_key = token.clone();
-                    } else {
-                        let spot = open.last().map_or(root, |top| top.child);
-                        let key = if open.last().is_some_and(|top| top.object) { last_key.clone() } else { 0..0 };
-                        if let Some(edit) = self.string(text, token.clone(), spot, key, &path) {
-                            edits.push(edit);
-                        }
+                    if !around.open.last().is_some_and(|top| top.expects_key) {
+                        return at;
+                    }
+                    let token = at..at + json::string_len(bytes.get(at..).unwrap_or_default());
+                    if self.broken && !is_before_colon(bytes, token.end) {
+                        return at;
                     }
                     at = token.end;
+                    if let Some(edit) = self.key(text, token, around) {
+                        edited.put(edit);
+                    }
+                    continue;
                 }
                 b'{' | b'[' => {
-                    let spot = open.last().map_or(root, |top| top.child);
-                    if remembers
-                        && !open.is_empty()
-                        && let Some(len) = self.memo.part(spot, bytes.get(at..).unwrap_or_default())
-                    {
-                        at += len;
-                        continue;
-                    }
-                    open.push(Open { object: byte == b'{', expects_key: byte == b'{', spot, child: spot, start: at, edits: edits.len() });
+                    let spot = around.spot();
+                    around.open.push(Open { object: byte == b'{', expects_key: byte == b'{', spot, child: spot });
                     if self.trace.is_some() {
-                        path.keys.push(if byte == b'[' { "[0]".to_owned() } else { String::new() });
+                        around.path.keys.push(if byte == b'[' { "[0]".to_owned() } else { String::new() });
                     }
-                    at += 1;
                 }
                 b'}' | b']' => {
-                    let part = open.pop();
-                    path.keys.pop();
-                    at += 1;
-                    if remembers
-                        && !open.is_empty()
-                        && let Some(part) = part.filter(|part| part.edits == edits.len())
-                    {
-                        self.memo.keep_part(part.spot, bytes.get(part.start..at).unwrap_or_default());
-                    }
+                    around.open.pop();
+                    around.path.keys.pop();
                 }
                 b',' => {
-                    if let Some(top) = open.last_mut() {
+                    if let Some(top) = around.open.last_mut() {
                         top.expects_key = top.object;
                         if !top.object && self.trace.is_some() {
-                            path.next();
+                            around.path.next();
                         }
                     }
-                    at += 1;
                 }
-                b':' | b' ' | b'\n' | b'\r' | b'\t' => at += 1,
-                _ => {
-                    let len = bare_len(bytes.get(at..).unwrap_or_default());
-                    let spot = open.last().map_or(root, |top| top.child);
-                    if let Some(edit) = self.bare(text, at..at + len, spot, &path) {
-                        edits.push(edit);
-                    }
-                    at += len;
-                }
+                byte if begins_value(byte) => return at,
+                _ => {}
             }
+            at += 1;
         }
-        if edits.is_empty() {
-            return None;
-        }
-        let mut out = String::with_capacity(text.len() + 32 * edits.len());
-        let mut copied = 0;
-        for edit in edits {
-            out.push_str(text.get(copied..edit.range.start).unwrap_or_default());
-            out.push_str(&edit.written);
-            copied = edit.range.end;
-        }
-        out.push_str(text.get(copied..).unwrap_or_default());
-        Some(out)
+        at
     }
 
     /// Takes a key: it says where its value stands, and may be a secret itself.
-    fn key(&mut self, text: &str, token: Range<usize>, open: &mut [Open], path: &mut Path) -> Option<Edit> {
-        let top = open.last_mut()?;
-        top.expects_key = false;
+    fn key(&mut self, text: &str, token: Range<usize>, around: &mut Around) -> Option<Edit> {
         let raw = text.get(token.start + 1..token.end.saturating_sub(1)).unwrap_or_default();
+        around.key.clear();
+        around.key.push_str(raw);
+        let top = around.open.last_mut()?;
+        top.expects_key = false;
         let escaped = memchr::memchr(b'\\', raw.as_bytes()).is_some();
         if self.trace.is_some()
-            && let Some(last) = path.keys.last_mut()
+            && let Some(last) = around.path.keys.last_mut()
         {
             raw.clone_into(last);
         }
@@ -181,22 +307,16 @@ impl Walk<'_> {
             self.memo.keep_key(top.spot, raw, top.child, verdict.is_none());
         }
         let verdict = verdict?;
-        self.replace(text, token, &key, verdict, path, true)
+        self.replace(text, token, &key, verdict, &around.path, true)
     }
 
     /// Judges a string.
-    fn string(&mut self, text: &str, token: Range<usize>, spot: Spot, key: Range<usize>, path: &Path) -> Option<Edit> {
-        let raw = text.get(token.start + 1..token.end.saturating_sub(1)).unwrap_or_default();
-        // What is shorter than any secret that is known by its form.
-        if spot.kind == Kind::Name && raw.len() < super::form::NAME_BYTES_MIN {
-            return None;
-        }
+    fn string(&mut self, text: &str, token: Range<usize>, spot: Spot, around: &Around) -> Option<Edit> {
         let ends = token.len() >= 2 && text.as_bytes().get(token.end - 1) == Some(&b'"');
         let token_text = text.get(token.clone()).unwrap_or_default();
         let value = if ends { decoded(token_text) } else { Cow::Borrowed(text.get(token.start + 1..).unwrap_or_default()) };
-        let key = text.get(key.start + 1..key.end.saturating_sub(1)).unwrap_or_default();
-        let verdict = self.judge(&value, spot, key, !ends)?;
-        self.replace(text, token, &value, verdict, path, true)
+        let verdict = self.judge(&value, spot, around.key(), !ends)?;
+        self.replace(text, token, &value, verdict, &around.path, true)
     }
 
     fn judge(&mut self, value: &str, spot: Spot, key: &str, cut: bool) -> Option<Verdict> {
@@ -263,7 +383,7 @@ impl Path {
 
 /// Length of what is neither string nor structure.
 fn bare_len(bytes: &[u8]) -> usize {
-    bytes.iter().take_while(|b| !matches!(b, b'"' | b'{' | b'}' | b'[' | b']' | b',' | b':' | b' ' | b'\n' | b'\r' | b'\t')).count().max(1)
+    bytes.iter().take_while(|b| begins_value(**b) && **b != b'"').count().max(1)
 }
 
 fn is_before_colon(bytes: &[u8], at: usize) -> bool {

@@ -3,6 +3,7 @@
 //! `aws:<service>/<resource>`. A resource of another account than the caller's has that account before it:
 //! `aws:iam/222222222222/role/x`. Random suffixes of secrets, versions of functions, keys of objects and IAM paths are left out, so that one thing has one name.
 
+use crate::format::join::join;
 use compact_str::format_compact;
 use keytrail_schemas::{Event, Text};
 
@@ -27,14 +28,14 @@ impl Destination {
     }
 
     fn named(service: &str, kind: &'static str, resource: &str) -> Self {
-        Self { id: format_compact!("aws:{service}/{resource}"), kind, service: service.into() }
+        Self { id: join(&["aws:", service, "/", resource]), kind, service: service.into() }
     }
 
     /// The thing that an ARN names.
     fn of_arn(arn: Arn<'_>, caller_account: &str) -> Self {
         let (kind, service, resource) = thing(arn);
         let foreign = !arn.account.is_empty() && arn.account != "aws" && arn.account != caller_account && caller_account.bytes().all(|b| b.is_ascii_digit());
-        let id = if foreign { format_compact!("aws:{service}/{}/{resource}", arn.account) } else { format_compact!("aws:{service}/{resource}") };
+        let id = if foreign { format_compact!("aws:{service}/{}/{resource}", arn.account) } else { join(&["aws:", service, "/", &resource]) };
         Self { id, kind, service: service.into() }
     }
 }
@@ -100,7 +101,7 @@ pub(super) fn of(record: &Record<'_>, principal: &Principal) -> Destination {
     from_resources(record, service, account)
         .or_else(|| from_parameters(record, service, account))
         .or_else(|| own_user(record, principal))
-        .unwrap_or_else(|| Destination { id: format_compact!("aws:{service}"), kind: "api", service: service.into() })
+        .unwrap_or_else(|| Destination { id: join(&["aws:", service]), kind: "api", service: service.into() })
 }
 
 fn sts(record: &Record<'_>, account: &str) -> Destination {
@@ -131,7 +132,7 @@ fn own_user(record: &Record<'_>, principal: &Principal) -> Option<Destination> {
     ];
     record.event_name.filter(|name| record.service() == "iam" && OWN.iter().any(|own| name.ends_with(own)))?;
     let (_, user) = principal.identity.split_once(":user/")?;
-    Some(Destination::named("iam", "user", &format_compact!("user/{user}")))
+    Some(Destination::named("iam", "user", &join(&["user/", user])))
 }
 
 /// The resource that the service itself names; of several the first of the service's own.
@@ -262,7 +263,7 @@ fn of_parameter(service: &str, key: &str, kind: &'static str, prefix: &str, valu
         _ => value,
     };
     let service = if service == "ssm" && kind == "host" { "ec2" } else { service };
-    Destination::named(service, kind, &format_compact!("{prefix}{name}"))
+    Destination::named(service, kind, &join(&[prefix, name]))
 }
 
 #[cfg(test)]

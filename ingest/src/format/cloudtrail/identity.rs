@@ -19,6 +19,7 @@ use keytrail_schemas::{CredentialKind, Event, IdentityKind, Text};
 use super::arn::{Arn, last_segment};
 use super::record::Record;
 use crate::format::Reject;
+use crate::format::join::join;
 
 /// The account where none is known.
 const ACCOUNT_UNKNOWN: &str = "unknown";
@@ -49,7 +50,7 @@ impl Principal {
         let name = user.name.or_else(|| arn.map(|a| last_segment(a.resource)));
         let session_of_id = user.principal_id.and_then(|id| id.split_once(':')).map(|(_, session)| session).filter(|s| !s.is_empty());
         let found = match user.kind.unwrap_or_else(|| kind_of_arn(arn)) {
-            "IAMUser" => name.or(user.principal_id).map(|name| named(format_compact!("aws:{account}:user/{name}"), person_or(IdentityKind::Service))),
+            "IAMUser" => name.or(user.principal_id).map(|name| named(join(&["aws:", account, ":user/", name]), person_or(IdentityKind::Service))),
             "AssumedRole" | "Role" => {
                 let assumed = arn.and_then(|a| a.resource.strip_prefix("assumed-role/")).and_then(|rest| rest.split_once('/'));
                 let role = user
@@ -122,7 +123,7 @@ impl Principal {
     /// A role, and its session if one is meant.
     pub(super) fn role(account: &str, role: &str, session: Option<&str>) -> Self {
         Self {
-            identity: format_compact!("aws:{account}:role/{role}"),
+            identity: join(&["aws:", account, ":role/", role]),
             kind: role_kind(role, session),
             account: account.into(),
             session: session.map(Into::into),
@@ -132,7 +133,7 @@ impl Principal {
 
     /// An IAM user.
     pub(super) fn user(account: &str, name: &str, kind: IdentityKind) -> Self {
-        Self { identity: format_compact!("aws:{account}:user/{name}"), kind, account: account.into(), session: None, parent: None }
+        Self { identity: join(&["aws:", account, ":user/", name]), kind, account: account.into(), session: None, parent: None }
     }
 
     /// Writes who acted, and with which credential, into `event`.

@@ -162,7 +162,7 @@ impl<'d> Record<'d> {
 
     /// `s3:GetObject`.
     pub(super) fn action(&self) -> Option<Text> {
-        self.event_name.map(|name| compact_str::format_compact!("{}:{name}", self.service()))
+        self.event_name.map(|name| crate::format::join::join(&[self.service(), ":", name]))
     }
 
     /// Whether a person at the console is behind the call.

@@ -1,5 +1,6 @@
 //! With what a request was made, and which token it brought into being.
 
+use crate::format::join::join;
 use compact_str::format_compact;
 use keytrail_schemas::{CredentialKind, Micros, Text};
 
@@ -26,7 +27,7 @@ pub(super) fn presented(request: &Request<'_>, user: &User<'_>) -> Credential {
     if let Some(id) = credential_id {
         return match (id.strip_prefix("JTI="), id.strip_prefix("X509SHA256=")) {
             (Some(jti), _) => named(Some(jti.into()), CredentialKind::Jwt, "bearer_token"),
-            (_, Some(hash)) => named(Some(format_compact!("x509:sha256:{hash}")), CredentialKind::X509, "x509"),
+            (_, Some(hash)) => named(Some(join(&["x509:sha256:", hash])), CredentialKind::X509, "x509"),
             _ => named(Some(id.into()), CredentialKind::Unknown, "bearer_token"),
         };
     }
@@ -48,7 +49,7 @@ pub(super) fn presented(request: &Request<'_>, user: &User<'_>) -> Credential {
 
 /// The canonical id of a long-lived token that a Secret holds.
 fn secret_id(cluster: &str, namespace: &str, name: &str) -> Text {
-    format_compact!("k8s:{cluster}:secrets/{namespace}/{name}")
+    join(&["k8s:", cluster, ":secrets/", namespace, "/", name])
 }
 
 /// `aws:<account>:role/<name>` for the ARN that EKS mapped to a user.

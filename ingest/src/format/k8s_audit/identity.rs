@@ -1,6 +1,6 @@
 //! Who a user name of Kubernetes stands for.
 
-use compact_str::format_compact;
+use crate::format::join::join;
 use keytrail_schemas::{IdentityKind, Text};
 
 /// An identity of a cluster.
@@ -16,14 +16,14 @@ pub(super) fn of(cluster: &str, user: &str) -> Identity {
         return service_account(cluster, namespace, name);
     }
     if let Some(node) = user.strip_prefix("system:node:") {
-        return Identity { id: format_compact!("k8s:{cluster}:node/{node}"), kind: IdentityKind::Device };
+        return Identity { id: join(&["k8s:", cluster, ":node/", node]), kind: IdentityKind::Device };
     }
-    Identity { id: format_compact!("k8s:{cluster}:user/{user}"), kind: user_kind(user) }
+    Identity { id: join(&["k8s:", cluster, ":user/", user]), kind: user_kind(user) }
 }
 
 /// A service account.
 pub(super) fn service_account(cluster: &str, namespace: &str, name: &str) -> Identity {
-    Identity { id: format_compact!("k8s:{cluster}:sa/{namespace}/{name}"), kind: IdentityKind::Service }
+    Identity { id: join(&["k8s:", cluster, ":sa/", namespace, "/", name]), kind: IdentityKind::Service }
 }
 
 /// Components of the control plane and cloud service accounts are services, mail addresses are people; of other names nothing is known.

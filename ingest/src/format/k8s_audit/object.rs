@@ -1,6 +1,6 @@
 //! What a request was about, and its canonical name: `k8s:<cluster>:<resource>/<namespace>[/<name>]`, without the namespace for what has none.
 
-use compact_str::format_compact;
+use crate::format::join::join;
 use keytrail_schemas::Text;
 
 use crate::json::Value;
@@ -25,9 +25,9 @@ impl<'d> Object<'d> {
     pub(super) fn id(&self, cluster: &str, uri: Option<&str>) -> Text {
         let Some(resource) = self.resource else {
             let path = uri.map_or("", |uri| uri.split(['?', '#']).next().unwrap_or(uri)).trim_matches('/');
-            return if path.is_empty() { format_compact!("k8s:{cluster}:api") } else { format_compact!("k8s:{cluster}:api/{path}") };
+            return if path.is_empty() { join(&["k8s:", cluster, ":api"]) } else { join(&["k8s:", cluster, ":api/", path]) };
         };
-        let mut id = format_compact!("k8s:{cluster}:{resource}");
+        let mut id = join(&["k8s:", cluster, ":", resource]);
         for part in [self.namespace, self.name.map(|name| lasting(resource, name))].into_iter().flatten() {
             id.push('/');
             id.push_str(part);
@@ -44,8 +44,8 @@ impl<'d> Object<'d> {
             Some("configmaps") => Text::const_new("config"),
             Some("nodes") => Text::const_new("host"),
             Some(resource) => match (resource.strip_suffix("ies"), resource.strip_suffix("sses")) {
-                (Some(stem), _) => format_compact!("{stem}y"),
-                (_, Some(stem)) => format_compact!("{stem}ss"),
+                (Some(stem), _) => join(&[stem, "y"]),
+                (_, Some(stem)) => join(&[stem, "ss"]),
                 _ => resource.strip_suffix('s').unwrap_or(resource).into(),
             },
         }
@@ -54,10 +54,10 @@ impl<'d> Object<'d> {
     /// The provider's name for what was done: `secrets.get`, `pods/exec.create`, `TokenRequest.create`.
     pub(super) fn action(&self, verb: &str) -> Text {
         match (self.resource, self.subresource) {
-            (Some("serviceaccounts"), Some("token")) => format_compact!("TokenRequest.{verb}"),
-            (Some(resource), Some(subresource)) => format_compact!("{resource}/{subresource}.{verb}"),
-            (Some(resource), None) => format_compact!("{resource}.{verb}"),
-            (None, _) => format_compact!("nonresource.{verb}"),
+            (Some("serviceaccounts"), Some("token")) => join(&["TokenRequest.", verb]),
+            (Some(resource), Some(subresource)) => join(&[resource, "/", subresource, ".", verb]),
+            (Some(resource), None) => join(&[resource, ".", verb]),
+            (None, _) => join(&["nonresource.", verb]),
         }
     }
 }

@@ -44,7 +44,11 @@ impl<'d> User<'d> {
 
     /// The first value of an extra attribute; some stores write `/` and `.` in keys in words.
     pub(super) fn extra(&self, key: &str) -> Option<&'d str> {
-        let found = self.extra?.entries().find(|(k, _)| *k == key || (k.len() > key.len() && k.replace("_slash_", "/").replace('_', ".") == key))?.1;
+        let found = self
+            .extra?
+            .entries()
+            .find(|(k, _)| *k == key || (k.len() > key.len() && k.contains("_slash_") && k.replace("_slash_", "/").replace('_', ".") == key))?
+            .1;
         found.as_text().or_else(|| found.items().next()?.as_text())
     }
 }

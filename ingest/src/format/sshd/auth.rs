@@ -34,7 +34,8 @@ pub(super) fn read(message: &str) -> Option<Told<'_>> {
         return left(phrase);
     }
     if phrase.skip("PAM: ") {
-        let reason = phrase.until(" for ")?;
+        // The words of pam_strerror(3); what a module says by itself in one word is no reason, and may be what was typed.
+        let reason = Some(phrase.until(" for ")?).filter(|reason| reason.contains(' ')).unwrap_or("PAM");
         let _ = phrase.skip("illegal user ") || phrase.skip("invalid user ");
         return refused(phrase, Outcome::Failure, "ssh.pam").map(|told| Told { reason: Some(reason), ..told });
     }

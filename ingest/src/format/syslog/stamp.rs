@@ -55,7 +55,7 @@ pub(super) fn leading(text: &str) -> Option<(Stamp, &str, &str)> {
 /// `2026-11-22T12:00:00.123+01:00`, or with a space for the `T`, or with `+0100`.
 fn dated(text: &str) -> Option<(Stamp, &str, &str)> {
     let date = text.get(..10)?;
-    let date = NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()?;
+    let date = date_of(date.as_bytes())?;
     let clock = text.get(10..)?.strip_prefix(['T', ' '])?;
     let (time, zone) = clock_of(clock)?;
     let (offset_secs, rest) = match zone.as_bytes().first() {
@@ -70,6 +70,17 @@ fn dated(text: &str) -> Option<(Stamp, &str, &str)> {
     let time = Micros(at);
     (time >= Micros::MIN).then_some(())?;
     Some((Stamp::At(time), text.get(..text.len() - rest.len())?, rest))
+}
+
+/// The number that `len` digits at `at` write.
+fn number(text: &[u8], at: usize, len: usize) -> Option<u32> {
+    text.get(at..at + len)?.iter().try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + u32::from(digit - b'0')))
+}
+
+/// `2026-11-22`.
+fn date_of(text: &[u8]) -> Option<NaiveDate> {
+    let hyphens = text.get(4) == Some(&b'-') && text.get(7) == Some(&b'-');
+    NaiveDate::from_ymd_opt(i32::try_from(number(text, 0, 4)?).ok()?, number(text, 5, 2)?, number(text, 8, 2)?).filter(|_| hyphens)
 }
 
 fn zone_of(zone: &str) -> Option<(i64, &str)> {
@@ -111,13 +122,23 @@ fn named(text: &str) -> Option<(Stamp, &str, &str)> {
 
 /// `12:00:00.123456`, and what stands behind it.
 fn clock_of(text: &str) -> Option<(NaiveTime, &str)> {
-    let time = NaiveTime::parse_from_str(text.get(..8)?, "%H:%M:%S").ok()?;
+    let clock = text.get(..8)?;
+    let bytes = clock.as_bytes();
+    let second = number(bytes, 6, 2)?;
+    let colons = bytes.get(2) == Some(&b':') && bytes.get(5) == Some(&b':');
+    // A leap second is the library's matter.
+    let time = if second == 60 {
+        NaiveTime::parse_from_str(clock, "%H:%M:%S").ok()?
+    } else {
+        NaiveTime::from_hms_opt(number(bytes, 0, 2)?, number(bytes, 3, 2)?, second).filter(|_| colons)?
+    };
     let rest = text.get(8..)?;
     let Some(fraction) = rest.strip_prefix(['.', ',']) else { return Some((time, rest)) };
     let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
     if digits == 0 {
         return Some((time, rest));
     }
-    let micros: u32 = format!("{:0<6}", fraction.get(..digits.min(6))?).parse().ok()?;
+    let shown = digits.min(6);
+    let micros = number(fraction.as_bytes(), 0, shown)? * 10_u32.pow(6 - u32::try_from(shown).ok()?);
     Some((time.with_nanosecond(micros * 1_000)?, fraction.get(digits..)?))
 }

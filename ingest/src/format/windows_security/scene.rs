@@ -55,7 +55,8 @@ impl Scene<'_, '_> {
 
     /// The account of this name, which may bear its domain before or behind it.
     pub(super) fn named(&self, name: &str, domain: Option<&str>, sid: Option<&str>) -> Option<Account> {
-        let (name, within) = match (name.split_once('\\'), name.rsplit_once('@')) {
+        // What is no name at all is not taken apart: of a URL the half with the password would look like a name.
+        let (name, within) = match (name.split_once('\\'), name.rsplit_once('@').filter(|_| !name.contains("://"))) {
             (Some((domain, name)), _) => (name, Some(domain)),
             (None, Some((name, realm))) => (name, Some(realm)),
             (None, None) => (name, None),

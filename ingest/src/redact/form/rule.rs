@@ -66,6 +66,13 @@ impl Pattern {
         self.compiled.get_or_init(|| RegexBuilder::new(&self.source).unicode(false).size_limit(32 << 20).dfa_size_limit(4 << 20).build().ok()).as_ref()
     }
 
+    /// The fewest bytes of a text in which it can be found.
+    #[cfg(test)]
+    pub(super) fn bytes_min(&self) -> usize {
+        let expression = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(&self.source).unwrap();
+        expression.properties().minimum_len().unwrap_or(0)
+    }
+
     fn is_match(&self, text: &[u8]) -> bool {
         self.regex().is_some_and(|regex| regex.is_match(text))
     }

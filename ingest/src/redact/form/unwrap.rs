@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::Read;
 use std::ops::Range;
 
-use super::{Forms, Found, NAME_BYTES_MIN, Scope, Why};
+use super::{Forms, Found, Scope, Why};
 
 /// How many encodings may stand in one another.
 const DEPTH_MAX: u8 = 4;
@@ -12,6 +12,8 @@ const DEPTH_MAX: u8 = 4;
 const DECODED_BYTES_MAX: usize = 256 << 10;
 /// A shorter run of base64 or hexadecimal decodes to nothing that is long enough.
 const BASE64_BYTES_MIN: usize = 20;
+/// What is decoded has to read as text over so many bytes: fewer come of any run of letters.
+const PLAIN_BYTES_MIN: usize = 12;
 const HEX_BYTES_MIN: usize = 24;
 
 /// Finds secrets in what `text`, `depth` encodings deep, encodes.
@@ -49,7 +51,7 @@ fn percent_and_escapes(forms: &'static Forms, text: &str, scope: Scope, depth: u
 
 /// By what the first secret in a decoded text is known. What was worth encoding is text, whatever its place.
 fn first(forms: &'static Forms, plain: &str, _scope: Scope, depth: u8) -> Option<Why> {
-    if plain.len() < NAME_BYTES_MIN {
+    if plain.len() < PLAIN_BYTES_MIN {
         return None;
     }
     let mut found = Vec::new();
@@ -197,7 +199,7 @@ fn base64(digits: &[u8]) -> Vec<u8> {
 
 /// Decoded bytes as text, if a stretch of them reads as text; UTF-16 as Windows writes it, too.
 fn readable(bytes: Vec<u8>) -> Option<String> {
-    const STRETCH: usize = NAME_BYTES_MIN;
+    const STRETCH: usize = PLAIN_BYTES_MIN;
     if bytes.len() >= 2 * STRETCH && bytes.iter().skip(1).step_by(2).take(STRETCH).all(|b| *b == 0) {
         return Some(bytes.iter().step_by(2).map(|b| char::from(*b)).collect());
     }
