@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use keytrail_ingest::redact::{Level, Redactor, Replacement};
+use keytrail_ingest::format::{Context, Parser, auto, guarded};
+use keytrail_ingest::redact::{Level, Redactor, Replacement, is_withheld};
 use keytrail_ingest::source::{Limits, Record, each};
 use serde::Serialize;
 use serde_json::Value;
@@ -36,11 +37,12 @@ pub fn run(config: &Config, output: &Writer, arguments: &Redact) -> anyhow::Resu
     let redactor = Redactor::new(&Home::open(config)?.fingerprint_key()?);
     let (mut rows, mut records, mut damaged) = (Vec::new(), 0_u64, 0_u64);
     let path = arguments.check.to_string_lossy().into_owned();
+    let mut parsers = Parsers { redactor: &redactor, level, depth_max: config.ingest.depth_max, of: BTreeMap::new() };
     let limits = Limits { record_bytes_max: config.ingest.record_bytes_max, depth_max: config.ingest.depth_max, ..Limits::default() };
     let looked = each(&[path], ingest::choice(&arguments.format)?, &limits, &mut |record| {
         records += 1;
         match (record.damage, std::str::from_utf8(record.bytes)) {
-            (None, Ok(text)) => of_record(&redactor, level, record, text, &mut rows),
+            (None, Ok(text)) => parsers.of_record(record, text, &mut rows),
             (damage, _) => {
                 damaged += 1;
                 rows.push(of_damaged(&redactor, record, damage.unwrap_or("not UTF-8"), limits.dead_letter_raw_bytes_max));
@@ -62,8 +64,82 @@ pub fn run(config: &Config, output: &Writer, arguments: &Redact) -> anyhow::Resu
     Ok(Code::Done)
 }
 
+/// The parsers of the files that are looked at, by path and format: a line's parts and a row's columns are told by them.
+struct Parsers<'r> {
+    redactor: &'r Redactor,
+    level: Level,
+    depth_max: usize,
+    of: BTreeMap<(String, &'static str), Box<dyn Parser>>,
+}
+
+impl Parsers<'_> {
+    /// A row for each value of a record, as it would be stored.
+    fn of_record(&mut self, record: &Record<'_>, text: &str, rows: &mut Vec<Row>) {
+        let (redactor, level) = (self.redactor, self.level);
+        let Ok(format) = auto::by_name(record.format) else { return of_json(redactor, level, record, text, rows) };
+        let parser = self.of.entry((record.path.to_owned(), record.format)).or_insert_with(|| {
+            let file_name = record.path.rsplit('/').next().unwrap_or(record.path).to_owned();
+            guarded(format, &Context { redactor: redactor.clone(), level, cluster: "check".into(), depth_max: self.depth_max, file_name })
+        });
+        let mut drafts = Vec::new();
+        // What is refused becomes a dead letter: its values are shown by the same rules.
+        let _ = parser.record(record.bytes, record.line, &mut drafts);
+        let stored = drafts.into_iter().find_map(|draft| draft.event.raw);
+        if text.trim_start().starts_with(['{', '[']) {
+            // Some readings write a record of their own, of which the source's places say nothing.
+            match stored.filter(|stored| *stored != redactor.record(record.format, text, level)) {
+                Some(stored) => of_stored(record, &stored, rows),
+                None => of_json(redactor, level, record, text, rows),
+            }
+        } else if let Some(parts) = parser.parts(text) {
+            let mut at = 0;
+            let ends = parts.iter().map(|part| (part.range.clone(), part.place)).chain([(text.len()..text.len(), "")]);
+            for (range, place) in ends {
+                let (before, part) = (text.get(at..range.start).unwrap_or_default(), text.get(range.clone()).unwrap_or_default());
+                rows.extend(cell(record, "message", before, &redactor.line(record.format, &[], before, level)));
+                let whole = keytrail_ingest::format::Part { range: 0..part.len(), place };
+                rows.extend(cell(record, place, part, &redactor.line(record.format, &[whole], part, level)));
+                at = range.end;
+            }
+        } else if let Some(columns) = parser.columns() {
+            for (name, value) in columns.names.iter().zip(text.split(char::from(columns.separator))) {
+                rows.extend(cell(record, name, value, &redactor.row(record.format, &[name], columns.separator, value, level)));
+            }
+        } else {
+            of_json(redactor, level, record, text, rows);
+        }
+    }
+}
+
+/// A row for a part of a line, or a cell.
+fn cell(record: &Record<'_>, path: &str, text: &str, stored: &str) -> Option<Row> {
+    let is_kept = text == stored;
+    (!text.trim().is_empty()).then(|| Row {
+        line: record.line,
+        path: path.to_owned(),
+        outcome: if is_kept { "kept" } else { "replaced" },
+        kind: if is_kept { String::new() } else { keytrail_ingest::redact::kind::of(text.as_bytes()).to_owned() },
+        why: if is_kept { String::new() } else { format!("place: {path}") },
+        stored: stored.to_owned(),
+    })
+}
+
+/// A row for each value of the record that a reading writes itself.
+fn of_stored(record: &Record<'_>, stored: &str, rows: &mut Vec<Row>) {
+    let mut leaves = Vec::new();
+    match serde_json::from_str::<Value>(stored) {
+        Ok(value) => walk(&value, String::new(), &mut leaves),
+        Err(_) => leaves.push((String::new(), stored.to_owned())),
+    }
+    rows.extend(leaves.into_iter().map(|(path, stored)| {
+        let is_kept = !is_withheld(&stored) || stored.is_empty();
+        let (outcome, why) = if is_kept { ("kept", "") } else { ("replaced", "place: in the record that the format's reading writes") };
+        Row { line: record.line, path, outcome, kind: String::new(), why: why.to_owned(), stored }
+    }));
+}
+
 /// A row for each value, in the record's order: those that are replaced as the redactor says, the others as they are kept.
-fn of_record(redactor: &Redactor, level: Level, record: &Record<'_>, text: &str, rows: &mut Vec<Row>) {
+fn of_json(redactor: &Redactor, level: Level, record: &Record<'_>, text: &str, rows: &mut Vec<Row>) {
     let mut replaced: BTreeMap<String, Vec<Replacement>> = BTreeMap::new();
     for replacement in redactor.explain(record.format, text, level) {
         replaced.entry(replacement.path.clone()).or_default().push(replacement);

@@ -7,7 +7,7 @@ use keytrail_schemas::{Event, Text};
 use super::form::Scope;
 use super::memo::{As, Memo};
 use super::{Level, Redactor, value};
-use crate::format::{Columns, Context, Disposition, Draft, Format, Parser, Reject, Rejected};
+use crate::format::{Columns, Context, Disposition, Draft, Format, Parser, Part, Reject, Rejected};
 
 /// A format's parser behind the gate.
 pub struct Gate {
@@ -224,6 +224,14 @@ impl Parser for Gate {
 
     fn dated(&mut self, written: keytrail_schemas::Micros) {
         self.inner.dated(written);
+    }
+
+    fn parts(&self, record: &str) -> Option<Vec<Part>> {
+        self.inner.parts(record)
+    }
+
+    fn columns(&self) -> Option<Columns<'_>> {
+        self.inner.columns()
     }
 
     fn finish(&mut self, out: &mut Vec<Draft>) {

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::rule::{Allowed, Pattern, Rule, Target};
+use super::rule::{Allowed, Pattern, Rule, Target, Words};
 
 const GITLEAKS: &str = include_str!("../../../data/redact/gitleaks.toml");
 const KEYTRAIL: &str = include_str!("../../../data/redact/forms.toml");
@@ -102,7 +102,7 @@ fn allowed(entry: &AllowEntry) -> Option<Allowed> {
             "line" => Target::Line,
             _ => Target::Secret,
         },
-        stopwords: entry.stopwords.iter().map(|word| word.to_ascii_lowercase()).collect(),
+        stopwords: Words::new(&entry.stopwords),
     })
 }
 

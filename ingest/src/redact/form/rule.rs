@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use aho_corasick::AhoCorasick;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::entropy::bits_per_byte;
@@ -29,8 +30,30 @@ pub(super) struct Rule {
 pub(super) struct Allowed {
     pub(super) patterns: Vec<Pattern>,
     pub(super) target: Target,
-    /// Words that make a secret none, in lower case.
-    pub(super) stopwords: Vec<String>,
+    /// Words that make a secret none, in any case.
+    pub(super) stopwords: Words,
+}
+
+/// Words that are looked for all at once; there are hundreds of them. The automaton is built when it is first needed.
+pub(super) struct Words {
+    words: Vec<String>,
+    automaton: OnceLock<Option<AhoCorasick>>,
+}
+
+impl Words {
+    pub(super) fn new(words: &[String]) -> Self {
+        Self { words: words.to_vec(), automaton: OnceLock::new() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
+    /// Whether one stands in `text`.
+    fn is_in(&self, text: &str) -> bool {
+        let built = self.automaton.get_or_init(|| AhoCorasick::builder().ascii_case_insensitive(true).build(&self.words).ok());
+        built.as_ref().is_some_and(|automaton| automaton.is_match(text))
+    }
 }
 
 /// What an allowed pattern is held against.
@@ -115,12 +138,7 @@ impl Rule {
                     rest.get(..memchr::memchr(b'\n', rest).unwrap_or(rest.len()).min(4096)).unwrap_or(rest)
                 }
             };
-            let lower = || secret.to_ascii_lowercase();
-            allowed.patterns.iter().any(|pattern| pattern.is_match(target))
-                || (!allowed.stopwords.is_empty() && {
-                    let lower = lower();
-                    allowed.stopwords.iter().any(|word| lower.contains(word.as_str()))
-                })
+            allowed.patterns.iter().any(|pattern| pattern.is_match(target)) || (!allowed.stopwords.is_empty() && allowed.stopwords.is_in(secret))
         })
     }
 }
