@@ -84,14 +84,10 @@ impl Parsers<'_> {
         let mut drafts = Vec::new();
         // What is refused becomes a dead letter: its values are shown by the same rules.
         let _ = parser.record(record.bytes, record.line, &mut drafts);
-        let stored = drafts.into_iter().find_map(|draft| draft.event.raw);
-        if text.trim_start().starts_with(['{', '[']) {
-            // Some readings write a record of their own, of which the source's places say nothing.
-            match stored.filter(|stored| *stored != redactor.record(record.format, text, level)) {
-                Some(stored) => of_stored(record, &stored, rows),
-                None => of_json(redactor, level, record, text, rows),
-            }
-        } else if let Some(parts) = parser.parts(text) {
+        let mut stored: Vec<String> = drafts.into_iter().filter_map(|draft| draft.event.raw).collect();
+        stored.dedup();
+        let is_json = text.trim_start().starts_with(['{', '[']);
+        if let Some(parts) = parser.parts(text).filter(|_| !is_json) {
             let mut at = 0;
             let ends = parts.iter().map(|part| (part.range.clone(), part.place)).chain([(text.len()..text.len(), "")]);
             for (range, place) in ends {
@@ -101,12 +97,18 @@ impl Parsers<'_> {
                 rows.extend(cell(record, place, part, &redactor.line(record.format, &[whole], part, level)));
                 at = range.end;
             }
-        } else if let Some(columns) = parser.columns() {
+        } else if let Some(columns) = parser.columns().filter(|_| !is_json) {
             for (name, value) in columns.names.iter().zip(text.split(char::from(columns.separator))) {
                 rows.extend(cell(record, name, value, &redactor.row(record.format, &[name], columns.separator, value, level)));
             }
         } else {
-            of_json(redactor, level, record, text, rows);
+            // Some readings write a record of their own, or several of an envelope, of which the source's places say nothing.
+            let kept = redactor.record(record.format, text, level);
+            if stored.iter().all(|stored| *stored == kept) {
+                of_json(redactor, level, record, text, rows);
+            } else {
+                stored.iter().for_each(|stored| of_stored(record, stored, rows));
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 mod agent;
 mod broken;
 mod chance;
+mod check;
 mod cloud;
 mod cloudtrail;
 mod corpus;
