@@ -189,9 +189,8 @@ impl Track {
             return None;
         }
         let is_string = rest.first() == Some(&b'"');
-        let fits =
-            |value: &&Box<[u8]>| rest.starts_with(value) && (is_string || rest.get(value.len()).is_none_or(|byte| !begins_value(*byte) || *byte == b'"'));
-        let len = known.values.iter().find(fits).map(|value| value.len());
+        let ends = |len: usize| is_string || rest.get(len).is_none_or(|byte| !begins_value(*byte) || *byte == b'"');
+        let len = known.values.iter().find(|value| rest.starts_with(value) && ends(value.len())).map(|value| value.len());
         known.score = if len.is_some() { (known.score + 1).min(SCORE_MAX) } else { known.score - 1 };
         len
     }

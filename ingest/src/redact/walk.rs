@@ -155,7 +155,7 @@ impl Walk<'_> {
                         around.be(self.memo.track.around(from));
                     }
                     let (from, replaced) = (at, edited.copied);
-                    at = self.to_value(text, at, &mut around, &mut edited);
+                    at = self.next_value(text, at, &mut around, &mut edited);
                     let to = if at >= bytes.len() {
                         Some(To::End)
                     } else {
@@ -235,7 +235,7 @@ impl Walk<'_> {
     }
 
     /// Goes on to the next value, over keys, brackets and what stands between; gives where it is, or the end of the text.
-    fn to_value(&mut self, text: &str, mut at: usize, around: &mut Around, edited: &mut Edited<'_>) -> usize {
+    fn next_value(&mut self, text: &str, mut at: usize, around: &mut Around, edited: &mut Edited<'_>) -> usize {
         let bytes = text.as_bytes();
         while let Some(&byte) = bytes.get(at) {
             match byte {
