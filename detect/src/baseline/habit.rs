@@ -6,7 +6,7 @@
 //!
 //! Days decay with a half-life, acts that failed teach nothing, and the day under way does not count: what is new stays new for its whole first day.
 
-use keytrail_schemas::{Event, Outcome};
+use keytrail_schemas::{Activity, Event, Outcome};
 use serde::{Deserialize, Serialize};
 
 use super::config::Config;
@@ -76,7 +76,9 @@ impl Habits {
         let active = self.active.before(day, half_life);
         let taught = matches!(event.outcome, Outcome::Success | Outcome::Unknown);
         let days = self.days(key, day, half_life, taught, config);
-        let of_class = if is_profession(class) { self.days(class as u32, day, half_life, taught, config) } else { 0.0 };
+        // Who logs in and renews its own token each day administers nothing by that.
+        let own = matches!(event.activity, Activity::Authenticate | Activity::Renew);
+        let of_class = if is_profession(class) && !own { self.days(class as u32, day, half_life, taught, config) } else { 0.0 };
         let routine = days >= config.routine_days_min || of_class >= config.profession_days_min;
         Habit { days, profession: routine && is_profession(class), share: if active > 0.0 { (days / active).min(1.0) } else { 0.0 }, routine }
     }
@@ -178,6 +180,23 @@ mod tests {
         assert!(meet("secrets.get", "k8s:c:secrets/orders/db", 21).routine && meet("secrets.list", "k8s:c:secrets/orders", 21).routine);
         assert!(!meet("secrets.list", "k8s:c:secrets", 21).routine, "of every namespace at once");
         assert!(!meet("secrets.watch", "k8s:c:secrets/orders", 21).routine);
+    }
+
+    #[test]
+    fn who_renews_its_own_token_administers_nothing() {
+        let (mut habits, config) = (Habits::default(), Config::default());
+        let mut meet = |activity, kind: &'static str, day| {
+            habits.active(day, &config);
+            habits.meet(Class::Credential, &Event { activity, ..event(kind, Outcome::Success) }, day, &config)
+        };
+        for day in 1..=20 {
+            meet(Activity::Renew, "token", day);
+        }
+        assert!(meet(Activity::Renew, "token", 21).routine && !meet(Activity::Issue, "secret_id", 21).routine);
+        for day in 22..=30 {
+            meet(Activity::Issue, "secret_id", day);
+        }
+        assert!(meet(Activity::Issue, "password", 31).profession);
     }
 
     #[test]
