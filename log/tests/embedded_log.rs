@@ -91,6 +91,24 @@ fn what_is_appended_is_read_in_order_from_memory_and_from_disk() {
 }
 
 #[test]
+fn a_sources_position_is_written_with_its_batch_and_without_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = EmbeddedLog::open(folder.path(), options()).unwrap();
+    assert_eq!(log.source_position("line-7").unwrap(), None);
+    log.append_at(vec![event(1)], Vec::new(), Some(("line-7", b"one"))).unwrap();
+    log.append_at(Vec::new(), vec![letter(1)], Some(("line-8", b"eight"))).unwrap();
+    // Nothing is new, and time has passed: the position goes on alone.
+    let again = log.append_at(vec![event(1)], Vec::new(), Some(("line-7", b"two"))).unwrap();
+    assert_eq!((again.stored, again.duplicate), (0, 1));
+    log.append(vec![event(2)], Vec::new()).unwrap();
+    drop(log);
+    let log = EmbeddedLog::open(folder.path(), options()).unwrap();
+    assert_eq!(log.source_position("line-7").unwrap().as_deref(), Some(&b"two"[..]));
+    assert_eq!(log.source_position("line-8").unwrap().as_deref(), Some(&b"eight"[..]));
+    assert!(log.positions().unwrap().is_empty(), "they are no consumers");
+}
+
+#[test]
 fn duplicates_within_one_batch_are_stored_once() {
     let dir = tempfile::tempdir().unwrap();
     let log = EmbeddedLog::open(dir.path(), options()).unwrap();

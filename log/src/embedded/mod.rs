@@ -177,6 +177,30 @@ impl EmbeddedLog {
         Ok(out)
     }
 
+    /// As [`append`](EventLog::append), and notes in the same step from where a source goes on behind the batch: its name and its position.
+    ///
+    /// # Errors
+    /// As [`append`](EventLog::append); the position is the one before then.
+    pub fn append_at(&self, events: Vec<Box<Event>>, dead_letters: Vec<DeadLetter>, position: Option<(&str, &[u8])>) -> Result<Appended, Error> {
+        let mut writer = hold(&self.writer);
+        let mut index = match writer.seen.take() {
+            Some(index) => index,
+            None => self.load_index()?,
+        };
+        let outcome = self.append_new(&mut writer, &mut index, events, dead_letters, position);
+        writer.seen = Some(index);
+        outcome
+    }
+
+    /// The position that was last appended with a batch of this source.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn source_position(&self, source: &str) -> Result<Option<Vec<u8>>, Error> {
+        let found = self.store.meta.get(write::source_key(source)).map_err(|error| self.store.error(&error))?;
+        Ok(found.map(|value| value.to_vec()))
+    }
+
     /// Forces everything that was appended onto the disk.
     ///
     /// # Errors
@@ -217,14 +241,7 @@ impl EventLog for EmbeddedLog {
     }
 
     fn append(&self, events: Vec<Box<Event>>, dead_letters: Vec<DeadLetter>) -> Result<Appended, Error> {
-        let mut writer = hold(&self.writer);
-        let mut index = match writer.seen.take() {
-            Some(index) => index,
-            None => self.load_index()?,
-        };
-        let outcome = self.append_new(&mut writer, &mut index, events, dead_letters);
-        writer.seen = Some(index);
-        outcome
+        self.append_at(events, dead_letters, None)
     }
 
     fn append_tick(&self, time: Micros) -> Result<(), Error> {

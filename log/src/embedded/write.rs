@@ -13,7 +13,14 @@ use super::tail::Run;
 use super::{EmbeddedLog, Fsync, Writer, hold, to_json};
 
 impl EmbeddedLog {
-    pub(super) fn append_new(&self, writer: &mut Writer, index: &mut Index, events: Vec<Box<Event>>, dead_letters: Vec<DeadLetter>) -> Result<Appended, Error> {
+    pub(super) fn append_new(
+        &self,
+        writer: &mut Writer,
+        index: &mut Index,
+        events: Vec<Box<Event>>,
+        dead_letters: Vec<DeadLetter>,
+        position: Option<(&str, &[u8])>,
+    ) -> Result<Appended, Error> {
         let mut appended = Appended::default();
         let partitions = usize::try_from(self.store.partitions).unwrap_or(1);
         let mut records: Vec<Vec<LogRecord>> = (0..partitions).map(|_| Vec::new()).collect();
@@ -56,11 +63,14 @@ impl EmbeddedLog {
                 room.push(letter);
             }
         }
+        let mut batch = self.store.db.batch();
+        if let Some((source, position)) = position {
+            batch.insert(&self.store.meta, source_key(source), position);
+        }
         if ids.is_empty() {
-            return Ok(appended);
+            return if batch.is_empty() { Ok(appended) } else { self.commit(writer, batch).map(|()| appended) };
         }
 
-        let mut batch = self.store.db.batch();
         let (mut grown, mut pieces) = (Vec::new(), Vec::new());
         for (partition, (records, letters)) in (0_i32..).zip(records.into_iter().zip(letters)) {
             if !records.is_empty() {
@@ -230,6 +240,11 @@ pub(in super::super) fn dead_letter_id(letter: &DeadLetter) -> Id {
         blake3::Hasher::new().update(letter.dead_letter_id.as_bytes()).finalize_xof().fill(&mut id);
     }
     id
+}
+
+/// The key of a live source's position.
+pub(super) fn source_key(source: &str) -> String {
+    format!("source\0{source}")
 }
 
 /// A part of the index of ids as a value of the store.
