@@ -1,10 +1,7 @@
-//! Live sources: servers that keep no file and are asked for their audit events.
+//! Live sources: servers that keep no file, and are asked for their audit events while these happen. What a live source hands on are bytes of
+//! records, each with its place, as a file would hold them ([`intake`]); what they mean is a format's to say. It writes nothing to what it asks.
+//!
+//! Today: [`opcua`], the audit events of OPC UA servers.
 
-use futures as _;
-use keytrail_schemas as _;
-use opcua_client as _;
-use serde as _;
-use serde_json as _;
-use thiserror as _;
-use tokio as _;
-use tracing as _;
+pub mod intake;
+pub mod opcua;
