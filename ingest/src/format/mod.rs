@@ -23,6 +23,7 @@ pub mod mosquitto;
 mod nearest;
 mod ocsf;
 mod okta_system;
+mod opcua_audit;
 pub mod otlp_genai;
 mod part;
 mod ping_one;

@@ -53,6 +53,7 @@ registry! {
         "snowflake" => super::snowflake::FORMAT,
         "ocsf" => super::ocsf::FORMAT,
         "spire" => super::spire::FORMAT,
+        "opcua_audit" => super::opcua_audit::FORMAT,
     }
 }
 

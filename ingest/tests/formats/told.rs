@@ -26,6 +26,7 @@ const FORMATS: &[&str] = &[
     "snowflake",
     "cyberark",
     "ocsf",
+    "opcua_audit",
 ];
 
 fn events(format: &str) -> Vec<Event> {
