@@ -86,3 +86,48 @@ fn what_is_exported_comes_back_as_itself() {
     let totals = first.ingest(&["--format", "keytrail", export.to_str().unwrap()]);
     assert_eq!((totals.stored, totals.duplicate), (0, count), "{totals:?}");
 }
+
+/// A process that is ended with its test.
+struct Ended(std::process::Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The ledger is published once a minute; the doors of the same process do not wait for it.
+#[test]
+fn what_the_detector_of_this_process_knows_is_answered_before_it_is_published() {
+    let home = Home::new();
+    let lines = cloudtrail_lines(300);
+    let cut = lines.match_indices('\n').nth(199).unwrap().0 + 1;
+    let path = home.file("in/a.log", &lines[..cut]);
+    home.file(
+        "keytrail.toml",
+        "[[source]]\nname = \"trail\"\nformat = \"cloudtrail\"\npaths = [\"in\"]\npoll_interval_ms = 500\nfinished_after_ms = 1000\n[metrics]\nlisten = \"\"\n[serve]\nlisten = \"127.0.0.1:0\"\nno_auth = true\n",
+    );
+    let mut process = Ended(home.command(&["run"]).stderr(std::process::Stdio::piped()).spawn().unwrap());
+    let mut said = std::io::BufRead::lines(std::io::BufReader::new(process.0.stderr.take().unwrap()));
+    let door = said.find_map(|line| Some(line.unwrap().split_once("console     ")?.1.trim_end_matches("/console").to_owned())).expect("the doors open");
+    std::thread::spawn(move || said.for_each(drop));
+    let ask = || {
+        let output = home.run(&["--server", &door, "sql", "select identity, events, log_partition from identities", "--output", "ndjson"]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        crate::estate::rows(&output)
+    };
+    let events = |rows: &[Value]| rows.iter().map(|row| row["events"].as_i64().unwrap()).sum::<i64>();
+    let began = std::time::Instant::now();
+    let wait_for = |count: i64| {
+        while events(&ask()) != count {
+            assert!(began.elapsed().as_secs() < 45, "only {:?} are known", ask());
+            std::thread::sleep(std::time::Duration::from_millis(200));
+        }
+    };
+    wait_for(200);
+    append(&path, &lines[cut..]);
+    wait_for(300);
+    let published = home.rows(&["sql", "select sum(events) as n from identities"]);
+    assert!(published[0]["n"].as_i64().unwrap_or(0) < 300, "this says nothing where all is published: {published:?}");
+}

@@ -182,7 +182,18 @@ impl Detector {
     /// Every identity as of the watermark, sorted by id.
     #[must_use]
     pub fn identities(&self) -> Vec<IdentityRecord> {
-        let mut rows = self.state.ledger.identities(self.watermark(), self.state.partition);
+        self.described(self.state.ledger.identities(self.watermark(), self.state.partition))
+    }
+
+    /// The credentials and identities that may have changed since it was last asked, in no order, as of the watermark; the first time none.
+    /// What the ledger forgot meanwhile is not among them.
+    pub fn take_changed(&mut self) -> (Vec<CredentialRecord>, Vec<IdentityRecord>) {
+        let (credentials, identities) = self.state.ledger.take_changed(self.watermark(), self.state.partition);
+        (credentials, self.described(identities))
+    }
+
+    /// The rows, with what the inventory and the baseline know.
+    fn described(&self, mut rows: Vec<(IdentityIx, IdentityRecord)>) -> Vec<IdentityRecord> {
         for (who, row) in &mut rows {
             let (owner, environment) = self.state.inventory.owner_and_environment(&row.identity);
             row.owner = owner.cloned();

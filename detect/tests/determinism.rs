@@ -10,7 +10,9 @@ use keytrail_detect::{
     ledger::{self, Ledger, Limits, Observed},
     rule::{Evaluator, Groups, observation::Observation},
 };
-use keytrail_schemas::{Activity, CredentialKind, CredentialState, Event, EventId, Finding, IdentityKind, LogRecord, Micros, Outcome};
+use keytrail_schemas::{
+    Activity, CredentialKind, CredentialRecord, CredentialState, Event, EventId, Finding, IdentityKind, IdentityRecord, LogRecord, Micros, Outcome,
+};
 use proptest::prelude::*;
 
 const START: Micros = Micros(1_767_571_200_000_000);
@@ -131,6 +133,28 @@ proptest! {
         prop_assert_eq!(detector.snapshot(), restarted.snapshot());
         prop_assert_eq!(detector.credentials(), restarted.credentials());
         prop_assert_eq!(detector.identities(), restarted.identities());
+    }
+
+    /// Who lays what changed over what was there has what is there: but for what passing time alone changes (age, state, windows learned).
+    #[test]
+    fn what_changed_is_told(records in log(300), steps in prop::collection::vec(1..40_usize, 1..30)) {
+        let mut detector = Detector::new(0, Config::default(), rules());
+        let (mut credentials, mut identities) = (std::collections::BTreeMap::new(), std::collections::BTreeMap::new());
+        let (_, nothing) = detector.take_changed();
+        prop_assert!(nothing.is_empty());
+        let mut from = 0;
+        for step in steps.into_iter().chain([records.len()]) {
+            let to = (from + step).min(records.len());
+            run(&mut detector, &records[..to], from, &mut Vec::new());
+            from = to;
+            let (changed_credentials, changed_identities) = detector.take_changed();
+            credentials.extend(changed_credentials.into_iter().map(|row| (row.credential.clone(), row)));
+            identities.extend(changed_identities.into_iter().map(|row| (row.identity.clone(), row)));
+        }
+        let credential = |mut row: CredentialRecord| { row.as_of = Micros(0); row.age_days = None; row.state = CredentialState::Unknown; row };
+        let identity = |mut row: IdentityRecord| { row.as_of = Micros(0); row.windows = 0; row };
+        prop_assert_eq!(credentials.into_values().map(credential).collect::<Vec<_>>(), detector.credentials().into_iter().map(credential).collect::<Vec<_>>());
+        prop_assert_eq!(identities.into_values().map(identity).collect::<Vec<_>>(), detector.identities().into_iter().map(identity).collect::<Vec<_>>());
     }
 
     #[test]

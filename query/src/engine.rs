@@ -24,7 +24,7 @@ use url::Url;
 
 use crate::cooperate::CooperativeJoins;
 use crate::table::{FileScan, LakeTable, LiveTable, TableName, scan_plan, store_url};
-use crate::{Error, Options};
+use crate::{Error, LiveLedger, Options};
 
 /// The latest revision of each finding.
 const LATEST_FINDINGS: &str = "SELECT * EXCEPT (newest) FROM (SELECT *, row_number() OVER (PARTITION BY finding_id ORDER BY revision DESC, log_offset DESC) AS newest FROM findings_log) WHERE newest = 1";
@@ -91,6 +91,13 @@ impl Engine {
             TableName::DeadLetters => dead_letters,
             TableName::Credentials => credentials,
             TableName::Identities => identities,
+        }
+    }
+
+    /// Lays what is newer than the lake over its tables.
+    pub(crate) fn lay(&self, live: &Arc<LiveLedger>) {
+        for name in [TableName::Credentials, TableName::Identities] {
+            self.table(name).lay(live);
         }
     }
 

@@ -9,6 +9,7 @@ mod engine;
 mod error;
 mod explain;
 mod ledger;
+mod live;
 mod options;
 mod question;
 mod read_only;
@@ -20,6 +21,7 @@ mod time;
 
 pub use error::Error;
 pub use explain::ExplainedFinding;
+pub use live::LiveLedger;
 pub use options::Options;
 pub use question::{Argument, Call, Description, Kind as ArgumentKind, Question, Who, functions};
 pub use read_only::reads_only;

@@ -31,8 +31,8 @@ pub(crate) enum Kind {
     Finding,
 }
 
-/// Names resolved before, with the version of the table that they were found in.
-pub(crate) type Cache = HashMap<(Kind, String, Option<u64>), Text>;
+/// Names resolved before, with the names that the table had then.
+pub(crate) type Cache = HashMap<(Kind, String, (Option<u64>, u64)), Text>;
 
 /// Where names of a kind stand: a query for one that is exactly `$1`, and the list of all (`name`, `seen`).
 struct Place {
@@ -98,8 +98,8 @@ impl Kind {
 /// [`Error::Unknown`] with the nearest names, [`Error::Ambiguous`] with the candidates, and what reading the lake gives.
 pub(crate) async fn resolve(engine: &Engine, kind: Kind, text: &str) -> Result<Text, Error> {
     let text = text.trim();
-    let version = kind.places().first().and_then(|place| engine.table(place.table).files().version);
-    let key = (kind, text.to_owned(), version);
+    let among = kind.places().first().map_or((None, 0), |place| engine.table(place.table).names());
+    let key = (kind, text.to_owned(), among);
     if let Some(known) = engine.resolved.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
         return Ok(known.clone());
     }

@@ -22,7 +22,7 @@ use crate::engine::Engine;
 use crate::question::{self, Call, Period, Question, TableFunction};
 use crate::resolve::{self, Kind};
 use crate::statement::{self, Statement};
-use crate::{Error, ExplainedFinding, Options, explain, parse_time, read_only};
+use crate::{Error, ExplainedFinding, LiveLedger, Options, explain, parse_time, read_only};
 
 /// A lake, opened for reading. Every call moves to the newest version first, which costs one look per table where nothing
 /// was committed. Cheap to clone.
@@ -191,6 +191,13 @@ impl Session {
         self.context.register_table(name, table.clone()).map_err(|e| self.engine.own(e))?;
         self.tables.push((name.to_owned(), table));
         Ok(self)
+    }
+
+    /// The session with what the detector knows now laid over the ledger that it published last, for whoever has both in one process.
+    #[must_use]
+    pub fn with_live(self, live: &Arc<LiveLedger>) -> Self {
+        self.engine.lay(live);
+        self
     }
 
     /// The limits of this session.

@@ -33,12 +33,13 @@ pub fn run(config: &Config, telemetry: &Telemetry, arguments: &Run) -> anyhow::R
     }
     sources(config)?;
     let home = Home::open(config)?;
-    let pipeline = Pipeline::start(config, telemetry)?;
+    let has_doors = !(config.serve.listen.is_empty() && config.serve.postgres.is_empty());
+    let live = has_doors.then(Arc::<keytrail_query::LiveLedger>::default);
+    let pipeline = Pipeline::start_beside(config, telemetry, live.clone())?;
     let stop = stop_signal()?;
     let listen = arguments.metrics_listen.as_deref().unwrap_or(&config.metrics.listen);
     let server = (!listen.is_empty()).then(|| serve(listen, telemetry.registry(), Arc::clone(&stop))).transpose()?;
-    let has_doors = !(config.serve.listen.is_empty() && config.serve.postgres.is_empty());
-    let doors = has_doors.then(|| super::serve::beside(config, Arc::clone(&stop))).transpose()?;
+    let doors = live.map(|live| super::serve::beside(config, live, Arc::clone(&stop))).transpose()?;
     let watched_all = watch(config, telemetry, &home, &pipeline, &stop, arguments.once);
     stop.store(true, Ordering::Release);
     let finished = pipeline.finish();

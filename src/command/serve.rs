@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use keytrail_query::{LiveLedger, Session};
 use keytrail_serve::access::{Access, TokenFile};
 use keytrail_serve::{Desk, Doors, Options, Visit, record};
 
@@ -71,10 +72,13 @@ pub fn runtime(config: &Config) -> anyhow::Result<tokio::runtime::Runtime> {
 
 /// A desk over the lake.
 pub async fn desk(config: &Config, options: Options) -> anyhow::Result<Desk> {
-    let session = crate::place::session(config, config.query.clone()).await?;
+    Ok(desk_over(config, crate::place::session(config, config.query.clone()).await?, options))
+}
+
+fn desk_over(config: &Config, session: Session, options: Options) -> Desk {
     let access =
         if options.no_auth { Access::open(crate::clock::now) } else { Access::by_tokens(TokenFile::of(&config.dir).path().to_owned(), crate::clock::now) };
-    Ok(Desk::new(session, access, record::Record::of(&config.dir), options))
+    Desk::new(session, access, record::Record::of(&config.dir), options)
 }
 
 /// Opens the doors; what is wrong with them is wrong usage.
@@ -143,17 +147,18 @@ pub fn after_demo(config: &Config, dir: &str, no_serve: bool) -> anyhow::Result<
     served
 }
 
-/// Doors beside a running pipeline: they open once there is a lake, and close with `stop`.
-pub fn beside(config: &Config, stop: Arc<AtomicBool>) -> anyhow::Result<std::thread::JoinHandle<()>> {
+/// Doors beside a running pipeline, which tells what it knows through `live`: they open once there is a lake, and close with `stop`.
+pub fn beside(config: &Config, live: Arc<LiveLedger>, stop: Arc<AtomicBool>) -> anyhow::Result<std::thread::JoinHandle<()>> {
     let runtime = runtime(config)?;
     let config = config.clone();
     let serve = move || {
         let served = runtime.block_on(async {
             while !stop.load(Ordering::Acquire) {
-                match desk(&config, config.serve.clone()).await {
+                match crate::place::session(&config, config.query.clone()).await {
                     Err(error) if is_no_lake(&error) => tokio::time::sleep(LAKE_INTERVAL).await,
                     Err(error) => return Err(error),
-                    Ok(desk) => {
+                    Ok(session) => {
+                        let desk = desk_over(&config, session.with_live(&live), config.serve.clone());
                         let doors = open(&desk).await?;
                         tell(&config, &desk, &doors);
                         while !stop.load(Ordering::Acquire) {

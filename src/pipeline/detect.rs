@@ -64,7 +64,8 @@ pub fn spawn(shared: &Arc<Shared>, partition: i32, detector: Detector, from: i64
     let (shared, runtime, heard) = (Arc::clone(shared), runtime.clone(), Arc::clone(&told));
     progress(&shared, partition, detector.next_offset().max(from));
     let role = move || {
-        let mut role = Role { shared: &shared, partition, runtime, told: heard, configured: None, since_snapshot: 0, published: (None, Instant::now()) };
+        let mut role =
+            Role { shared: &shared, partition, runtime, told: heard, configured: None, since_snapshot: 0, published: (None, Instant::now()), told_live: None };
         let judged = role.judge(detector, from);
         if let Err(error) = &judged {
             shared.fail(error);
@@ -117,6 +118,8 @@ struct Role<'a> {
     since_snapshot: u64,
     /// Below which offset the ledger was published by this process, and when.
     published: (Option<i64>, Instant),
+    /// When the doors were told last of what changed, and below which offset.
+    told_live: Option<(i64, Instant)>,
 }
 
 /// What a detector has for the findings topic.
@@ -129,6 +132,8 @@ enum Outgoing {
 /// The way to the findings topic: they are appended on a thread of their own, in order, while the detector judges on.
 struct Outlet(SyncSender<Outgoing>);
 
+/// Time between two tellings of what changed, while there is more to judge.
+const LIVE_INTERVAL: Duration = Duration::from_millis(500);
 /// Batches of findings that may wait to be appended.
 const WAITING_MAX: usize = 4;
 
@@ -181,6 +186,7 @@ impl Role<'_> {
         let publish_interval = Duration::from_millis(shared.config.detector.publish_interval_ms);
         let mut last = shared.log.last_finding(partition)?;
         let mut findings = Vec::new();
+        self.tell_live(&mut detector);
         let (started, mut caught_up) = (Instant::now(), false);
         loop {
             if shared.failed.load(Ordering::Acquire) {
@@ -198,6 +204,7 @@ impl Role<'_> {
             let next = detector.next_offset().max(from);
             let done = shared.sources_done.load(Ordering::Acquire);
             let Some(chunk) = shared.log.read_events(partition, next)? else {
+                self.tell_live(&mut detector);
                 if !std::mem::replace(&mut caught_up, true) {
                     tracing::info!(partition, next, after_ms = started.elapsed().as_millis(), "at the end of the log");
                 }
@@ -228,9 +235,14 @@ impl Role<'_> {
             shared.metrics.judged.add(judged, &[]);
             drop(span);
             progress(shared, partition, detector.next_offset());
+            if self.told_live.is_none_or(|(_, when)| when.elapsed() >= LIVE_INTERVAL) {
+                self.tell_live(&mut detector);
+            }
             self.since_snapshot += judged;
             if self.since_snapshot >= shared.config.detector.snapshot_events {
                 let publish = self.published.1.elapsed() >= publish_interval;
+                // What was told lies over what is published: it must not be older.
+                self.tell_live(&mut detector);
                 self.keep(&detector, publish, outlet)?;
             }
         }
@@ -271,8 +283,22 @@ impl Role<'_> {
         Ok(())
     }
 
+    /// Tells the doors of this process what changed since it was told last.
+    fn tell_live(&mut self, detector: &mut Detector) {
+        let Some(live) = &self.shared.live else { return };
+        let next = detector.next_offset();
+        if self.told_live.is_none_or(|(told, _)| told != next) {
+            let (credentials, identities) = detector.take_changed();
+            live.put(self.partition, credentials, identities);
+            self.told_live = Some((next, Instant::now()));
+        }
+    }
+
     fn publish(&mut self, detector: &Detector) -> anyhow::Result<()> {
         self.runtime.block_on(self.shared.lake.replace_ledger(self.partition, &detector.credentials(), &detector.identities()))?;
+        if let Some(live) = &self.shared.live {
+            live.published(self.partition);
+        }
         self.published = (Some(detector.next_offset()), Instant::now());
         Ok(())
     }

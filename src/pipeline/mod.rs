@@ -15,6 +15,7 @@ use anyhow::Context as _;
 use keytrail_detect::Detector;
 use keytrail_log::embedded::{EmbeddedLog, Fsync, Options as LogOptions};
 use keytrail_log::{Appended, EventLog};
+use keytrail_query::LiveLedger;
 use keytrail_schemas::{DeadLetter, Event, Micros, Topic};
 
 pub use shared::Shared;
@@ -87,12 +88,20 @@ impl Pipeline {
     /// # Errors
     /// When the folder is in use by another process, log or lake cannot be opened, or they do not belong together.
     pub fn start(config: &Config, telemetry: &Telemetry) -> anyhow::Result<Self> {
+        Self::start_beside(config, telemetry, None)
+    }
+
+    /// As [`start`](Self::start), beside doors that are told at once what the detectors come to know.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_beside(config: &Config, telemetry: &Telemetry, live: Option<Arc<LiveLedger>>) -> anyhow::Result<Self> {
         let home = Home::open(config)?;
         let log = Arc::new(EmbeddedLog::open(home.log(), log_options(config))?);
         let runtime = runtime()?;
         let lake = runtime.block_on(crate::place::lake(config))?;
         let rules = rule_book::Book::open(config)?;
-        let shared = Arc::new(Shared::new(config, log.clone(), lake, rules, Arc::clone(&telemetry.metrics)));
+        let shared = Arc::new(Shared::new(config, log.clone(), lake, rules, Arc::clone(&telemetry.metrics)).beside(live));
         let partitions: Vec<i32> = (0..log.partitions()).collect();
         let start = |partition: &i32| {
             let detector = detect::restore(&shared, *partition, runtime.handle())?;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use keytrail_lake::Lake;
 use keytrail_log::EventLog;
+use keytrail_query::LiveLedger;
 use keytrail_schemas::Topic;
 
 use super::rule_book::Book;
@@ -20,6 +21,8 @@ pub struct Shared {
     pub lake: Lake,
     pub rules: Book,
     pub metrics: Arc<Metrics>,
+    /// What the detectors know now, where doors of this process tell it.
+    pub live: Option<Arc<LiveLedger>>,
     /// Set when no more will be appended: the roles end once they have reached the end of the log.
     pub sources_done: AtomicBool,
     /// Set when the detectors have ended: no more findings come.
@@ -64,6 +67,12 @@ impl Progress {
 }
 
 impl Shared {
+    /// The same, with doors of this process to be told what changes.
+    pub fn beside(mut self, live: Option<Arc<LiveLedger>>) -> Self {
+        self.live = live;
+        self
+    }
+
     pub fn new(config: &Config, log: Arc<dyn EventLog>, lake: Lake, rules: Book, metrics: Arc<Metrics>) -> Self {
         Self {
             config: config.clone(),
@@ -71,6 +80,7 @@ impl Shared {
             lake,
             rules,
             metrics,
+            live: None,
             sources_done: AtomicBool::new(false),
             detectors_done: AtomicBool::new(false),
             failed: AtomicBool::new(false),

@@ -522,32 +522,39 @@ impl Ledger {
     /// Every identity, sorted by id, as of `watermark`; owner, environment and windows are filled in by the caller.
     #[must_use]
     pub fn identities(&self, watermark: Micros, partition: i32) -> Vec<(IdentityIx, IdentityRecord)> {
-        let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        let mut rows: Vec<(IdentityIx, IdentityRecord)> = self
-            .identities
-            .iter()
-            .map(|(slot, identity)| {
-                let row = IdentityRecord {
-                    identity: identity.name.clone(),
-                    kind: identity.kind,
-                    provider: identity.provider.clone(),
-                    account: identity.account.clone(),
-                    credentials: count(identity.credentials),
-                    destinations: count(identity.destinations.len() as u64),
-                    events: count(identity.events),
-                    failures: count(identity.failures),
-                    first_seen: Some(identity.first_seen),
-                    last_seen: Some(identity.last_seen),
-                    findings: count(identity.findings),
-                    as_of: watermark,
-                    log_partition: partition,
-                    ..IdentityRecord::default()
-                };
-                (IdentityIx(slot), row)
-            })
-            .collect();
+        let rows = self.identities.iter().map(|(slot, identity)| (IdentityIx(slot), identity_row(identity, watermark, partition)));
+        let mut rows: Vec<(IdentityIx, IdentityRecord)> = rows.collect();
         rows.sort_unstable_by(|a, b| a.1.identity.cmp(&b.1.identity));
         rows
+    }
+
+    /// The credentials and identities that may have changed since it was last asked, in no order; the first time none. As
+    /// [`credentials`](Self::credentials) and [`identities`](Self::identities) give them.
+    pub fn take_changed(&mut self, watermark: Micros, partition: i32) -> (Vec<CredentialRecord>, Vec<(IdentityIx, IdentityRecord)>) {
+        let (credentials, identities) = (self.credentials.take_changed(), self.identities.take_changed());
+        let credentials = credentials.into_iter().filter_map(|slot| self.credentials.get(slot)).map(|record| self.row(record, watermark, partition));
+        let row = |slot| self.identities.get(slot).map(|identity| (IdentityIx(slot), identity_row(identity, watermark, partition)));
+        (credentials.collect(), identities.into_iter().filter_map(row).collect())
+    }
+}
+
+fn identity_row(identity: &Identity, watermark: Micros, partition: i32) -> IdentityRecord {
+    let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    IdentityRecord {
+        identity: identity.name.clone(),
+        kind: identity.kind,
+        provider: identity.provider.clone(),
+        account: identity.account.clone(),
+        credentials: count(identity.credentials),
+        destinations: count(identity.destinations.len() as u64),
+        events: count(identity.events),
+        failures: count(identity.failures),
+        first_seen: Some(identity.first_seen),
+        last_seen: Some(identity.last_seen),
+        findings: count(identity.findings),
+        as_of: watermark,
+        log_partition: partition,
+        ..IdentityRecord::default()
     }
 }
 

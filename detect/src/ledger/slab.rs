@@ -16,11 +16,49 @@ pub struct Slab<T> {
     free: Vec<u32>,
     #[serde(skip)]
     index: FxHashMap<Text, u32>,
+    #[serde(skip)]
+    changed: Changed,
+}
+
+/// Which entries were lent to be changed since it was last asked; nothing is noted until somebody asks for the first time.
+#[derive(Debug, Clone, Default)]
+struct Changed {
+    watched: bool,
+    slots: Vec<u32>,
+    noted: Vec<u64>,
+}
+
+impl Changed {
+    fn note(&mut self, slot: u32) {
+        if !self.watched {
+            return;
+        }
+        let (word, bit) = (slot as usize / 64, 1_u64 << (slot % 64));
+        if self.noted.len() <= word {
+            self.noted.resize(word + 1, 0);
+        }
+        if let Some(word) = self.noted.get_mut(word)
+            && *word & bit == 0
+        {
+            *word |= bit;
+            self.slots.push(slot);
+        }
+    }
+
+    fn take(&mut self) -> Vec<u32> {
+        self.watched = true;
+        for slot in &self.slots {
+            if let Some(word) = self.noted.get_mut(*slot as usize / 64) {
+                *word = 0;
+            }
+        }
+        std::mem::take(&mut self.slots)
+    }
 }
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
-        Self { entries: Vec::new(), free: Vec::new(), index: FxHashMap::default() }
+        Self { entries: Vec::new(), free: Vec::new(), index: FxHashMap::default(), changed: Changed::default() }
     }
 }
 
@@ -59,7 +97,13 @@ impl<T: Named> Slab<T> {
             }
         };
         self.index.insert(name, slot);
+        self.changed.note(slot);
         slot
+    }
+
+    /// The numbers of the entries that may have changed since it was last asked; the first time none.
+    pub fn take_changed(&mut self) -> Vec<u32> {
+        self.changed.take()
     }
 
     /// The entry with a number.
@@ -70,6 +114,7 @@ impl<T: Named> Slab<T> {
 
     /// The same, to change.
     pub fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
+        self.changed.note(slot);
         self.entries.get_mut(slot as usize)?.as_mut()
     }
 

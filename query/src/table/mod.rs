@@ -4,6 +4,7 @@
 //! memory, so that a question costs no log replay.
 
 mod file_set;
+mod laid;
 mod provider;
 mod scan;
 
@@ -11,7 +12,7 @@ pub(crate) use file_set::FileSet;
 pub(crate) use provider::LakeTable;
 pub(crate) use scan::{FileScan, scan_plan, store_url};
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
@@ -22,6 +23,7 @@ use object_store::ObjectStore;
 use url::Url;
 
 use crate::Error;
+use crate::live::{LiveLedger, Overlay};
 
 /// The name of the partition column of `events`: the UTC day of `time`.
 pub(crate) const DAY: &str = "day";
@@ -88,6 +90,7 @@ pub(crate) struct LiveTable {
     store: Arc<dyn ObjectStore>,
     delta: tokio::sync::Mutex<Option<DeltaTable>>,
     files: RwLock<Arc<FileSet>>,
+    live: OnceLock<Arc<LiveLedger>>,
 }
 
 impl LiveTable {
@@ -109,7 +112,7 @@ impl LiveTable {
             None => DeltaTableBuilder::from_url(url.clone()).and_then(|builder| builder.build_storage()).map_err(lake)?,
         };
         let store = log.object_store(None);
-        let table = Self { name, log, store, delta: tokio::sync::Mutex::new(None), files: RwLock::new(Arc::new(FileSet::empty(name))) };
+        let table = Self { name, log, store, delta: tokio::sync::Mutex::new(None), files: RwLock::new(Arc::new(FileSet::empty(name))), live: OnceLock::new() };
         if table.has_log().await? {
             let mut delta = DeltaTable::new(table.log.clone());
             delta.load().await.map_err(lake)?;
@@ -125,6 +128,21 @@ impl LiveTable {
             Some(Ok(_)) => Ok(true),
             Some(Err(source)) => Err(Error::Lake { table: self.name.folder(), source: Box::new(source.into()) }),
         }
+    }
+
+    /// Lays the rows of `live` over the table's from now on; the first to be named stays.
+    pub(crate) fn lay(&self, live: &Arc<LiveLedger>) {
+        let _ = self.live.set(live.clone());
+    }
+
+    /// What lies over the table now.
+    pub(crate) fn over(&self) -> Result<Option<Arc<Overlay>>, arrow::error::ArrowError> {
+        self.live.get().map_or(Ok(None), |live| live.over(self.name))
+    }
+
+    /// Tells whether its names may be others than before: the lake's version, and how many names were told since.
+    pub(crate) fn names(&self) -> (Option<u64>, u64) {
+        (self.files().version, self.live.get().map_or(0, |live| live.names(self.name)))
     }
 
     /// The store that the files' paths are relative to.

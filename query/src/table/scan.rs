@@ -18,6 +18,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 
 use super::file_set::File;
+use super::laid::laid_plan;
 use super::{FileSet, LiveTable};
 
 /// Read at a file's end when it is first met: most footers with their page indexes, in one request.
@@ -41,8 +42,16 @@ pub(crate) struct FileScan {
     pub(crate) files: Option<Vec<usize>>,
 }
 
-/// Plans the scan over the newest version of `table` that is known.
+/// Plans the scan over the newest version of `table` that is known, and over what is newer than the lake, where somebody tells it.
 pub(crate) fn scan_plan(table: &LiveTable, runtime: &RuntimeEnv, scan: FileScan) -> Result<Arc<dyn ExecutionPlan>> {
+    match table.over()? {
+        Some(overlay) => laid_plan(table, runtime, scan, &overlay),
+        None => files_plan(table, runtime, scan),
+    }
+}
+
+/// Plans the scan of the table's files.
+pub(super) fn files_plan(table: &LiveTable, runtime: &RuntimeEnv, scan: FileScan) -> Result<Arc<dyn ExecutionPlan>> {
     let set = table.files();
     let schema = table.name.schema();
     let files = kept(&set, scan.predicate.as_ref(), scan.files)?;

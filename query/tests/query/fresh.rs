@@ -1,7 +1,7 @@
 //! A session that stays open sees every commit, and appearing tables, at its next question.
 
 use arrow::array::RecordBatch;
-use keytrail_query::{Question, Who};
+use keytrail_query::{LiveLedger, Question, Who};
 use keytrail_schemas::Outcome;
 
 use crate::lake::{self, Lake};
@@ -47,4 +47,44 @@ async fn a_fragment_that_became_ambiguous_is_not_answered_from_memory() {
     more.push(twin);
     lake.replace(&more).await;
     assert!(session.resolve_identity("ci-dep").await.is_err());
+}
+
+/// What the detector knows stands in place of what it published, in questions, in SQL and in names, and goes when it is published.
+#[tokio::test]
+async fn what_the_detector_knows_now_lies_over_the_published_ledger() {
+    let lake = lake::written_estate().await;
+    let live = std::sync::Arc::new(LiveLedger::default());
+    let session = lake.session().await.with_live(&live);
+    let everything = "SELECT identity, events, log_partition FROM identities ORDER BY identity, log_partition";
+    let before = session.sql(everything).await.unwrap();
+
+    let mut known = lake::inventory().into_iter().find(|row| row.identity == lake::CI).unwrap();
+    known.events = 4_711;
+    let mut new = known.clone();
+    new.identity = "aws:999900001111:role/just-now".into();
+    let mut elsewhere = known.clone();
+    elsewhere.log_partition += 1;
+    live.put(known.log_partition, Vec::new(), vec![known.clone(), new.clone()]);
+    live.put(elsewhere.log_partition, Vec::new(), vec![elsewhere]);
+    let after = session.sql(everything).await.unwrap();
+    assert_eq!(count(&after), count(&before) + 2, "one row is replaced, one name is new, one is another partition's");
+    let events = session.sql("SELECT count(*) AS n FROM identities WHERE events = 4711 AND identity LIKE '%ci-deploy' LIMIT 5").await.unwrap();
+    assert_eq!(arrow::array::AsArray::as_primitive::<arrow::datatypes::Int64Type>(events[0].column(0)).value(0), 2);
+    assert_eq!(session.resolve_identity("just-now").await.unwrap(), "aws:999900001111:role/just-now");
+    assert_eq!(count(&session.sql("SELECT identity FROM identities LIMIT 3").await.unwrap()), 3, "a limit counts what is there");
+    assert_eq!(count(&session.sql("SELECT as_of FROM identities WHERE identity = 'aws:999900001111:role/just-now'").await.unwrap()), 1);
+    assert_eq!(count(&session.ask(&Question::Identities { who: Who::All }).await.unwrap()), count(&after));
+
+    // An age is the credential's, whichever table knows it.
+    let credentials = session.sql("SELECT * FROM credentials").await.unwrap();
+    let mut credential = lake::ledger().into_iter().next().unwrap();
+    credential.uses = 99;
+    live.put(credential.log_partition, vec![credential], Vec::new());
+    assert_eq!(count(&session.sql("SELECT * FROM credentials").await.unwrap()), count(&credentials));
+    assert_eq!(count(&session.sql("SELECT * FROM credentials WHERE uses = 99").await.unwrap()), 1);
+
+    live.published(known.log_partition);
+    live.published(known.log_partition);
+    live.forget(known.log_partition + 1);
+    assert_eq!(session.sql(everything).await.unwrap(), before);
 }
