@@ -1,7 +1,7 @@
-//! The doors, with the clients that people use: psql, psycopg, asyncpg, ADBC, an MCP client, curl's kind of HTTP, schemathesis. One server for all of them, over
+//! The doors, with the clients that people use: psql, psycopg, asyncpg, ADBC, pgJDBC, an MCP client, curl's kind of HTTP, schemathesis. One server for all of them, over
 //! one small demo.
 //!
-//! `KEYTRAIL_DOORS_PYTHON` names a Python that has the clients (`.ci/run` makes one), `psql` is the Debian package's. Where they are missing these tests say that they were
+//! `KEYTRAIL_DOORS_PYTHON` names a Python that has the clients (`.ci/run` makes one), `KEYTRAIL_DOORS_JDBC` pgJDBC's jar, `psql` is the Debian package's. Where they are missing these tests say that they were
 //! skipped; under `KEYTRAIL_CI=1` that is a failure.
 
 mod server;
@@ -29,9 +29,11 @@ fn every_door_answers_the_same_to_real_clients() {
         // Two at a time: the bounds of the server are for questions and not for a busy machine.
         let mut clients = vec![scope.spawn(|| psql(&server))];
         match python() {
-            None => eprintln!("SKIPPED psycopg, asyncpg, ADBC, MCP, HTTP, schemathesis: KEYTRAIL_DOORS_PYTHON names no Python"),
+            None => eprintln!("SKIPPED psycopg, asyncpg, ADBC, pgJDBC, MCP, HTTP, schemathesis: KEYTRAIL_DOORS_PYTHON names no Python"),
             Some(python) => {
-                for lane in [["http_api.py", "assistant.py"].as_slice(), &["postgres_psycopg.py", "postgres_asyncpg.py", "postgres_adbc.py"]] {
+                for lane in
+                    [["http_api.py", "assistant.py"].as_slice(), &["postgres_psycopg.py", "postgres_asyncpg.py", "postgres_adbc.py", "postgres_jdbc.py"]]
+                {
                     let (server, python) = (&server, python.clone());
                     clients.push(scope.spawn(move || lane.iter().for_each(|script| server.client(&python, script))));
                 }

@@ -8,6 +8,8 @@ use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
 use datafusion::prelude::SessionContext;
 
+use super::jdbc;
+
 /// Registers the functions.
 pub fn register(context: &SessionContext) {
     // asyncpg's pool calls it when a connection is given back. There are no locks here.
@@ -21,6 +23,9 @@ pub fn understood(query: &str) -> Cow<'_, str> {
     const ADBC: &str = "(typreceive != 0 OR typsend != 0)";
     if query.contains(ADBC) {
         return query.replace(ADBC, "(typreceive <> '-' OR typsend <> '-')").into();
+    }
+    if let Some(text) = jdbc::understood(query) {
+        return text.into();
     }
     // psql's \df. The questions are no rows of pg_proc; they are what there is to be listed.
     if query.contains("pg_catalog.pg_function_is_visible(") && query.contains("FROM pg_catalog.pg_proc p") {

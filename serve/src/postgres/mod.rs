@@ -6,6 +6,7 @@ mod cancel;
 mod catalogue;
 mod failure;
 mod guard;
+mod jdbc;
 mod parameter;
 mod query;
 mod startup;
