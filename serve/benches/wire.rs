@@ -41,12 +41,8 @@ fn main() {
 
     let mut took: [(&str, Vec<Duration>); 4] = [("inside the process", vec![]), ("at the desk", vec![]), ("HTTP, NDJSON", vec![]), ("PostgreSQL wire", vec![])];
     for round in 0..rounds + 20 {
-        let ways: [&mut dyn FnMut() -> usize; 4] = [
-            &mut || inside(&runtime, &session, &call),
-            &mut || at_the_desk(&runtime, &desk, &visit, &call),
-            &mut || http.ask(),
-            &mut || wire.ask(),
-        ];
+        let ways: [&mut dyn FnMut() -> usize; 4] =
+            [&mut || inside(&runtime, &session, &call), &mut || at_the_desk(&runtime, &desk, &visit, &call), &mut || http.ask(), &mut || wire.ask()];
         let mut rows = Vec::new();
         for (way, (_, took)) in ways.into_iter().zip(&mut took) {
             let began = Instant::now();
