@@ -275,6 +275,8 @@ impl QueryParser for Parser {
         let guest = Guest::of(client)?;
         self.desk.access().again(&guest.visit.caller)?;
         self.desk.session().refresh().await.map_err(Error::from)?;
+        let understood = catalogue::understood(sql);
+        let sql = understood.as_ref();
         let parsed = self.compatible.parse(sql).map_err(|error| failure::told(&self.desk, PgWireError::ApiError(Box::new(error))))?;
         if let [statement] = parsed.as_slice()
             && let ids = parameter::of(statement)
