@@ -1,6 +1,8 @@
 //! What it means: defaults, then `keytrail.toml`, then the environment, then the command line. The only place that reads the
 //! environment. Unknown keys are refused with the nearest known one.
 
+mod source;
+
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -8,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::Cli;
 use crate::exit::Usage;
+
+pub use source::Source;
 
 /// Everything that can be configured, with its default.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -238,41 +242,6 @@ pub struct Telemetry {
     pub log_level: String,
 }
 
-/// One watched source of `keytrail run`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Source {
-    /// The collector's name.
-    pub name: String,
-    /// The format, or `auto`.
-    pub format: String,
-    /// The cluster, broker or sensor, where records do not say it; empty means the name.
-    pub cluster: String,
-    /// `safe`, `open` or `hash` for this source; empty means `ingest.raw`.
-    pub raw: String,
-    /// Files, folders, globs.
-    pub paths: Vec<String>,
-    /// Time between two looks.
-    pub poll_interval_ms: u64,
-    /// A file that has not changed for so long is finished: a last line without an end is a record then, and a request whose response
-    /// has not come is an event of unknown outcome.
-    pub finished_after_ms: u64,
-}
-
-impl Default for Source {
-    fn default() -> Self {
-        Self {
-            name: String::new(),
-            format: "auto".to_owned(),
-            cluster: String::new(),
-            raw: String::new(),
-            paths: Vec::new(),
-            poll_interval_ms: 5_000,
-            finished_after_ms: 120_000,
-        }
-    }
-}
-
 /// One target of findings.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -381,6 +350,8 @@ impl Config {
             .find_map(|source| Some((source, source.raw.parse::<keytrail_ingest::redact::Level>().err()?)))
         {
             Some(format!("source {:?}: raw = {:?}: {error}", source.name, source.raw))
+        } else if let Some((source, problem)) = self.sources.iter().find_map(|source| Some((source, source.problem()?))) {
+            Some(format!("source {:?}: {problem}", source.name))
         } else if let Err(error) = self.ingest.raw.parse::<keytrail_ingest::redact::Level>() {
             Some(format!("ingest.raw: {error}"))
         } else if !["every_append", "interval", "never"].contains(&self.embedded.fsync.as_str()) {

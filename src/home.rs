@@ -70,6 +70,13 @@ impl Home {
         self.dir.join("outbox")
     }
 
+    /// Folder of the certificates with which OPC UA servers are spoken to.
+    #[must_use]
+    pub fn opcua(&self) -> PathBuf {
+        let keys = self.dir.join("keys").join("opcua");
+        std::path::absolute(&keys).unwrap_or(keys)
+    }
+
     /// The keys of the fingerprints.
     #[must_use]
     pub fn keyring(&self) -> Keyring {

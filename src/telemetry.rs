@@ -102,7 +102,11 @@ impl Telemetry {
                 .context("setting up OTLP spans")?;
             tracer = Some(SdkTracerProvider::builder().with_resource(resource).with_batch_exporter(spans).build());
         }
-        let level = if config.telemetry.log_level.is_empty() { "warn,deltalake_core=error,buoyant_kernel=error" } else { &config.telemetry.log_level };
+        let level = if config.telemetry.log_level.is_empty() {
+            "warn,deltalake_core=error,buoyant_kernel=error,opcua_client=off,opcua_core=off,opcua_crypto=off"
+        } else {
+            &config.telemetry.log_level
+        };
         let level = if config.quiet { "error" } else { level };
         let filter = tracing_subscriber::EnvFilter::try_new(level).map_err(|error| crate::exit::Usage(format!("telemetry.log_level = {level:?}: {error}")))?;
         let lines = tracing_subscriber::fmt::layer()

@@ -37,6 +37,9 @@ fn masked(config: &Config) -> Config {
             "(not shown)".clone_into(value);
         }
     }
+    for source in config.sources.iter_mut().filter(|source| !source.password.is_empty()) {
+        "(not shown)".clone_into(&mut source.password);
+    }
     config
 }
 
@@ -57,7 +60,7 @@ pub fn run(config: &Config) -> anyhow::Result<Code> {
     if config.sources.is_empty() {
         writeln!(
             out,
-            "\n# What `keytrail run` watches, once per source:\n# [[source]]\n# name = \"cloudtrail-prod\"\n# format = \"cloudtrail\"\n# paths = [\"/var/log/cloudtrail\"]\n# poll_interval_ms = 5000\n# finished_after_ms = 120000"
+            "\n# What `keytrail run` watches, once per source:\n# [[source]]\n# name = \"cloudtrail-prod\"\n# format = \"cloudtrail\"\n# paths = [\"/var/log/cloudtrail\"]\n# poll_interval_ms = 5000\n# finished_after_ms = 120000\n#\n# or a server that is asked for its audit events:\n# [[source]]\n# name = \"line-7\"\n# url = \"opc.tcp://HOST:PORT/PATH\"\n# user = \"auditor\"\n# password_file = \"/etc/keytrail/line-7.password\""
         )?;
     }
     Ok(Code::Done)

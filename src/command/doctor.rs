@@ -1,6 +1,8 @@
 //! `keytrail doctor`: what is reachable, and what to do about what is not.
 
-use crate::config::Config;
+use keytrail_live::opcua;
+
+use crate::config::{Config, Source};
 use crate::exit::Code;
 use crate::home::Home;
 
@@ -24,8 +26,30 @@ pub fn run(config: &Config) -> anyhow::Result<Code> {
         report("event log", if config.is_kafka() { kafka(config) } else { log(config, home) });
     }
     report("lake", lake(config));
+    if let Ok(home) = &home {
+        for source in config.sources.iter().filter(|source| source.is_live()) {
+            for (what, outcome) in server(home, source) {
+                report(&format!("source {}: {what}", source.name), outcome);
+            }
+        }
+    }
     report("rules", super::rules::configured(config).map(|count| format!("{count} rules")).map_err(|error| crate::exit::message(&error)));
     Ok(if healthy { Code::Done } else { Code::DoesNotHold })
+}
+
+/// What an OPC UA server is met with, and whether it is there: it is asked for its endpoints and for nothing else.
+fn server(home: &Home, source: &Source) -> Vec<(&'static str, Result<String, String>)> {
+    let own = match opcua::Own::open(&home.opcua(), crate::clock::now()) {
+        Ok(own) => own,
+        Err(error) => return vec![("application certificate", Err(error.to_string()))],
+    };
+    let until = own.not_after.map(|end| format!(", valid until {}", end.date())).unwrap_or_default();
+    let next =
+        own.next.as_ref().map(|(path, thumbprint)| format!("; the next one is {} (thumbprint {thumbprint}): trust it too", path.display())).unwrap_or_default();
+    let certificate = format!("{} (thumbprint {}){until}: trust it in the server{next}", own.path.display(), own.thumbprint);
+    let options = source.opcua(home.opcua()).map_err(|error| crate::exit::message(&error));
+    let reached = options.and_then(|options| opcua::inspect(&options, &own).map_err(|error| error.to_string()));
+    vec![("application certificate", Ok(certificate)), ("server", reached)]
 }
 
 fn log(config: &Config, home: &Home) -> Result<String, String> {

@@ -125,10 +125,7 @@ pub fn read(
     let mut counts: BTreeMap<String, Count> = BTreeMap::new();
     for batch in reader {
         let span = tracing::debug_span!("ingest", events = batch.events.len(), dead_letters = batch.dead_letters.len()).entered();
-        for (format, seen) in &batch.counts.formats {
-            let count = counts.entry(format.to_string()).or_insert_with(|| Count { format: format.to_string(), ..Count::default() });
-            count.records += seen.records;
-        }
+        found(&mut counts, &batch.counts);
         let appended = sink.append(batch.events, batch.dead_letters)?;
         drop(span);
         if let Some(follow) = follow {
@@ -138,19 +135,7 @@ pub fn read(
                 save(follow, sink)?;
             }
         }
-        for (format, done) in appended.formats {
-            let count = counts.entry(format.to_string()).or_insert_with(|| Count { format: format.to_string(), ..Count::default() });
-            let read = done.stored + done.duplicate + done.dead_lettered;
-            count.read += read;
-            count.stored += done.stored;
-            count.duplicate += done.duplicate;
-            count.dead_lettered += done.dead_lettered;
-            let label = [KeyValue::new("format", format.to_string())];
-            telemetry.metrics.read.add(read, &label);
-            telemetry.metrics.stored.add(done.stored, &label);
-            telemetry.metrics.duplicate.add(done.duplicate, &label);
-            telemetry.metrics.dead_lettered.add(done.dead_lettered, &label);
-        }
+        written(&mut counts, appended, telemetry);
         if let Some(bar) = bar {
             bar.show(&progress, sink);
         }
@@ -159,6 +144,31 @@ pub fn read(
         }
     }
     Ok(counts)
+}
+
+/// Counts the records of a batch.
+pub fn found(counts: &mut BTreeMap<String, Count>, batch: &keytrail_ingest::source::Counts) {
+    for (format, seen) in &batch.formats {
+        let count = counts.entry(format.to_string()).or_insert_with(|| Count { format: format.to_string(), ..Count::default() });
+        count.records += seen.records;
+    }
+}
+
+/// Counts what became of a batch, here and in the metrics.
+pub fn written(counts: &mut BTreeMap<String, Count>, appended: keytrail_log::Appended, telemetry: &Telemetry) {
+    for (format, done) in appended.formats {
+        let count = counts.entry(format.to_string()).or_insert_with(|| Count { format: format.to_string(), ..Count::default() });
+        let read = done.stored + done.duplicate + done.dead_lettered;
+        count.read += read;
+        count.stored += done.stored;
+        count.duplicate += done.duplicate;
+        count.dead_lettered += done.dead_lettered;
+        let label = [KeyValue::new("format", format.to_string())];
+        telemetry.metrics.read.add(read, &label);
+        telemetry.metrics.stored.add(done.stored, &label);
+        telemetry.metrics.duplicate.add(done.duplicate, &label);
+        telemetry.metrics.dead_lettered.add(done.dead_lettered, &label);
+    }
 }
 
 /// Keeps on disk how far sources have been read, once what was read is on the log's disk.

@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod evaluate;
 pub mod ingest;
 pub mod keys;
+pub mod live;
 pub mod question;
 pub mod rebuild;
 pub mod redact;

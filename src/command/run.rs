@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use super::live::Live;
 use super::watched::Watched;
 use crate::cli::Run;
 use crate::clock;
@@ -61,11 +62,37 @@ pub fn sources(config: &Config) -> anyhow::Result<()> {
 
 /// Looks at the sources again and again and appends what is new, with a tick every 30 seconds; with `once`, looks a single time.
 pub fn watch(config: &Config, telemetry: &Telemetry, home: &Home, sink: &dyn Sink, stop: &Arc<AtomicBool>, once: bool) -> anyhow::Result<()> {
-    let mut watched = config.sources.iter().map(|source| Watched::open(config, home, source, sink)).collect::<anyhow::Result<Vec<_>>>()?;
+    let (servers, files): (Vec<_>, Vec<_>) = config.sources.iter().partition(|source| source.is_live());
+    let mut watched = files.into_iter().map(|source| Watched::open(config, home, source, sink)).collect::<anyhow::Result<Vec<_>>>()?;
+    if once {
+        for source in &servers {
+            tracing::warn!(source = source.name, url = source.url, "a server has no end that one look could reach: it is left out");
+        }
+    }
+    let servers = if once { Vec::new() } else { servers };
+    let mut lives = servers.into_iter().map(|source| Live::open(config, home, source, sink)).collect::<anyhow::Result<Vec<_>>>()?;
+    let watched = look(config, telemetry, home, sink, stop, once, &mut watched, &mut lives);
+    let finished = if sink.has_failed() { Ok(()) } else { lives.into_iter().try_for_each(|live| live.finish(telemetry, sink)) };
+    watched.and(finished)
+}
+
+fn look(
+    config: &Config,
+    telemetry: &Telemetry,
+    home: &Home,
+    sink: &dyn Sink,
+    stop: &Arc<AtomicBool>,
+    once: bool,
+    watched: &mut [Watched],
+    lives: &mut [Live],
+) -> anyhow::Result<()> {
     let mut tick_due = Duration::ZERO;
     while !stop.load(Ordering::Acquire) {
         for source in watched.iter_mut().filter(|source| source.due.is_zero()) {
             source.look(config, telemetry, home, sink, stop)?;
+        }
+        for live in lives.iter_mut().filter(|live| live.due.is_zero()) {
+            live.look(telemetry, sink)?;
         }
         if once {
             return watched.iter().try_for_each(Watched::is_whole);
@@ -81,6 +108,9 @@ pub fn watch(config: &Config, telemetry: &Telemetry, home: &Home, sink: &dyn Sin
         tick_due = tick_due.saturating_sub(STEP);
         for source in watched.iter_mut() {
             source.due = source.due.saturating_sub(STEP);
+        }
+        for live in lives.iter_mut() {
+            live.due = live.due.saturating_sub(STEP);
         }
     }
     Ok(())

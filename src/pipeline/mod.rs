@@ -35,7 +35,19 @@ pub trait Sink {
     ///
     /// # Errors
     /// When the log cannot be written, or another role of the process has failed.
-    fn append(&self, events: Vec<Box<Event>>, dead_letters: Vec<DeadLetter>) -> anyhow::Result<Appended>;
+    fn append(&self, events: Vec<Box<Event>>, dead_letters: Vec<DeadLetter>) -> anyhow::Result<Appended> {
+        self.append_at(events, dead_letters, None)
+    }
+    /// Appends a batch, and with it the name of a live source and the position from which it goes on behind it.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    fn append_at(&self, events: Vec<Box<Event>>, dead_letters: Vec<DeadLetter>, position: Option<(&str, &[u8])>) -> anyhow::Result<Appended>;
+    /// The position of a live source.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn position(&self, source: &str) -> anyhow::Result<Option<Vec<u8>>>;
     /// Appends a tick: the passing of time, for the judgement of silence.
     ///
     /// # Errors
@@ -161,13 +173,17 @@ impl Pipeline {
 
 impl Sink for Pipeline {
     /// Waits first until the roles behind are not too far behind.
-    fn append(&self, events: Vec<Box<Event>>, dead_letters: Vec<DeadLetter>) -> anyhow::Result<Appended> {
+    fn append_at(&self, events: Vec<Box<Event>>, dead_letters: Vec<DeadLetter>, position: Option<(&str, &[u8])>) -> anyhow::Result<Appended> {
         while self.shared.ahead()? > AHEAD_EVENTS_MAX {
             self.shared.check()?;
             std::thread::sleep(Duration::from_millis(2));
         }
         self.shared.check()?;
-        Ok(self.shared.log.append(events, dead_letters)?)
+        Ok(self.log.append_at(events, dead_letters, position)?)
+    }
+
+    fn position(&self, source: &str) -> anyhow::Result<Option<Vec<u8>>> {
+        Ok(self.log.source_position(source)?)
     }
 
     fn tick(&self, time: Micros) -> anyhow::Result<()> {

@@ -7,16 +7,17 @@ pub mod forward;
 pub mod store;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use keytrail_log::kafka::{KafkaLog, Options};
 use keytrail_log::{Appended, EventLog as _};
-use keytrail_schemas::{DeadLetter, Event, Micros, Topic};
+use keytrail_schemas::{DeadLetter, Event, Hash32, Micros, Topic};
 
 use crate::cli::Role;
 use crate::config::Config;
-use crate::exit::Usage;
+use crate::exit::{OutOfReach, Usage};
 use crate::home::Home;
 use crate::pipeline::{Shared, Sink};
 use crate::telemetry::Telemetry;
@@ -27,6 +28,8 @@ const STATISTICS_INTERVAL_MS: u64 = 5_000;
 /// The brokers as a place where a source puts what it has read.
 pub struct Brokers {
     log: Arc<KafkaLog>,
+    /// Folder of the positions in sources.
+    sources: PathBuf,
 }
 
 impl Brokers {
@@ -38,13 +41,38 @@ impl Brokers {
         let log = Arc::new(KafkaLog::open(Options { seen_dir: Some(home.seen()), ..options(config)? })?);
         log.prepare_to_append()?;
         telemetry.watch(&log);
-        Ok(Self { log })
+        Ok(Self { log, sources: home.sources() })
+    }
+
+    /// The file of a live source's position.
+    fn position_file(&self, source: &str) -> PathBuf {
+        let key = Hash32::of(source.as_bytes()).to_hex();
+        self.sources.join(format!("live-{}.json", key.get(..16).unwrap_or(&key)))
     }
 }
 
 impl Sink for Brokers {
-    fn append(&self, events: Vec<Box<Event>>, dead_letters: Vec<DeadLetter>) -> anyhow::Result<Appended> {
-        Ok(self.log.append(events, dead_letters)?)
+    /// The position is written once the brokers have the batch: after a kill between the two it lags behind, and a gap is told wider than it was.
+    fn append_at(&self, events: Vec<Box<Event>>, dead_letters: Vec<DeadLetter>, position: Option<(&str, &[u8])>) -> anyhow::Result<Appended> {
+        let appended = self.log.append(events, dead_letters)?;
+        if let Some((source, position)) = position {
+            let path = self.position_file(source);
+            let draft = path.with_extension("new");
+            std::fs::create_dir_all(&self.sources)
+                .and_then(|()| std::fs::write(&draft, position))
+                .and_then(|()| std::fs::rename(&draft, &path))
+                .map_err(|error| OutOfReach(format!("{}: {error}", path.display())))?;
+        }
+        Ok(appended)
+    }
+
+    fn position(&self, source: &str) -> anyhow::Result<Option<Vec<u8>>> {
+        let path = self.position_file(source);
+        match std::fs::read(&path) {
+            Ok(position) => Ok(Some(position)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(OutOfReach(format!("{}: {error}", path.display())).into()),
+        }
     }
 
     fn tick(&self, time: Micros) -> anyhow::Result<()> {
