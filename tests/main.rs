@@ -8,6 +8,7 @@
 //! - `crash`: SIGKILL at random moments; the checker is shown to catch a planted loss and a planted duplicate.
 //! - `doors`: HTTP, PostgreSQL wire and MCP, with the clients that people use.
 //! - `kafka`: the roles on a real Apache Kafka, and the faults that they survive.
+//! - `opcua`: a real OPC UA server's audit events, live.
 //! - `s3`: the lake in a bucket, and a store that is refused.
 //! - `secrets`: secrets planted in every place of every format, and looked for in everything that is written.
 //! - `telemetry`: spans and metrics over OTLP.
@@ -25,6 +26,7 @@ mod journey;
 mod kafka;
 mod keys;
 mod known_attacks;
+mod opcua;
 mod real_logs;
 mod rules;
 mod s3;
