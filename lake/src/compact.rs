@@ -13,6 +13,7 @@ use deltalake::protocol::DeltaOperation;
 use crate::append::FRESH;
 use crate::merge::{Merged, Output, merge};
 use crate::parquet_file::Layout;
+use crate::retention::HELD;
 use crate::table_log::{Outcome, Proposal, Relies, TableLog};
 use crate::{DAY, Error, Lake, Result, TableName, stats};
 
@@ -36,6 +37,8 @@ pub struct CompactOptions {
     /// A compacted day is taken up again once this many new files came to it, or new ones of a tenth of its size; a table without
     /// days, once this many came.
     pub fresh_files_min: usize,
+    /// A day that is not closed is taken up too once so many new files came to it, so that a question need not open thousands; 0 for never.
+    pub open_files_min: usize,
     /// A closed day that was never compacted is taken up once it has this many bytes, or as many files: below, reading all of it costs
     /// less than rewriting it.
     pub first_bytes_min: u64,
@@ -54,6 +57,7 @@ impl Default for CompactOptions {
             all: false,
             tables: vec![TableName::Events, TableName::Findings, TableName::Detections, TableName::DeadLetters],
             fresh_files_min: 8,
+            open_files_min: 0,
             first_bytes_min: 16 << 20,
             memory_bytes_max: 512 << 20,
             row_group_rows: 1 << 17,
@@ -150,7 +154,7 @@ impl Lake {
             (Layout::Fresh, format!("{FRESH}{id}"))
         };
         let file_rows_max = if plan.last_pass { options.file_rows_max } else { usize::MAX };
-        let output = Output { day: plan.day, layout, name, file_rows_max };
+        let output = Output { day: plan.day, layout, name, file_rows_max, note: None };
         let (log, inputs, runtime) = (log.clone(), plan.inputs.clone(), tokio::runtime::Handle::current());
         let shown = log.shown.clone();
         tokio::task::spawn_blocking(move || merge(&runtime, &log, &inputs, &output)).await.map_err(|e| Error::storage(shown, "merge data files", e))?
@@ -176,7 +180,7 @@ impl File {
     /// The compaction that wrote the file; `None` for one that a commit wrote.
     fn run(&self) -> Option<&str> {
         let name = self.path.rsplit('/').next().unwrap_or(&self.path);
-        name.strip_prefix(SORTED)?.rsplit_once('-').map(|(run, _)| run)
+        name.strip_prefix(SORTED).or_else(|| name.strip_prefix(HELD))?.rsplit_once('-').map(|(run, _)| run)
     }
 }
 
@@ -193,7 +197,11 @@ fn plan<'a>(options: &CompactOptions, table: TableName, files: impl Iterator<Ite
     }
     let newest = days.keys().last().copied().flatten();
     let closed = |day: Option<i64>| options.all || day.is_none_or(|day| options.before_day.or(newest).is_some_and(|before| day < before));
-    days.into_iter().filter(|(day, _)| closed(*day) && !given_up.contains(day)).filter_map(|(day, files)| plan_day(options, day, files)).collect()
+    let crowded = |day: Option<i64>, files: &[File]| {
+        options.open_files_min > 0 && !closed(day) && files.iter().filter(|file| file.run().is_none()).count() >= options.open_files_min
+    };
+    let taken = days.into_iter().filter(|(day, files)| !given_up.contains(day) && (closed(*day) || crowded(*day, files)));
+    taken.filter_map(|(day, files)| plan_day(options, day, files)).collect()
 }
 
 fn plan_day(options: &CompactOptions, day: Option<i64>, mut files: Vec<File>) -> Option<Plan> {

@@ -90,6 +90,14 @@ pub enum Error {
         /// What contradicts what.
         message: String,
     },
+    /// A setting of the lake cannot be read.
+    #[error("{name}: {message}")]
+    Setting {
+        /// The setting.
+        name: String,
+        /// What is wrong with it.
+        message: String,
+    },
     /// Other writers were quicker, again and again.
     #[error("{table}: lost the race for a commit {attempts} times: try again, or let fewer processes write to one lake")]
     Busy {
@@ -155,7 +163,12 @@ impl Error {
     #[must_use]
     pub const fn fault(&self) -> Fault {
         match self {
-            Self::ReadOnly { .. } | Self::Location { .. } | Self::UnsafeStore { .. } | Self::ForeignTable { .. } | Self::NewerTable { .. } => Fault::User,
+            Self::ReadOnly { .. }
+            | Self::Location { .. }
+            | Self::UnsafeStore { .. }
+            | Self::ForeignTable { .. }
+            | Self::NewerTable { .. }
+            | Self::Setting { .. } => Fault::User,
             Self::Fenced { .. } | Self::DiskFull { .. } | Self::Busy { .. } | Self::Storage { .. } => Fault::External,
             Self::Batch { .. } | Self::Encoding { .. } => Fault::Internal,
         }
@@ -172,6 +185,7 @@ impl Error {
             | Self::UnsafeStore { .. }
             | Self::ForeignTable { .. }
             | Self::NewerTable { .. }
+            | Self::Setting { .. }
             | Self::Batch { .. }
             | Self::Encoding { .. } => Retry::Never,
         }

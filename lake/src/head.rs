@@ -93,6 +93,11 @@ struct Checkpoint {
     parts: Vec<Path>,
 }
 
+/// The version of the newest complete checkpoint.
+pub(crate) async fn newest_checkpoint(store: &dyn ObjectStore, shown: &str) -> Result<Option<Version>> {
+    Ok(last_checkpoint(store, shown).await?.map(|checkpoint| checkpoint.version))
+}
+
 /// The newest complete checkpoint, found by listing: the hint in `_last_checkpoint` may be missing or old.
 async fn last_checkpoint(store: &dyn ObjectStore, shown: &str) -> Result<Option<Checkpoint>> {
     let folder = Path::from("_delta_log");

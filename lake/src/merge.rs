@@ -18,9 +18,10 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::StreamExt;
 use object_store::path::Path;
 use object_store::{GetResultPayload, ObjectStoreExt, WriteMultipart};
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
 use parquet::file::reader::ChunkReader;
 
 use crate::append::{DataFile, describe, file_path};
@@ -42,6 +43,8 @@ pub(crate) struct Output {
     pub(crate) name: String,
     /// A file ends at this many rows, and the next one begins.
     pub(crate) file_rows_max: usize,
+    /// What stands in the footer beside the schema: a key and its value.
+    pub(crate) note: Option<(&'static str, String)>,
 }
 
 /// What came of a merge.
@@ -60,14 +63,7 @@ pub(crate) fn merge(runtime: &tokio::runtime::Handle, log: &TableLog, inputs: &[
     let mut streams = Vec::new();
     let mut rows_in = 0;
     for path in inputs {
-        let shown = format!("{}{path}", log.shown);
-        let failed = |e: object_store::Error| Error::storage(&shown, "read a data file", e);
-        let got = runtime.block_on(log.store.get(&Path::from(path.as_str()))).map_err(failed)?;
-        let opened = match got.payload {
-            GetResultPayload::File(file, _) => open(log.name, file, &schema, &shown)?,
-            GetResultPayload::Stream(_) => open(log.name, runtime.block_on(got.bytes()).map_err(failed)?, &schema, &shown)?,
-        };
-        match opened {
+        match open(runtime, log, path, &schema)? {
             Some((stream, rows)) => {
                 streams.push(stream);
                 rows_in += rows;
@@ -80,26 +76,8 @@ pub(crate) fn merge(runtime: &tokio::runtime::Handle, log: &TableLog, inputs: &[
     if streams.is_empty() {
         return Ok(merged);
     }
-    let failed = |e: DataFusionError| Error::encoding(&log.shown, "merge data files", e);
-    let mut stream = ordered(log.name, &schema, streams).map_err(failed)?;
-    let mut current: Option<Writing> = None;
-    while let Some(batch) = runtime.block_on(stream.next()) {
-        let mut batch = batch.map_err(failed)?;
-        while batch.num_rows() > 0 {
-            let writing = match current.as_mut() {
-                Some(writing) => writing,
-                None => current.insert(Writing::begin(runtime, log, &schema, output, merged.files.len())?),
-            };
-            let take = batch.num_rows().min(output.file_rows_max.max(1) - writing.rows);
-            writing.write(runtime, log, &batch.slice(0, take))?;
-            merged.rows += take as u64;
-            batch = batch.slice(take, batch.num_rows() - take);
-            if writing.rows >= output.file_rows_max.max(1) {
-                merged.files.extend(current.take().map(|w| w.end(runtime, log, output.day)).transpose()?);
-            }
-        }
-    }
-    merged.files.extend(current.take().map(|w| w.end(runtime, log, output.day)).transpose()?);
+    let stream = ordered(&schema, log.name.sort_columns(), streams).map_err(|e| Error::encoding(&log.shown, "merge data files", e))?;
+    (merged.files, merged.rows) = write(runtime, log, stream, output)?;
     if merged.rows != rows_in {
         let what = format!("{rows_in} rows were to be merged, and {} came out: nothing was changed", merged.rows);
         return Err(Error::encoding(&log.shown, "merge data files", what));
@@ -107,15 +85,53 @@ pub(crate) fn merge(runtime: &tokio::runtime::Handle, log: &TableLog, inputs: &[
     Ok(merged)
 }
 
-/// The file's rows as a stream, and how many they are; `None` when they are not in the table's order.
-fn open(table: TableName, file: impl ChunkReader + 'static, schema: &SchemaRef, shown: &str) -> Result<Option<(SendableRecordBatchStream, u64)>> {
+/// Writes a stream of rows in the table's order to files, which no commit names yet, and says how many rows they were.
+pub(crate) fn write(runtime: &tokio::runtime::Handle, log: &TableLog, mut stream: SendableRecordBatchStream, output: &Output) -> Result<(Vec<DataFile>, u64)> {
+    let (mut files, mut rows) = (Vec::new(), 0);
+    let schema = log.name.file_schema();
+    let mut current: Option<Writing> = None;
+    while let Some(batch) = runtime.block_on(stream.next()) {
+        let mut batch = batch.map_err(|e| Error::encoding(&log.shown, "merge data files", e))?;
+        while batch.num_rows() > 0 {
+            let writing = match current.as_mut() {
+                Some(writing) => writing,
+                None => current.insert(Writing::begin(runtime, log, &schema, output, files.len())?),
+            };
+            let take = batch.num_rows().min(output.file_rows_max.max(1) - writing.rows);
+            writing.write(runtime, log, &batch.slice(0, take))?;
+            rows += take as u64;
+            batch = batch.slice(take, batch.num_rows() - take);
+            if writing.rows >= output.file_rows_max.max(1) {
+                files.extend(current.take().map(|w| w.end(runtime, log, output)).transpose()?);
+            }
+        }
+    }
+    files.extend(current.take().map(|w| w.end(runtime, log, output)).transpose()?);
+    Ok((files, rows))
+}
+
+/// The rows of a file as a stream, and how many they are: of each the columns of `schema`. `None` when they are not in the table's order.
+pub(crate) fn open(runtime: &tokio::runtime::Handle, log: &TableLog, path: &str, schema: &SchemaRef) -> Result<Option<(SendableRecordBatchStream, u64)>> {
+    let shown = format!("{}{path}", log.shown);
+    let failed = |e: object_store::Error| Error::storage(&shown, "read a data file", e);
+    let got = runtime.block_on(log.store.get(&Path::from(path))).map_err(failed)?;
+    match got.payload {
+        GetResultPayload::File(file, _) => decode(log.name, file, schema, &shown),
+        GetResultPayload::Stream(_) => decode(log.name, runtime.block_on(got.bytes()).map_err(failed)?, schema, &shown),
+    }
+}
+
+fn decode(table: TableName, file: impl ChunkReader + 'static, schema: &SchemaRef, shown: &str) -> Result<Option<(SendableRecordBatchStream, u64)>> {
     let failed = |e: ParquetError| Error::encoding(shown, "read a data file", e);
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(failed)?;
     if !parquet_file::is_sorted(table, builder.metadata()) {
         return Ok(None);
     }
     let rows = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or_default();
-    let reader = builder.with_batch_size(MERGE_BATCH_ROWS).build().map_err(failed)?;
+    let wanted: Vec<usize> =
+        builder.schema().fields().iter().enumerate().filter(|(_, field)| schema.field_with_name(field.name()).is_ok()).map(|(index, _)| index).collect();
+    let columns = ProjectionMask::roots(builder.parquet_schema(), wanted);
+    let reader = builder.with_projection(columns).with_batch_size(MERGE_BATCH_ROWS).build().map_err(failed)?;
     let (to, shown) = (schema.clone(), shown.to_owned());
     let batches = reader.map(move |batch| conform(&batch?, &to).map_err(|e| DataFusionError::from(e).context(shown.clone())));
     Ok(Some((Box::pin(RecordBatchStreamAdapter::new(schema.clone(), futures::stream::iter(batches))), rows)))
@@ -133,13 +149,9 @@ fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, arrow
     RecordBatch::try_new(schema.clone(), columns.collect::<Result<_, _>>()?)
 }
 
-fn ordered(table: TableName, schema: &SchemaRef, streams: Vec<SendableRecordBatchStream>) -> Result<SendableRecordBatchStream, DataFusionError> {
-    let keys = table
-        .sort_columns()
-        .iter()
-        .map(|name| Ok(PhysicalSortExpr::new(col(name, schema)?, arrow::compute::SortOptions { descending: false, nulls_first: false })));
-    let keys =
-        LexOrdering::new(keys.collect::<Result<Vec<_>, DataFusionError>>()?).ok_or_else(|| DataFusionError::Internal("the table has no order".to_owned()))?;
+/// Streams of rows in the order of `columns` as one.
+pub(crate) fn ordered(schema: &SchemaRef, columns: &[&str], streams: Vec<SendableRecordBatchStream>) -> Result<SendableRecordBatchStream, DataFusionError> {
+    let keys = ordering(schema, columns)?;
     // The number of inputs bounds the memory; see `CompactOptions::memory_bytes_max`.
     let pool: Arc<dyn MemoryPool> = Arc::new(UnboundedMemoryPool::default());
     StreamingMergeBuilder::new()
@@ -151,6 +163,12 @@ fn ordered(table: TableName, schema: &SchemaRef, streams: Vec<SendableRecordBatc
         .with_reservation(MemoryConsumer::new("compaction").register(&pool))
         .with_round_robin_tie_breaker(false)
         .build()
+}
+
+/// The order of `columns`, all ascending, what is empty last.
+pub(crate) fn ordering(schema: &SchemaRef, columns: &[&str]) -> Result<LexOrdering, DataFusionError> {
+    let keys = columns.iter().map(|name| Ok(PhysicalSortExpr::new(col(name, schema)?, arrow::compute::SortOptions { descending: false, nulls_first: false })));
+    LexOrdering::new(keys.collect::<Result<Vec<_>, DataFusionError>>()?).ok_or_else(|| DataFusionError::Internal("the table has no order".to_owned()))
 }
 
 /// A file being written.
@@ -193,11 +211,14 @@ impl Writing {
             .map_err(|e| Error::storage(format!("{}{}", log.shown, self.path), "write a data file", e))
     }
 
-    fn end(mut self, runtime: &tokio::runtime::Handle, log: &TableLog, day: Option<i64>) -> Result<DataFile> {
+    fn end(mut self, runtime: &tokio::runtime::Handle, log: &TableLog, output: &Output) -> Result<DataFile> {
+        if let Some((key, value)) = &output.note {
+            self.writer.append_key_value_metadata(KeyValue::new((*key).to_owned(), value.clone()));
+        }
         let metadata = self.writer.finish().map_err(|e| Error::encoding(&log.shown, "write a data file", e))?;
         self.send(runtime, log)?;
         let Self { path, upload, bytes, .. } = self;
         runtime.block_on(upload.finish()).map_err(|e| Error::storage(format!("{}{path}", log.shown), "write a data file", e))?;
-        runtime.block_on(describe(log, path, day, bytes, stats::of_file(log.name, &metadata)))
+        runtime.block_on(describe(log, path, output.day, bytes, stats::of_file(log.name, &metadata)))
     }
 }

@@ -35,6 +35,8 @@ pub(crate) const BATCH_ROWS: usize = 2048;
 
 const FRESH_ROW_GROUP_ROWS: usize = 1 << 15;
 const PAGE_ROWS: usize = 8192;
+/// Rows of a page of an index: a look-up takes a few hundred.
+const INDEX_PAGE_ROWS: usize = 1024;
 const DICTIONARY_BYTES_MAX: usize = 128 << 10;
 const TEXT_STATISTICS_BYTES: usize = 64;
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;
@@ -59,7 +61,7 @@ impl Layout {
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .set_statistics_truncate_length(Some(TEXT_STATISTICS_BYTES))
             .set_column_index_truncate_length(Some(TEXT_STATISTICS_BYTES))
-            .set_data_page_row_count_limit(PAGE_ROWS)
+            .set_data_page_row_count_limit(if table.is_index() { INDEX_PAGE_ROWS } else { PAGE_ROWS })
             .set_max_row_group_row_count(Some(group))
             .set_sorting_columns(Some(sorting(table)));
         for column in table.columns() {
@@ -73,6 +75,9 @@ impl Layout {
             match column.ty {
                 ColumnType::Timestamp | ColumnType::Int64 | ColumnType::Int32 => {
                     properties = properties.set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED)
+                }
+                ColumnType::Utf8 if table.is_index() && !table.has_dictionary(column) => {
+                    properties = properties.set_column_encoding(path(), Encoding::DELTA_BYTE_ARRAY);
                 }
                 ColumnType::Utf8 | ColumnType::Binary if LONG.contains(&column.name) => {
                     properties = properties.set_column_statistics_enabled(path(), EnabledStatistics::None).set_column_data_page_size_limit(path(), long_page);

@@ -69,7 +69,7 @@ impl Lake {
         Ok(places)
     }
 
-    async fn put_object(&self, path: &Path, bytes: Vec<u8>) -> Result<()> {
+    pub(crate) async fn put_object(&self, path: &Path, bytes: Vec<u8>) -> Result<()> {
         self.state.put(path, PutPayload::from(bytes)).await.map(|_| ()).map_err(|e: object_store::Error| -> Error { self.failed("write a rule set", e) })
     }
 }

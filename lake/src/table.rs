@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use keytrail_schemas::{Column, ColumnType, CredentialRecord, DeadLetter, Detection, Event, Finding, IdentityRecord, Table};
+use keytrail_schemas::{Column, ColumnType, CredentialRecord, DeadLetter, Detection, Event, Finding, IdentityRecord, Table, Touch};
 
 /// The partition column of `events`: the UTC day of `time`, as `Date32`.
 pub const DAY: &str = "day";
@@ -25,6 +25,10 @@ pub enum TableName {
     Credentials,
     /// The identities as seen, replaced as a whole.
     Identities,
+    /// The roll-up of `events`, sorted by identity: an index, which holds where its files say that it does.
+    Touches,
+    /// The same rows, sorted by destination.
+    TouchesByDestination,
 }
 
 impl std::fmt::Display for TableName {
@@ -35,7 +39,8 @@ impl std::fmt::Display for TableName {
 
 impl TableName {
     /// Every table.
-    pub const ALL: [Self; 6] = [Self::Events, Self::Findings, Self::Detections, Self::DeadLetters, Self::Credentials, Self::Identities];
+    pub const ALL: [Self; 8] =
+        [Self::Events, Self::Findings, Self::Detections, Self::DeadLetters, Self::Credentials, Self::Identities, Self::Touches, Self::TouchesByDestination];
 
     /// The table's name, and its folder in the lake.
     #[must_use]
@@ -47,6 +52,8 @@ impl TableName {
             Self::DeadLetters => DeadLetter::NAME,
             Self::Credentials => CredentialRecord::NAME,
             Self::Identities => IdentityRecord::NAME,
+            Self::Touches => Touch::NAME,
+            Self::TouchesByDestination => "touches_by_destination",
         }
     }
 
@@ -60,6 +67,7 @@ impl TableName {
             Self::DeadLetters => DeadLetter::COLUMNS,
             Self::Credentials => CredentialRecord::COLUMNS,
             Self::Identities => IdentityRecord::COLUMNS,
+            Self::Touches | Self::TouchesByDestination => Touch::COLUMNS,
         }
     }
 
@@ -79,6 +87,7 @@ impl TableName {
             Self::DeadLetters => DeadLetter::arrow_schema(),
             Self::Credentials => CredentialRecord::arrow_schema(),
             Self::Identities => IdentityRecord::arrow_schema(),
+            Self::Touches | Self::TouchesByDestination => Touch::arrow_schema(),
         }
     }
 
@@ -103,6 +112,8 @@ impl TableName {
             Self::DeadLetters => &["ingested_at", "log_partition", "log_offset"],
             Self::Credentials => &["credential", "log_partition"],
             Self::Identities => &["identity", "log_partition"],
+            Self::Touches => &["identity", "day", "destination"],
+            Self::TouchesByDestination => &["destination", "day", "identity"],
         }
     }
 
@@ -145,6 +156,7 @@ impl TableName {
             Self::DeadLetters => &["ingested_at", "source", "format", "reason", "log_partition", "log_offset"],
             Self::Credentials => &["credential", "identity", "state"],
             Self::Identities => &["identity", "kind"],
+            Self::Touches | Self::TouchesByDestination => &["identity", "day", "destination", "credential", "credential_parent"],
         }
     }
 
@@ -155,8 +167,17 @@ impl TableName {
             Self::Events => &["identity", "credential", "destination"],
             Self::Findings => &["finding_id", "identity"],
             Self::Detections => &["detection_id", "finding_id", "identity"],
+            Self::Touches => &["destination", "credential", "credential_parent"],
+            Self::TouchesByDestination => &["identity"],
             Self::DeadLetters | Self::Credentials | Self::Identities => &[],
         }
+    }
+
+    /// Whether rows are looked up by their first column alone, a few at a time: then pages are small, and names that sorting brings together
+    /// are written as what they differ in from the one before, without a dictionary that every look-up would have to read.
+    #[must_use]
+    pub const fn is_index(self) -> bool {
+        matches!(self, Self::Touches | Self::TouchesByDestination)
     }
 
     /// Whether a column has few values, or few within one identity, so that a dictionary is worth its page.
@@ -189,6 +210,9 @@ impl TableName {
             "account",
             "owner",
         ];
+        if self.is_index() {
+            return column.ty == ColumnType::Dict || matches!(column.name, "environment" | "protocol" | "action");
+        }
         column.ty == ColumnType::Dict || (column.ty == ColumnType::Utf8 && REPEATED.contains(&column.name))
     }
 }

@@ -218,6 +218,19 @@ impl TableLog {
     }
 }
 
+impl TableLog {
+    /// The version of the newest checkpoint.
+    pub(crate) async fn last_checkpoint(&self) -> Result<Option<Version>> {
+        crate::head::newest_checkpoint(self.log.object_store(None).as_ref(), &self.shown).await
+    }
+
+    /// Removes entries of the log that are older than `before` and stand before a checkpoint that is at `keep_from` or earlier; how many.
+    pub(crate) async fn trim(&self, keep_from: Version, before: keytrail_schemas::Micros) -> Result<usize> {
+        let removed = deltalake::checkpoints::cleanup_expired_logs_for(keep_from, self.log.as_ref(), before.0.div_euclid(1_000), None).await;
+        removed.map_err(|e| Error::storage(&self.shown, "shorten the table's log", e))
+    }
+}
+
 /// Readers of the log need a newer version than this process has, or the store failed.
 fn unreadable(path: &str, error: DeltaTableError) -> Error {
     let message = error.to_string();

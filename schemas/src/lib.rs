@@ -20,6 +20,7 @@ mod ocsf;
 mod round_trip_test;
 mod schema;
 mod time;
+mod touch;
 
 pub use column::{Cell, Column, ColumnType, Table};
 pub use credential::CredentialRecord;
@@ -33,6 +34,7 @@ pub use log::{DecodeError, LogRecord, Topic};
 pub use ocsf::{event_to_ocsf, finding_to_ocsf};
 pub use schema::json_schemas;
 pub use time::{Micros, TimeError};
+pub use touch::{Fingerprinted, RolledDays, Touch};
 pub use word::{Activity, CredentialKind, CredentialState, IdentityKind, Outcome, UnknownWord};
 
 /// The string type of every text column: up to 24 bytes inline, so that most values cost no allocation.

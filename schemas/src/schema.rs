@@ -1,6 +1,6 @@
 //! The JSON Schemas of every table, as they stand in `schemas/json/`.
 
-use crate::{CredentialRecord, DeadLetter, Detection, Event, Finding, IdentityRecord, Table};
+use crate::{CredentialRecord, DeadLetter, Detection, Event, Finding, IdentityRecord, Table, Touch};
 
 /// Name and JSON Schema (2020-12) of every table.
 #[must_use]
@@ -12,6 +12,7 @@ pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
         (DeadLetter::NAME, DeadLetter::json_schema()),
         (CredentialRecord::NAME, CredentialRecord::json_schema()),
         (IdentityRecord::NAME, IdentityRecord::json_schema()),
+        (Touch::NAME, Touch::json_schema()),
     ]
 }
 
