@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn days_survive_the_footer() {
-        let days = RolledDays(BTreeMap::from([(20_454, Fingerprinted::of(["a"])), (-3, Fingerprinted::of([]))]));
+        let days = RolledDays(BTreeMap::from([(20_454, Fingerprinted::of(["a"])), (0, Fingerprinted::of([]))]));
         assert_eq!(RolledDays::parse(&days.to_json()), Some(days));
         for text in ["", "[]", "{\"2026-01-01\":\"00\"}", "{\"soon\":\"00000000000000000000000000000000\"}"] {
             assert_eq!(RolledDays::parse(text), None, "{text}");
