@@ -81,11 +81,11 @@ fn log_files(lake: &Path) -> usize {
     std::fs::read_dir(lake.join("events/_delta_log")).unwrap().count()
 }
 
-/// `KEYTRAIL_TEST_COMMITS` (default 3,000) sizes the log.
+/// `KEYTRAIL_TEST_COMMITS` (default 700) sizes the log.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lake_of_very_many_commits_keeps_few_and_opens_fast() {
     #[expect(clippy::disallowed_methods, reason = "a test is sized from outside")]
-    let commits: u64 = std::env::var("KEYTRAIL_TEST_COMMITS").ok().and_then(|text| text.parse().ok()).unwrap_or(3_000);
+    let commits: u64 = std::env::var("KEYTRAIL_TEST_COMMITS").ok().and_then(|text| text.parse().ok()).unwrap_or(700);
     let folder = tempfile::tempdir().unwrap();
     let lake = open(&folder).await;
     fill(&lake, 0..100, 50, 50).await;
