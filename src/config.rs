@@ -102,6 +102,28 @@ pub struct Ingest {
     pub open_files_max: usize,
     /// Most events in one append.
     pub batch_events_max: usize,
+    /// Most bytes of records that wait for their turn, over all open files: half of it for events that are parsed ahead, half for originals of great records;
+    /// of what is over it, files are read on only when it is their turn, and originals wait on disk. What one great record takes while it is parsed, one at a
+    /// time, comes on top.
+    pub waiting_bytes_max: u64,
+    /// What is known of addresses.
+    pub enrich: Enrich,
+}
+
+/// What the operator's own databases know of source addresses: it is written into the event as it is read.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Enrich {
+    /// Databases in MaxMind's format (.mmdb) for country and autonomous system: of several that know an address, the first is believed.
+    pub databases: Vec<String>,
+    /// Time between two looks whether they changed; a changed one is in use from the next batch on.
+    pub interval_ms: u64,
+}
+
+impl Default for Enrich {
+    fn default() -> Self {
+        Self { databases: Vec::new(), interval_ms: 10_000 }
+    }
 }
 
 impl Default for Ingest {
@@ -115,7 +137,9 @@ impl Default for Ingest {
             expansion_ratio_max: 1_000,
             depth_max: 128,
             open_files_max: 64,
-            batch_events_max: 4_096,
+            batch_events_max: 8_192,
+            waiting_bytes_max: 256 << 20,
+            enrich: Enrich::default(),
         }
     }
 }

@@ -1,11 +1,14 @@
 //! The data folder: the embedded log, the lake, and the local key that fingerprints secrets.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use keytrail_ingest::enrich::{Enrich, Notice};
 
 use crate::config::Config;
 use crate::copies::Copies;
-use crate::exit::OutOfReach;
+use crate::exit::{OutOfReach, Usage};
 use crate::keyring::Keyring;
 
 /// The data folder, created when it is not there.
@@ -14,6 +17,7 @@ pub struct Home {
     dir: PathBuf,
     /// Opened once for all sources of the process.
     copies: Arc<OnceLock<Option<Arc<Copies>>>>,
+    enrich: Arc<OnceLock<Option<Arc<Enrich>>>>,
 }
 
 impl Home {
@@ -25,7 +29,13 @@ impl Home {
         let dir = config.dir.clone();
         std::fs::create_dir_all(&dir)
             .map_err(|error| OutOfReach(format!("data folder {}: {error}: name another with --dir, or make it writable", dir.display())))?;
-        Ok(Self { dir, copies: Arc::default() })
+        Ok(Self { dir, copies: Arc::default(), enrich: Arc::default() })
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Folder of the embedded log.
@@ -62,6 +72,29 @@ impl Home {
         }
         let opened = Copies::open(config, self)?.map(Arc::new);
         Ok(self.copies.get_or_init(|| opened).clone())
+    }
+
+    /// The databases of addresses, where the configuration names any.
+    ///
+    /// # Errors
+    /// [`Usage`] when one cannot be used.
+    pub fn opened_databases(&self, config: &Config) -> anyhow::Result<Option<Arc<Enrich>>> {
+        if let Some(enrich) = self.enrich.get() {
+            return Ok(enrich.clone());
+        }
+        let asked = &config.ingest.enrich;
+        let say = |notice: &Notice| match notice {
+            Notice::Reloaded(path) => tracing::info!(path, "the database of addresses changed: the new one is in use"),
+            Notice::Kept(error) => tracing::warn!("ingest.enrich.databases: {error}; the one that was read before stays in use"),
+        };
+        let opened = match asked.databases.as_slice() {
+            [] => None,
+            paths => {
+                let enrich = Enrich::open(paths, Duration::from_millis(asked.interval_ms), say);
+                Some(Arc::new(enrich.map_err(|error| Usage(format!("ingest.enrich.databases: {error}")))?))
+            }
+        };
+        Ok(self.enrich.get_or_init(|| opened).clone())
     }
 
     /// Folder of the forwarders' positions.

@@ -1,4 +1,5 @@
-//! Reading files: cutting into records alone, and the whole way to events, plain and compressed.
+//! Reading files: cutting into records alone, and the whole way to events, plain and compressed. First, what the thread that merges takes of a processor,
+//! where every event is another file's turn: the rest is done by the threads that read.
 #![allow(missing_docs, reason = "the macros of criterion write functions without documentation")]
 
 use std::io::Write;
@@ -56,6 +57,33 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap_or_default()
 }
 
+/// Nanoseconds that this thread was on a processor (Linux; 0 elsewhere).
+fn on_processor() -> u64 {
+    std::fs::read_to_string("/proc/thread-self/schedstat").ok().and_then(|text| text.split(' ').next()?.parse().ok()).unwrap_or(0)
+}
+
+fn merge(_: &mut Criterion) {
+    const FILES: u64 = 16;
+    const EVENTS: u64 = 160_000;
+    let (Ok(dir), Ok(cloudtrail)) = (tempfile::tempdir(), auto::by_name("cloudtrail")) else { return };
+    for file in 0..FILES {
+        let text: String = (0..EVENTS / FILES)
+            .map(|n| {
+                let number = n * FILES + file;
+                let time = format!("2026-01-02T{:02}:{:02}:{:02}Z", number / 3_600 % 24, number / 60 % 60, number % 60);
+                record(number).replace("2026-01-02T03:04:05Z", &time) + "\n"
+            })
+            .collect();
+        let _ = std::fs::write(dir.path().join(format!("{file:02}.json")), text);
+    }
+    let options = Options::new("bench", Choice::Named(cloudtrail), Redactor::new(&[7; 32]), || Micros(1));
+    let Ok(reader) = Reader::open(&[dir.path().display().to_string()], options) else { return };
+    let before = on_processor();
+    let events: u64 = reader.map(|batch| batch.events.len() as u64).sum();
+    let each = std::time::Duration::from_nanos((on_processor() - before) / events.max(1));
+    println!("source/merge of {FILES} files: the thread that merges takes {each:?} of a processor an event, giving the events' memory back included");
+}
+
 fn bench(c: &mut Criterion) {
     let Ok(dir) = tempfile::tempdir() else { return };
     let records: Vec<String> = (0..40_000).map(record).collect();
@@ -91,5 +119,5 @@ fn bench(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, bench);
+criterion_group!(benches, merge, bench);
 criterion_main!(benches);

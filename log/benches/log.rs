@@ -1,4 +1,5 @@
-//! Appending to the embedded log with duplicates looked for, and reading it back: events of about 1 KB, one thread.
+//! Appending to the embedded log with duplicates looked for, and reading it back: events of about 1 KB. First, what of an append the thread that calls it
+//! takes of a processor, on logs of one partition and of several; the rest is done on the log's own threads.
 #![allow(missing_docs, reason = "the macros of criterion write functions without documentation")]
 
 use std::hint::black_box;
@@ -43,6 +44,28 @@ fn open(dir: &std::path::Path) -> Option<EmbeddedLog> {
     EmbeddedLog::open(dir, Options { fsync: Fsync::Never, ..Options::default() }).ok()
 }
 
+/// Nanoseconds that this thread was on a processor (Linux; 0 elsewhere).
+fn on_processor() -> u64 {
+    std::fs::read_to_string("/proc/thread-self/schedstat").ok().and_then(|text| text.split(' ').next()?.parse().ok()).unwrap_or(0)
+}
+
+fn threads(_: &mut Criterion) {
+    const BATCHES: u64 = 40;
+    for partitions in [1, 8] {
+        let Ok(dir) = tempfile::tempdir() else { return };
+        let Ok(log) = EmbeddedLog::open(dir.path(), Options { partitions: Some(partitions), fsync: Fsync::Never, ..Options::default() }) else { return };
+        let mut own = 0;
+        for batch in 0..BATCHES {
+            let events: Vec<Box<Event>> = (batch * BATCH..(batch + 1) * BATCH).map(event).collect();
+            let before = on_processor();
+            let _ = black_box(log.append(events, Vec::new()));
+            own += on_processor() - before;
+        }
+        let each = std::time::Duration::from_nanos(own / (BATCHES * BATCH));
+        println!("embedded log/append new, {partitions} partitions: the thread that appends takes {each:?} of a processor an event");
+    }
+}
+
 fn bench(c: &mut Criterion) {
     let (Ok(fresh), Ok(filled)) = (tempfile::tempdir(), tempfile::tempdir()) else { return };
     let mut group = c.benchmark_group("embedded log");
@@ -78,5 +101,5 @@ fn bench(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, bench);
+criterion_group!(benches, threads, bench);
 criterion_main!(benches);

@@ -230,6 +230,7 @@ fn state(options: &Options, runtime: Arc<RuntimeEnv>) -> SessionState {
 }
 
 async fn register_tables(context: &SessionContext, tables: &[Arc<LiveTable>]) -> Result<(), DataFusionError> {
+    context.register_udf(crate::source_class::function());
     for table in tables {
         let name = match table.name {
             TableName::Findings => "findings_log",

@@ -19,6 +19,7 @@ mod ocsf;
 #[cfg(test)]
 mod round_trip_test;
 mod schema;
+mod source_class;
 mod time;
 mod touch;
 
@@ -33,6 +34,7 @@ pub use identity::IdentityRecord;
 pub use log::{DecodeError, LogRecord, Topic};
 pub use ocsf::{event_to_ocsf, finding_to_ocsf};
 pub use schema::json_schemas;
+pub use source_class::SourceClass;
 pub use time::{Micros, TimeError};
 pub use touch::{Fingerprinted, RolledDays, Touch};
 pub use word::{Activity, CredentialKind, CredentialState, IdentityKind, Outcome, UnknownWord};

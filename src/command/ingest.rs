@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use keytrail_ingest::format::auto;
 use keytrail_ingest::redact::Redactor;
 use keytrail_ingest::source::{Choice, Follow, Limits, Options, Progress, Reader};
@@ -118,31 +120,41 @@ pub fn read(
     stop: &Arc<AtomicBool>,
     bar: Option<&Bar>,
 ) -> anyhow::Result<BTreeMap<String, Count>> {
+    /// Batches that are put together and wait for the log.
+    const BATCHES_WAITING: usize = 1;
     /// So many batches, at most, are read again after a kill.
     const BATCHES_BETWEEN_SAVES: usize = 64;
     let progress = reader.progress();
     let mut batches = 0;
     let mut counts: BTreeMap<String, Count> = BTreeMap::new();
-    for batch in reader {
-        let span = tracing::debug_span!("ingest", events = batch.events.len(), dead_letters = batch.dead_letters.len()).entered();
-        found(&mut counts, &batch.counts);
-        let appended = sink.append(batch.events, batch.dead_letters)?;
-        drop(span);
-        if let Some(follow) = follow {
-            follow.reached(batch.reached);
-            batches += 1;
-            if batches % BATCHES_BETWEEN_SAVES == 0 {
-                save(follow, sink)?;
+    std::thread::scope(|scope| {
+        // The next batch is put together while the log takes one.
+        let (sender, merged) = sync_channel(BATCHES_WAITING);
+        let mut reader = reader;
+        let merge = move || reader.try_for_each(|batch| sender.send(batch).ok());
+        std::thread::Builder::new().name("keytrail-merge".into()).spawn_scoped(scope, merge).context("starting the thread that merges files")?;
+        for batch in merged {
+            let span = tracing::debug_span!("ingest", events = batch.events.len(), dead_letters = batch.dead_letters.len()).entered();
+            found(&mut counts, &batch.counts);
+            let appended = sink.append(batch.events, batch.dead_letters)?;
+            drop(span);
+            if let Some(follow) = follow {
+                follow.reached(batch.reached);
+                batches += 1;
+                if batches % BATCHES_BETWEEN_SAVES == 0 {
+                    save(follow, sink)?;
+                }
+            }
+            written(&mut counts, appended, telemetry);
+            if let Some(bar) = bar {
+                bar.show(&progress, sink);
+            }
+            if stop.load(Ordering::Acquire) {
+                break;
             }
         }
-        written(&mut counts, appended, telemetry);
-        if let Some(bar) = bar {
-            bar.show(&progress, sink);
-        }
-        if stop.load(Ordering::Acquire) {
-            break;
-        }
-    }
+        anyhow::Ok(())
+    })?;
     Ok(counts)
 }
 
@@ -197,6 +209,8 @@ pub fn options(config: &Config, home: &Home, request: &Request) -> anyhow::Resul
     options.cluster = request.cluster.clone().unwrap_or_default().into();
     options.raw = request.raw.as_deref().unwrap_or(&config.ingest.raw).parse().map_err(|error| Usage(format!("ingest.raw: {error}")))?;
     options.copies = home.opened_copies(config)?.map(|copies| copies as Arc<dyn keytrail_ingest::source::Copies>);
+    options.enrich = home.opened_databases(config)?;
+    options.waiting_dir = Some(home.dir().to_owned());
     options.limits = Limits {
         record_bytes_max: config.ingest.record_bytes_max,
         expanded_bytes_max: config.ingest.expanded_bytes_max,
@@ -204,6 +218,9 @@ pub fn options(config: &Config, home: &Home, request: &Request) -> anyhow::Resul
         depth_max: config.ingest.depth_max,
         open_files_max: config.ingest.open_files_max,
         batch_events_max: config.ingest.batch_events_max,
+        under_way_bytes_max: config.ingest.waiting_bytes_max / 2,
+        held_bytes_max: config.ingest.waiting_bytes_max / 2,
+        peek_bytes_max: usize::try_from(config.ingest.waiting_bytes_max / 4).unwrap_or(usize::MAX),
         ..Limits::default()
     };
     Ok(options)

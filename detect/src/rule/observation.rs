@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use keytrail_schemas::{Activity, CredentialKind, CredentialState, Event, IdentityKind, Outcome};
+use keytrail_schemas::{Activity, CredentialKind, CredentialState, Event, IdentityKind, Outcome, SourceClass};
 use rsigma_eval::EventValue;
 use rustc_hash::FxHashMap;
 
@@ -264,6 +264,7 @@ pub const TEXTS: &[(&str, Texts)] = &[
     ("baseline.auth_method_novelty", Texts::Word(NOVELTIES, |o| novelty(o, Aspect::AuthMethod))),
     ("reason", Texts::Few(|o| o.event.reason.as_deref())),
     ("identity_provider", Texts::Few(|o| Some(&o.event.identity_provider))),
+    ("source_class", Texts::Word(words_of!(SourceClass), |o| SourceClass::of(o.event.source_ip.as_deref(), o.event.source_host.as_deref()) as usize)),
     ("source_country", Texts::Few(|o| o.event.source_country.as_deref())),
     ("user_agent", Texts::Few(|o| o.event.user_agent.as_deref())),
     ("destination_kind", Texts::Few(|o| o.event.destination_kind.as_deref())),

@@ -48,6 +48,42 @@ pub struct UnknownFormat {
 pub fn detect(sample: &[u8]) -> Result<&'static dyn Format, Reject> {
     let sample = sample.strip_prefix(b"\xef\xbb\xbf").unwrap_or(sample);
     let records = first_values(sample);
+    if let Some((_, format)) = best(sample, &records).filter(|(certainty, _)| *certainty >= CERTAINTY_MIN) {
+        return Ok(format);
+    }
+    if let Some(found) = foreign::recognise(sample, records.first().copied()) {
+        return Err(Reject::wrong_kind(found));
+    }
+    let known = all().iter().map(|f| f.name()).collect::<Vec<_>>().join(", ");
+    let what = if sample.iter().all(u8::is_ascii_whitespace) { "the file is empty" } else { "no format recognises the file" };
+    Err(Reject { reason: Reason::UnknownFormat, field: None, message: format!("{what}: name one with --format ({known})") })
+}
+
+/// Whether a sample of JSON that is spread over lines begins with a record of `format`, whose records are lines elsewhere.
+/// Many documents quote such a line: the format itself says whether it understands the first value.
+///
+/// # Errors
+/// [`Reject`] that says what it is instead, as [`detect`] does.
+pub(crate) fn spread(sample: &[u8], format: &dyn Format, is_record: impl Fn(&[u8]) -> bool) -> Result<(), Reject> {
+    let first = first_values(sample).first().copied();
+    if let Some(found) = foreign::recognise(sample, first) {
+        return Err(Reject::wrong_kind(found));
+    }
+    if first.is_some_and(is_record) {
+        return Ok(());
+    }
+    let message = format!("the file is JSON spread over several lines, and its first value is no record of {}, which it quotes", format.name());
+    Err(Reject { reason: Reason::UnknownFormat, field: None, message })
+}
+
+/// The format of which the first kilobytes of a file leave no doubt: more of it need not be looked at.
+pub(crate) fn certain(sample: &[u8]) -> Option<&'static dyn Format> {
+    let sample = sample.strip_prefix(b"\xef\xbb\xbf").unwrap_or(sample);
+    best(sample, &first_values(sample)).filter(|(certainty, _)| *certainty >= CERTAIN).map(|(_, format)| format)
+}
+
+/// The format that is surest of a sample with these first records.
+fn best(sample: &[u8], records: &[&[u8]]) -> Option<(u8, &'static dyn Format)> {
     // A record within is far shorter than its envelope, and mostly says it all.
     let mut best: Option<(u8, &'static dyn Format)> = None;
     let mut reader = Reader::default();
@@ -67,19 +103,11 @@ pub fn detect(sample: &[u8]) -> Result<&'static dyn Format, Reject> {
                 best = Some((certainty, format));
             }
         }
-        if let Some((_, format)) = best.filter(|(certainty, _)| *certainty >= CERTAIN) {
-            return Ok(format);
+        if best.is_some_and(|(certainty, _)| certainty >= CERTAIN) {
+            break;
         }
     }
-    if let Some((_, format)) = best.filter(|(certainty, _)| *certainty >= CERTAINTY_MIN) {
-        return Ok(format);
-    }
-    if let Some(found) = foreign::recognise(sample, records.first().copied()) {
-        return Err(Reject::wrong_kind(found));
-    }
-    let known = all().iter().map(|f| f.name()).collect::<Vec<_>>().join(", ");
-    let what = if sample.iter().all(u8::is_ascii_whitespace) { "the file is empty" } else { "no format recognises the file" };
-    Err(Reject { reason: Reason::UnknownFormat, field: None, message: format!("{what}: name one with --format ({known})") })
+    best
 }
 
 /// The format of JSON that is surest of `value`, a record or an envelope, but for the one named; of equals the first in the registry.

@@ -19,6 +19,16 @@ pub struct FormatCounts {
     pub dead_letters: u64,
 }
 
+impl FormatCounts {
+    fn add(&mut self, other: &Self) {
+        self.records += other.records;
+        self.control += other.control;
+        self.held += other.held;
+        self.events += other.events;
+        self.dead_letters += other.dead_letters;
+    }
+}
+
 /// What was read. `read = stored + duplicate + dead-lettered` holds with `read` as in [`Counts::read`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -36,19 +46,38 @@ impl Counts {
     /// Adds other counts.
     pub fn add(&mut self, other: &Self) {
         for (format, counts) in &other.formats {
-            let sum = self.of(format);
-            sum.records += counts.records;
-            sum.control += counts.control;
-            sum.held += counts.held;
-            sum.events += counts.events;
-            sum.dead_letters += counts.dead_letters;
+            self.of(format).add(counts);
         }
     }
 
-    pub(super) fn of(&mut self, format: &str) -> &mut FormatCounts {
-        if !self.formats.contains_key(format) {
-            self.formats.insert(format.into(), FormatCounts::default());
-        }
+    fn of(&mut self, format: &str) -> &mut FormatCounts {
         self.formats.entry(format.into()).or_default()
+    }
+}
+
+/// The counts of items in a row that are of one format, before they are added to the others: a look-up for each item would cost more than all else that
+/// is done with it.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    format: &'static str,
+    counts: FormatCounts,
+}
+
+impl Tally {
+    /// The counts of `format`; what was counted of another goes into `all`.
+    pub fn of(&mut self, format: &'static str, all: &mut Counts) -> &mut FormatCounts {
+        if self.format != format {
+            self.end(all);
+            self.format = format;
+        }
+        &mut self.counts
+    }
+
+    /// Adds what was counted to `all`.
+    pub fn end(&mut self, all: &mut Counts) {
+        let counts = std::mem::take(&mut self.counts);
+        if counts != FormatCounts::default() {
+            all.of(self.format).add(&counts);
+        }
     }
 }

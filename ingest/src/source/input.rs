@@ -11,9 +11,10 @@ use walkdir::WalkDir;
 use super::archive::Member;
 use super::fault::Fault;
 use crate::error::Error;
+use crate::format::Format;
 
 /// A file to be read.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Input {
     /// Its place among all files: argument, then file, then member of an archive, then member of an archive in it.
     pub order: Vec<u32>,
@@ -22,6 +23,14 @@ pub struct Input {
     /// Bytes on disk; 0 where that is not known.
     pub bytes: u64,
     pub origin: Origin,
+    /// Its format, where a first look has told it.
+    pub known: Option<&'static dyn Format>,
+}
+
+impl std::fmt::Debug for Input {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Input").field("order", &self.order).field("name", &self.name).field("origin", &self.origin).finish_non_exhaustive()
+    }
 }
 
 /// Where a file's bytes come from.
@@ -109,7 +118,7 @@ impl Input {
 
 /// Bytes in memory, as a file of this name.
 pub fn bytes(name: &str, bytes: Arc<[u8]>) -> Input {
-    Input { order: vec![0, 0], name: name.to_owned(), bytes: bytes.len() as u64, origin: Origin::Bytes(bytes) }
+    Input { order: vec![0, 0], name: name.to_owned(), bytes: bytes.len() as u64, origin: Origin::Bytes(bytes), known: None }
 }
 
 /// The files that `arguments` name: paths of files and folders, patterns, and `-`.
@@ -162,7 +171,7 @@ struct Listing<'a> {
 
 impl Listing<'_> {
     fn push(&mut self, name: String, bytes: u64, origin: Origin) {
-        self.inputs.push(Input { order: vec![self.argument, self.file], name, bytes, origin });
+        self.inputs.push(Input { order: vec![self.argument, self.file], name, bytes, origin, known: None });
         self.file += 1;
     }
 

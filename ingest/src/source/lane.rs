@@ -2,8 +2,8 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use keytrail_schemas::{DeadLetter, Event, EventId, Hash32, Micros, Reason, Text};
 use rustc_hash::FxHashMap;
@@ -17,15 +17,20 @@ use super::letter::{self, Remains};
 use super::options::{Choice, Options};
 use super::progress::Progress;
 use super::repeat::Repeats;
+use super::spill::Spill;
 use super::stream::{self, Opened, ReadBytes, Stream};
+use super::turn::Turn;
 use super::unit::{Item, Kind, Unit};
 use super::{magic, mask, width};
+use crate::enrich::Memory;
 use crate::format::{Context, Disposition, Draft, Format, Framing, Parser, Reject, Rejected, auto, guarded};
 use crate::json;
 use crate::redact::Level;
 
+mod begin;
 mod trail;
 
+pub use begin::begin;
 pub use trail::Trail;
 
 /// What all files of a reader share.
@@ -36,8 +41,10 @@ pub struct Shared {
     pub progress: Arc<Progress>,
     /// Bytes of the units that are parsed ahead.
     pub under_way: AtomicU64,
-    /// Held while a great record is parsed: it takes many times its size meanwhile.
-    pub great: Mutex<()>,
+    /// Taken while a great record is read and parsed.
+    pub great: Arc<Turn>,
+    /// Where originals wait for which there is no room in memory.
+    pub spill: Spill,
 }
 
 /// What became of opening a file.
@@ -56,8 +63,8 @@ pub const UNKNOWN: &str = "unknown";
 const SURE: u8 = 80;
 /// How many first records may be of no known format before the file is given up.
 const STRANGE_RECORDS_MAX: usize = 16;
-/// First bytes of a file that are looked at to choose its format.
-const SAMPLE_BYTES: usize = 64 << 10;
+/// And how many bytes they may have.
+const STRANGE_BYTES_MAX: usize = 4 << 20;
 /// Records from this size on are parsed one at a time, over all files, and the parser's buffers are given back behind each.
 const GREAT_RECORD_BYTES: usize = 1 << 20;
 /// An event's own size in memory, for the size of batches.
@@ -72,106 +79,6 @@ pub struct Lane {
     trail: Option<Trail>,
 }
 
-/// Opens a file and chooses its format, as far as that is possible before the first record.
-pub fn begin(input: &Input, shared: &Arc<Shared>) -> Begun {
-    match try_begin(input, shared) {
-        Ok(begun) => begun,
-        Err(stop) => {
-            let letter = whole_file(input, shared, &stop.head, &stop.fault);
-            let mut unit = Unit { last: true, ..Unit::default() };
-            push_letter(&mut unit, letter, UNKNOWN, Kind::Other, Micros::MIN);
-            Begun::Done(unit)
-        }
-    }
-}
-
-/// Why a file is not begun with.
-struct Stop {
-    fault: Fault,
-    head: Vec<u8>,
-}
-
-impl From<Fault> for Stop {
-    fn from(fault: Fault) -> Self {
-        Self { fault, head: Vec::new() }
-    }
-}
-
-fn try_begin(input: &Input, shared: &Arc<Shared>) -> Result<Begun, Stop> {
-    let options = &shared.options;
-    let mut follows = None;
-    if let (Some(follow), Origin::File(path)) = (&options.follow, &input.origin) {
-        let file = File::open(path).map_err(|error| Fault::of(&error))?;
-        let is_finished = trail::is_finished(follow, &file, shared);
-        match follow.resume(&input.name, &file) {
-            Resume::Fresh => follows = Some(is_finished),
-            Resume::At(position) => {
-                if let Some(lane) = trail::resume(input, shared, file, &position, is_finished)? {
-                    return Ok(Begun::Lane(Box::new(lane)));
-                }
-                follows = Some(is_finished);
-            }
-            Resume::With(parked) => return Ok(Begun::Lane(Box::new(trail::go_on(input, shared, file, *parked, is_finished)?))),
-        }
-    }
-    let stream = match stream::open(input, &options.limits, &shared.budget, &shared.progress)? {
-        Opened::Bytes(stream) => stream,
-        Opened::Members(archive, listed) => {
-            let member = |((name, member), number): ((String, Result<_, Fault>), u32)| {
-                let mut order = input.order.clone();
-                order.push(number);
-                let origin = match member {
-                    Ok(member) => Origin::Member(Arc::clone(&archive), member),
-                    Err(fault) => Origin::Unreadable(fault),
-                };
-                Input { order, name: format!("{}!{name}", input.name), bytes: 0, origin }
-            };
-            return Ok(Begun::Members(listed.into_iter().zip(0..).map(member).collect()));
-        }
-    };
-    let read_bytes = stream.read_bytes();
-    let is_followed = follows.is_some() && !stream.is_packed();
-    let is_open = is_followed && follows == Some(false);
-    let mut framer = Framer::new(stream, options.limits.record_bytes_max, letter::head_bytes(options));
-    if is_open {
-        framer.leave_open();
-    }
-    let (head, whole) = framer.peek(SAMPLE_BYTES);
-    if let Some(message) = magic::not_text(head.get(..magic::HEAD_BYTES).unwrap_or(head)) {
-        return Err(Stop { fault: Fault::new(Reason::UnknownFormat, message), head: head.to_vec() });
-    }
-    let first = head.iter().copied().find(|byte| !byte.is_ascii_whitespace() && *byte != 0x1e);
-    if first.is_none() && whole && framer.fault().is_none() {
-        return Ok(Begun::Done(Unit { last: true, ..Unit::default() })); // An empty file says nothing.
-    }
-    let looks_json = matches!(first, Some(b'{' | b'['));
-    let state = match options.format {
-        Choice::Named(format) => State::Chosen(format),
-        Choice::Auto => {
-            let (head, whole) = framer.peek(SAMPLE_BYTES);
-            match auto::detect(head) {
-                Ok(format) if format.framing() == Framing::Lines && is_spread_object(head) => {
-                    let message = format!(
-                        "the file is JSON spread over several lines, and {}, which it looks like, has one record a line: bring it into that shape (jq -c), if it is such a log",
-                        format.name()
-                    );
-                    return Err(Stop { head: head.to_vec(), fault: Fault::new(Reason::UnknownFormat, message) });
-                }
-                Ok(format) => State::Chosen(format),
-                Err(reject) if looks_json => State::Seeking(reject.into(), Vec::new()),
-                // Its first line may yet say what it is.
-                Err(_) if is_open && whole && !head.contains(&b'\n') => return Ok(Begun::Done(waiting(input))),
-                Err(reject) => return Err(Stop { head: head.to_vec(), fault: framer.fault().cloned().unwrap_or_else(|| reject.into()) }),
-            }
-        }
-    };
-    set_framing(&mut framer, &state);
-    let at = framer.consumed();
-    let trail = is_followed.then(|| Trail::begin(&input.name, framer.peek(trail::HEAD_BYTES).0, at));
-    let records = Records::new(input, shared, state);
-    Ok(Begun::Lane(Box::new(Lane { framer, records, read_bytes, trail })))
-}
-
 fn set_framing<R: Read>(framer: &mut Framer<R>, state: &State) {
     let envelopes = match state {
         State::Chosen(format) if format.framing() == Framing::Lines => None,
@@ -181,11 +88,6 @@ fn set_framing<R: Read>(framer: &mut Framer<R>, state: &State) {
     if let Some(envelopes) = envelopes {
         framer.set_json(envelopes);
     }
-}
-
-/// An open file that does not say yet what it is.
-fn waiting(input: &Input) -> Unit {
-    Unit { last: true, reached: Some(Box::new(Reached { path: input.name.clone(), position: None, end: Some((true, None)) })), ..Unit::default() }
 }
 
 impl Lane {
@@ -215,6 +117,7 @@ impl Lane {
                 break;
             }
         }
+        self.framer.shed();
         if let Some(trail) = &mut self.trail {
             unit.reached = Some(Box::new(trail.reached(&self.framer, &self.records)));
         }
@@ -228,6 +131,11 @@ impl Lane {
         let waits = is_open && (self.framer.leaves_something() || self.records.oldest_held().is_some() || matches!(self.records.state, State::Seeking(..)));
         let parked = trail.park(&self.framer, self.records).filter(|_| is_open);
         reached.end = Some((waits, parked.map(Box::new)));
+    }
+
+    /// The file's format, once it is known.
+    pub fn format(&self) -> Option<&'static dyn Format> {
+        if let State::Chosen(format) = self.records.state { Some(format) } else { None }
     }
 
     /// What was read of the file from disk.
@@ -253,6 +161,7 @@ pub struct Records {
     state: State,
     parsers: FxHashMap<&'static str, Box<dyn Parser>>,
     repeats: Repeats,
+    places: Option<Box<Memory>>,
     drafts: Vec<Draft>,
     last_time: Micros,
     /// Reads a record that the file's format rejects, for the others to look at.
@@ -260,23 +169,29 @@ pub struct Records {
 }
 
 impl Records {
-    fn new(input: &Input, shared: &Arc<Shared>, state: State) -> Self {
+    /// What the file's parsers are told.
+    fn context(input: &Input, shared: &Shared) -> Context {
         let options = &shared.options;
-        let context = Context {
+        Context {
             redactor: options.redactor.clone(),
             level: options.raw,
             cluster: options.cluster_name(),
             depth_max: options.limits.depth_max,
             file_name: input.file_name().to_owned(),
-        };
+        }
+    }
+
+    fn new(input: &Input, shared: &Arc<Shared>, state: State) -> Self {
+        let options = &shared.options;
         Self {
             shared: Arc::clone(shared),
             path: input.name.clone(),
-            context,
+            context: Self::context(input, shared),
             written: written(input).unwrap_or_else(|| (options.clock)()),
             state,
             parsers: FxHashMap::default(),
             repeats: Repeats::new(options.limits.repeat_records_max),
+            places: options.enrich.as_ref().map(|enrich| Box::new(Memory::new(enrich))),
             drafts: Vec::new(),
             last_time: Micros::MIN,
             sample: None,
@@ -325,7 +240,8 @@ impl Records {
         }
         if let State::Seeking(_, records) = &mut self.state {
             records.push((bytes.to_vec(), place));
-            if records.len() < STRANGE_RECORDS_MAX {
+            let bytes: usize = records.iter().map(|(record, _)| record.len()).sum();
+            if records.len() < STRANGE_RECORDS_MAX && bytes < STRANGE_BYTES_MAX {
                 return true;
             }
         }
@@ -442,7 +358,7 @@ impl Records {
         if bytes.len() < GREAT_RECORD_BYTES {
             return parser.record(bytes, place.line, drafts);
         }
-        let _alone = self.shared.great.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.shared.great.take();
         let outcome = parser.record(bytes, place.line, drafts);
         parser.shed();
         outcome
@@ -454,7 +370,7 @@ impl Records {
             return None;
         }
         // Parsed once for all of them; what is no JSON is none of theirs.
-        let _alone = (bytes.len() >= GREAT_RECORD_BYTES).then(|| self.shared.great.lock().unwrap_or_else(PoisonError::into_inner));
+        let _alone = (bytes.len() >= GREAT_RECORD_BYTES).then(|| self.shared.great.take());
         let depth_max = self.shared.options.limits.depth_max;
         let document = self.sample.get_or_insert_with(|| Box::new(json::Reader::new(depth_max))).parse(bytes).ok()?;
         let (sure, other) = auto::surest(document.root(), own.name())?;
@@ -474,6 +390,7 @@ impl Records {
                 continue;
             }
             width::cut(&mut event);
+            self.places.iter_mut().for_each(|places| places.complete(&mut event));
             // An event that keytrail wrote once keeps what it had.
             let is_given = event.event_id != EventId::default();
             let raw = event.raw.take().unwrap_or_else(|| {
@@ -562,11 +479,4 @@ pub fn internal_error(input: &Input, shared: &Shared) -> Unit {
     let mut unit = Unit { last: true, ..Unit::default() };
     push_letter(&mut unit, whole_file(input, shared, &[], &fault), UNKNOWN, Kind::Other, Micros::MIN);
     unit
-}
-
-/// Whether a file begins with a JSON object that does not end on its line.
-fn is_spread_object(head: &[u8]) -> bool {
-    let head = head.trim_ascii_start();
-    let Some(line) = memchr::memchr(b'\n', head).and_then(|at| head.get(..at)) else { return false };
-    line.first() == Some(&b'{') && !line.trim_ascii_end().ends_with(b"}")
 }

@@ -1,5 +1,6 @@
 //! What a reader is told, and its bounds: each has a name, a default, and a word on what happens at it.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use keytrail_schemas::{Micros, Text};
@@ -7,6 +8,7 @@ use keytrail_schemas::{Micros, Text};
 use super::follow::Follow;
 use super::letter::Copies;
 use super::session::Sessions;
+use crate::enrich::Enrich;
 use crate::format::Format;
 use crate::redact::{Level, Redactor};
 
@@ -48,12 +50,16 @@ pub struct Options {
     pub raw: Level,
     /// Takes the bytes of dead letters, where the operator asks for copies.
     pub copies: Option<Arc<dyn Copies>>,
+    /// Databases of the operator's that say where addresses are.
+    pub enrich: Option<Arc<Enrich>>,
     /// Bounds.
     pub limits: Limits,
     /// Files that grow are read on from where they were left, as this knows; `None` reads each as it is, to its end.
     pub follow: Option<Arc<Follow>>,
     /// Whose the sessions are that records of other files belong to. Shared by the readers that follow one another over the same files.
     pub sessions: Arc<Mutex<Sessions>>,
+    /// A folder on a disk for the originals of great records that wait for their turn; without one they wait in memory.
+    pub waiting_dir: Option<PathBuf>,
     /// Threads that read and parse; 0 for as many as the machine has cores, at most 8.
     pub threads: usize,
 }
@@ -70,9 +76,11 @@ impl Options {
             clock,
             raw: Level::Safe,
             copies: None,
+            enrich: None,
             limits: Limits::default(),
             follow: None,
             sessions: Arc::default(),
+            waiting_dir: None,
             threads: 0,
         }
     }
@@ -124,6 +132,8 @@ pub struct Limits {
     pub unit_records_max: usize,
     /// The most bytes of events that are parsed ahead, over all files; past it a file is parsed on only when it is the next one's turn.
     pub under_way_bytes_max: u64,
+    /// The most bytes of originals of great records that wait in memory for their turn, over all open files; the others wait on disk.
+    pub held_bytes_max: u64,
     /// Units that are parsed ahead in all, shared by the open files; each has at least one.
     pub units_ahead_max: usize,
 }
@@ -147,6 +157,7 @@ impl Default for Limits {
             unit_bytes_max: 1 << 20,
             unit_records_max: 2_048,
             under_way_bytes_max: 128 << 20,
+            held_bytes_max: 128 << 20,
             units_ahead_max: 32,
         }
     }

@@ -5,20 +5,21 @@
 //! the file that was named first. Within a file the order stays. Threads, batch sizes and how much is parsed ahead change nothing.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use keytrail_schemas::{DeadLetter, Event, Micros};
 
 use super::archive::Budget;
 use super::complete::complete;
-use super::count::Counts;
+use super::count::{Counts, Tally};
 use super::follow::{Changed, Reached};
 use super::input::{self, Input};
 use super::lane::{Lane, Shared};
 use super::options::Options;
 use super::progress::Progress;
+use super::spill::{Spill, Waiting};
 use super::unit::{Item, Kind, Unit};
 use super::worker::{Peeked, Pool, Queue};
 use crate::error::Error;
@@ -80,6 +81,7 @@ impl Reader {
     }
 
     fn of(inputs: Vec<Input>, options: Options) -> Result<Self, Error> {
+        options.enrich.iter().for_each(|enrich| enrich.look());
         let progress = Arc::new(Progress::default());
         progress.bytes_total.store(inputs.iter().map(|input| input.bytes).sum(), Ordering::Relaxed);
         progress.files_total.store(inputs.len() as u64, Ordering::Relaxed);
@@ -87,10 +89,11 @@ impl Reader {
         let threads = if options.threads == 0 { cores() } else { options.threads };
         let shared = Arc::new(Shared {
             budget: Budget::new(options.limits.archive_memory_bytes_max),
+            spill: Spill::new(options.waiting_dir.as_deref(), options.limits.held_bytes_max),
             options,
             progress,
             under_way: AtomicU64::new(0),
-            great: Mutex::default(),
+            great: Arc::default(),
         });
         Ok(Self { pool: Pool::start(threads, &shared)?, shared, totals: Counts::default(), stage: Stage::Listed(inputs) })
     }
@@ -121,6 +124,7 @@ impl Iterator for Reader {
             self.stage = Stage::Done;
             return None;
         }
+        self.shared.options.enrich.iter().for_each(|enrich| enrich.look());
         let mut batch = merge.next_batch(&self.pool);
         if batch.events.is_empty() && batch.dead_letters.is_empty() && batch.counts.formats.is_empty() && batch.reached.is_empty() {
             self.stage = Stage::Done;
@@ -146,8 +150,11 @@ impl Iterator for Reader {
     }
 }
 
-/// A file's place in the merge: the time of its first event, then its place among all files.
-type Key = (Micros, Vec<u32>);
+/// A file's place in the merge: the time of its first event, then its rank among all files.
+type Key = (Micros, u32);
+
+/// What a first look found: the time of the first event, the file, its first unit, and the file itself where it is kept open.
+type Looked = (Micros, Input, Unit, Option<Box<Lane>>);
 
 /// The merge of the files.
 struct Merge {
@@ -167,11 +174,15 @@ impl std::fmt::Debug for Merge {
 /// An open file, with the unit that is being handed on.
 struct Head {
     time: Micros,
-    order: Vec<u32>,
+    rank: u32,
     queue: Arc<Queue>,
     items: std::iter::Peekable<std::vec::IntoIter<Item>>,
     events: std::vec::IntoIter<Box<Event>>,
     letters: std::vec::IntoIter<DeadLetter>,
+    /// How many of the unit's events have been handed on.
+    given: usize,
+    held_bytes: u64,
+    waiting: VecDeque<Waiting>,
     /// How far the file has been read when the unit has been handed on.
     reached: Option<Box<Reached>>,
 }
@@ -189,19 +200,22 @@ impl PartialOrd for Head {
 }
 impl Ord for Head {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.time, &self.order).cmp(&(other.time, &other.order))
+        (self.time, self.rank).cmp(&(other.time, other.rank))
     }
 }
 
 impl Head {
-    fn new(order: Vec<u32>, queue: Arc<Queue>) -> Self {
+    fn new(rank: u32, queue: Arc<Queue>) -> Self {
         Self {
             time: Micros::MIN,
-            order,
+            rank,
             queue,
             items: Vec::new().into_iter().peekable(),
             events: Vec::new().into_iter(),
             letters: Vec::new().into_iter(),
+            given: 0,
+            held_bytes: 0,
+            waiting: VecDeque::new(),
             reached: None,
         }
     }
@@ -214,12 +228,27 @@ impl Head {
                 return true;
             }
             batch.reached.extend(self.reached.take().map(|reached| *reached));
+            pool.shared().spill.release(std::mem::take(&mut self.held_bytes));
             let Some(unit) = self.queue.pop(pool) else { return false };
-            let Unit { items, events, letters, last: _, reached } = unit;
+            let Unit { items, events, letters, last: _, held_bytes, waiting, reached } = unit;
+            (self.given, self.held_bytes, self.waiting) = (0, held_bytes, waiting);
             self.reached = reached;
             self.items = items.into_iter().peekable();
             self.events = events.into_iter();
             self.letters = letters.into_iter();
+        }
+    }
+}
+
+impl Head {
+    /// Gives the events that were handed on last their originals back that waited on disk.
+    fn fetch(&mut self, batch: &mut Batch, spill: &Spill) {
+        while let Some(waiting) = self.waiting.pop_front_if(|waiting| waiting.event < self.given) {
+            // Where the disk gives it back no more, the event stands without it, and its hash says what it was.
+            let at = batch.events.len().checked_sub(self.given - waiting.event);
+            if let Some(event) = at.and_then(|at| batch.events.get_mut(at)) {
+                event.raw = spill.read(waiting).ok();
+            }
         }
     }
 }
@@ -230,9 +259,9 @@ impl Merge {
         let shared = pool.shared();
         let limits = &shared.options.limits;
         let (answer, answers) = crossbeam_channel::unbounded();
-        let mut todo: std::collections::VecDeque<Input> = inputs.into();
+        let mut todo: VecDeque<Input> = inputs.into();
         let mut looking: BTreeMap<usize, Input> = BTreeMap::new();
-        let mut looked: Vec<(Key, Input, Unit, Option<Box<Lane>>)> = Vec::new();
+        let mut looked: Vec<Looked> = Vec::new();
         let (mut number, mut kept_bytes, mut kept_lanes) = (0, 0, 0);
         while !todo.is_empty() || !looking.is_empty() {
             if shared.progress.is_interrupted() {
@@ -246,7 +275,7 @@ impl Merge {
                 number += 1;
             }
             let Ok((number, peeked)) = answers.recv() else { return None };
-            let Some(input) = looking.remove(&number) else { continue };
+            let Some(mut input) = looking.remove(&number) else { continue };
             match peeked {
                 Peeked::Members(members) => {
                     shared.progress.files_total.fetch_add(members.len() as u64, Ordering::Relaxed);
@@ -254,7 +283,7 @@ impl Merge {
                     todo.extend(members);
                 }
                 Peeked::File(unit, lane) => {
-                    let key = (unit.first_time().unwrap_or(Micros::MIN), input.order.clone());
+                    let time = unit.first_time().unwrap_or(Micros::MIN);
                     let keep = match &lane {
                         Some(_) => input.is_stream() || (kept_lanes < limits.open_files_max && kept_bytes < limits.peek_bytes_max),
                         None => input.is_stream() || kept_bytes < limits.peek_bytes_max,
@@ -262,12 +291,13 @@ impl Merge {
                     if keep {
                         kept_bytes += unit.bytes();
                         kept_lanes += usize::from(lane.is_some());
-                        looked.push((key, input, unit, lane));
+                        looked.push((time, input, unit, lane));
                     } else {
                         if let Some(lane) = lane {
+                            input.known = lane.format();
                             pool.set_aside(lane);
                         }
-                        looked.push((key, input, Unit::default(), None));
+                        looked.push((time, input, Unit::default(), None));
                     }
                 }
             }
@@ -276,23 +306,25 @@ impl Merge {
         Some(Self::of(looked, kept_lanes, pool))
     }
 
-    fn of(looked: Vec<(Key, Input, Unit, Option<Box<Lane>>)>, kept_lanes: usize, pool: &Pool) -> Self {
+    fn of(mut looked: Vec<Looked>, kept_lanes: usize, pool: &Pool) -> Self {
+        looked.sort_unstable_by(|(_, one, ..), (_, other, ..)| one.order.cmp(&other.order));
         let limits = &pool.shared().options.limits;
         let open_files_max = limits.open_files_max.max(1);
         // Files that were kept open in looking count too: where there are more files than may be open, they are opened again in their order.
         let reopen = looked.len() > open_files_max && kept_lanes > 0;
         let depth = (limits.units_ahead_max / looked.len().clamp(1, open_files_max)).max(1);
         let mut pending = BTreeMap::new();
-        for (key, input, unit, lane) in looked {
+        for ((time, mut input, unit, lane), rank) in looked.into_iter().zip(0_u32..) {
             let queue = match lane {
                 Some(lane) if reopen && !input.is_stream() => {
+                    input.known = lane.format();
                     pool.set_aside(lane);
                     Queue::closed(input, depth)
                 }
                 None if !unit.last => Queue::closed(input, depth),
                 lane => Queue::begun(input, depth, unit, lane, pool.shared()),
             };
-            pending.insert(key, queue);
+            pending.insert((time, rank), queue);
         }
         Self { pending, open: BinaryHeap::new(), open_files_max }
     }
@@ -300,33 +332,40 @@ impl Merge {
     fn next_batch(&mut self, pool: &Pool) -> Batch {
         let limits = &pool.shared().options.limits;
         let mut batch = Batch::default();
+        let mut tally = Tally::default();
         let mut bytes = 0;
         let mut items = 0;
         while self.take_up(pool, &mut batch) {
             let Some(Reverse(mut head)) = self.open.pop() else { break };
             // Until another file's turn comes.
-            let next = self.open.peek().map(|Reverse(other)| (other.time, other.order.clone()));
+            let next = self.open.peek().map(|Reverse(other)| (other.time, other.rank));
             let waiting = self.pending.first_key_value().filter(|_| self.open.len() + 1 < self.open_files_max).map(|(key, _)| key.0);
-            pool.shared().progress.set_current(head.queue.name());
+            if items == 0 {
+                pool.shared().progress.set_current(head.queue.name());
+            }
             loop {
-                hand_on(&mut head, &mut batch, &mut bytes);
+                hand_on(&mut head, &mut batch, &mut bytes, &mut tally);
+                if !head.waiting.is_empty() {
+                    head.fetch(&mut batch, &pool.shared().spill);
+                }
                 items += 1;
                 if !head.advance(pool, &mut batch) {
                     pool.shared().progress.files_done.fetch_add(1, Ordering::Relaxed);
                     break;
                 }
                 let full = batch.events.len() >= limits.batch_events_max || bytes >= limits.batch_bytes_max || items >= 16 * limits.batch_events_max.max(1);
-                let turn_over =
-                    next.as_ref().is_some_and(|(time, order)| (head.time, &head.order) > (*time, order)) || waiting.is_some_and(|time| time <= head.time);
+                let turn_over = next.is_some_and(|next| (head.time, head.rank) > next) || waiting.is_some_and(|time| time <= head.time);
                 if full || turn_over {
                     self.open.push(Reverse(head));
                     if full {
+                        tally.end(&mut batch.counts);
                         return batch;
                     }
                     break;
                 }
             }
         }
+        tally.end(&mut batch.counts);
         batch
     }
 
@@ -337,12 +376,12 @@ impl Merge {
             if self.open.peek().is_some_and(|Reverse(head)| head.time < entry.key().0) {
                 break;
             }
-            let ((_, order), queue) = entry.remove_entry();
+            let ((_, rank), queue) = entry.remove_entry();
             // The next ones are read while this one is waited for.
             for ahead in self.pending.values().take(4) {
                 ahead.read_ahead(pool);
             }
-            let mut head = Head::new(order, queue);
+            let mut head = Head::new(rank, queue);
             if head.advance(pool, batch) {
                 self.open.push(Reverse(head));
             } else {
@@ -354,12 +393,13 @@ impl Merge {
 }
 
 /// Moves the item that stands first in a file into the batch.
-fn hand_on(head: &mut Head, batch: &mut Batch, bytes: &mut usize) {
+fn hand_on(head: &mut Head, batch: &mut Batch, bytes: &mut usize, tally: &mut Tally) {
     let Some(item) = head.items.next() else { return };
     batch.events.extend(head.events.by_ref().take(item.events as usize));
+    head.given += item.events as usize;
     batch.dead_letters.extend(head.letters.by_ref().take(item.letters as usize));
     *bytes += item.bytes as usize;
-    let counts = batch.counts.of(item.format);
+    let counts = tally.of(item.format, &mut batch.counts);
     counts.records += u64::from(item.kind != Kind::Other);
     counts.control += u64::from(item.kind == Kind::Control);
     counts.held += u64::from(item.kind == Kind::Held);

@@ -1,8 +1,11 @@
 //! A unit: what a stretch of one file came to, in the file's order.
 
+use std::collections::VecDeque;
+
 use keytrail_schemas::{DeadLetter, Event, Micros};
 
 use super::follow::Reached;
+use super::spill::Waiting;
 
 /// What a stretch of a file came to.
 #[derive(Debug, Default)]
@@ -15,6 +18,10 @@ pub struct Unit {
     pub letters: Vec<DeadLetter>,
     /// The file ends with this unit.
     pub last: bool,
+    /// Bytes of great originals that are held in memory.
+    pub held_bytes: u64,
+    /// Originals that wait on disk, in the order of their events.
+    pub waiting: VecDeque<Waiting>,
     /// How far a followed file has been read with it.
     pub reached: Option<Box<Reached>>,
 }

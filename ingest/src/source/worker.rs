@@ -69,8 +69,9 @@ impl Queue {
     }
 
     /// A queue for a file that was looked at: its first unit is there, and it is read on from where it stands.
-    pub fn begun(input: Input, depth: usize, unit: Unit, lane: Option<Box<Lane>>, shared: &Shared) -> Arc<Self> {
+    pub fn begun(input: Input, depth: usize, mut unit: Unit, lane: Option<Box<Lane>>, shared: &Shared) -> Arc<Self> {
         let done = lane.is_none();
+        shared.spill.take(&mut unit);
         shared.under_way.fetch_add(unit.bytes() as u64, Ordering::AcqRel);
         Arc::new(Self { input, depth, state: Mutex::new(State { units: VecDeque::from([unit]), parked: lane, running: false, done }), grown: Condvar::new() })
     }
@@ -124,10 +125,11 @@ impl Queue {
     fn fill(&self, shared: &Arc<Shared>, closing: &AtomicBool) {
         let mut lane = self.state().parked.take();
         loop {
-            let (unit, rest) = match catch_unwind(AssertUnwindSafe(|| self.produce(lane.take(), shared))) {
+            let (mut unit, rest) = match catch_unwind(AssertUnwindSafe(|| self.produce(lane.take(), shared))) {
                 Ok(produced) => produced,
                 Err(_) => (lane::internal_error(&self.input, shared), None),
             };
+            shared.spill.take(&mut unit);
             shared.under_way.fetch_add(unit.bytes() as u64, Ordering::AcqRel);
             let mut state = self.state();
             state.units.push_back(unit);
@@ -173,6 +175,8 @@ impl Queue {
 /// A first look goes no further than this.
 const PEEK_BYTES: usize = 64 << 10;
 const PEEK_RECORDS: usize = 64;
+/// A file of fewer bytes is small.
+const SMALL_BYTES: u64 = 2 << 10;
 /// Stretches without an event that a first look passes over in search of one.
 const PEEK_UNITS: usize = 8;
 
@@ -183,8 +187,10 @@ fn peek(input: &Input, shared: &Arc<Shared>) -> Peeked {
         Begun::Members(members) => return Peeked::Members(members),
     };
     let mut unit = Unit::default();
+    // A small file is done with at once; of another one the first event says where it stands among the others, and most are read again then.
+    let mut records_max = if (1..SMALL_BYTES).contains(&input.bytes) { PEEK_RECORDS } else { 1 };
     for _ in 0..PEEK_UNITS {
-        let mut next = lane.next_unit(PEEK_BYTES, PEEK_RECORDS);
+        let mut next = lane.next_unit(PEEK_BYTES, std::mem::replace(&mut records_max, PEEK_RECORDS));
         unit.items.append(&mut next.items);
         unit.events.append(&mut next.events);
         unit.letters.append(&mut next.letters);

@@ -41,7 +41,31 @@ fn a_spread_document_that_quotes_a_line_format_is_one_dead_letter() {
     let text = "{\n  \"expected\": [\n    {\"original\": \"{\\\"ts\\\":1.5,\\\"id.orig_h\\\":\\\"10.0.0.1\\\"}\"}\n  ]\n}\n";
     let read = read_bytes("a.json", text.as_bytes(), auto());
     assert_eq!((read.events.len(), read.letters.len()), (0, 1), "{:?}", read.letters);
-    assert_eq!((read.letters[0].reason, read.letters[0].line), (Reason::UnknownFormat, 0));
+    assert_eq!((read.letters[0].reason, read.letters[0].line), (Reason::UnknownFormat, 0), "{:?}", read.letters);
+}
+
+#[test]
+fn a_record_that_is_spread_over_lines_is_read() {
+    let text = "{\n  \"ts\": 1767323045.5,\n  \"uid\": \"C1\",\n  \"id.orig_h\": \"10.0.0.1\",\n  \"id.orig_p\": 5,\n  \"id.resp_h\": \"10.0.0.2\",\n  \"id.resp_p\": 443,\n  \"version\": \"TLSv12\",\n  \"established\": true,\n  \"server_name\": \"a.example\"\n}\n";
+    let read = read_bytes("ssl.log", text.repeat(2).as_bytes(), auto());
+    assert_eq!((read.events.len(), read.letters.len()), (2, 0), "{:?}", read.letters);
+}
+
+#[test]
+fn what_lies_beside_logs_is_said() {
+    for (text, what) in [
+        ("                                 Apache License\n                           Version 2.0, January 2004\n", "a licence"),
+        ("# Samples\n\nWhat they are:\n\n- one\n- two\n", "Markdown"),
+        ("---\ntitle: x\nauthor: y\nfiles:\n  - a\n", "YAML"),
+        (
+            "{\n  \"expected\": [\n    {\"@timestamp\": \"2026-01-01T00:00:00Z\", \"ecs\": {\"version\": \"8\"}, \"event\": {\"original\": \"x\"}}\n  ]\n}\n",
+            "Elastic Common Schema",
+        ),
+    ] {
+        let read = read_bytes("beside", text.as_bytes(), auto());
+        assert_eq!((read.events.len(), read.letters.len()), (0, 1), "{text}");
+        assert!(read.letters[0].message.contains(what), "{}", read.letters[0].message);
+    }
 }
 
 #[test]

@@ -5,10 +5,12 @@ mod line;
 mod scan;
 
 use std::io::Read;
+use std::sync::Arc;
 
 use keytrail_schemas::Reason;
 
 use super::fault::Fault;
+use super::turn::{Taken, Turn};
 
 /// One piece of a file.
 #[derive(Debug, PartialEq, Eq)]
@@ -83,6 +85,17 @@ impl<R: Read> Framer<R> {
         let mut framer = Self::new(input, record_bytes_max, head_bytes_max);
         (framer.window.offset, framer.window.line, framer.window.begun) = (offset, line, offset > 0);
         framer
+    }
+
+    /// A record that is great is read when it is its turn among those of all files.
+    pub fn take_turns(&mut self, turn: &Arc<Turn>) {
+        self.window.turn = Some(Arc::clone(turn));
+    }
+
+    /// Gives back what memory a great record took, and its turn.
+    pub fn shed(&mut self) {
+        self.window.shed();
+        self.window.taken = None;
     }
 
     /// The file may grow: a record at its end that has not ended is left where it is.
@@ -185,6 +198,10 @@ struct Window<R> {
     is_open: bool,
     /// What was consumed last before the buffer's first byte.
     behind: Vec<u8>,
+    turn: Option<Arc<Turn>>,
+    taken: Option<Taken>,
+    /// The most that is read at once: little at first, for of many files no more than the beginning is looked at.
+    step: usize,
 }
 
 /// Consumed bytes that are still there when the buffer has been moved on.
@@ -206,6 +223,9 @@ impl<R: Read> Window<R> {
             begun: false,
             is_open: false,
             behind: Vec::new(),
+            turn: None,
+            taken: None,
+            step: READ_BYTES / 8,
         }
     }
 
@@ -231,16 +251,7 @@ impl<R: Read> Window<R> {
         if self.ended {
             return false;
         }
-        if self.buffer.len() > 8 * READ_BYTES && self.end - self.start < READ_BYTES {
-            // A great record has passed.
-            self.behind = self.before(BEHIND_BYTES);
-            let mut smaller = vec![0; 4 * READ_BYTES];
-            let rest = self.end - self.start;
-            if let (Some(room), Some(data)) = (smaller.get_mut(..rest), self.buffer.get(self.start..self.end)) {
-                room.copy_from_slice(data);
-            }
-            (self.buffer, self.start, self.end) = (smaller, 0, rest);
-        }
+        self.shed();
         if self.buffer.len() - self.end < READ_BYTES {
             if self.start > 0 {
                 self.behind = self.before(BEHIND_BYTES);
@@ -249,11 +260,20 @@ impl<R: Read> Window<R> {
                 self.start = 0;
             }
             if self.buffer.len() - self.end < READ_BYTES {
-                self.buffer.resize((self.buffer.len() * 2).max(self.end + READ_BYTES), 0);
+                // No larger than the longest record and what is read at once.
+                let most = self.record_bytes_max.saturating_add(2 * READ_BYTES);
+                let wanted = (self.buffer.len() * 2).min(most).max(self.end + READ_BYTES);
+                if wanted > 8 * READ_BYTES && self.taken.is_none() {
+                    self.taken = self.turn.as_ref().map(Turn::take);
+                }
+                self.buffer.resize(wanted, 0);
             }
         }
         loop {
-            let Some(room) = self.buffer.get_mut(self.end..) else { return false };
+            // A little at a time: what is read behind a great record is held as long as its file waits.
+            let until = self.buffer.len().min(self.end + self.step);
+            self.step = (2 * self.step).min(4 * READ_BYTES);
+            let Some(room) = self.buffer.get_mut(self.end..until) else { return false };
             match self.input.read(room) {
                 Ok(0) => {
                     self.ended = true;
@@ -271,6 +291,21 @@ impl<R: Read> Window<R> {
                 }
             }
         }
+    }
+
+    /// A great record has passed: its memory goes.
+    fn shed(&mut self) {
+        if self.buffer.len() <= 8 * READ_BYTES || self.end - self.start > 4 * READ_BYTES {
+            return;
+        }
+        self.behind = self.before(BEHIND_BYTES);
+        let rest = self.end - self.start;
+        let mut smaller = vec![0; rest.max(4 * READ_BYTES)];
+        if let (Some(room), Some(data)) = (smaller.get_mut(..rest), self.buffer.get(self.start..self.end)) {
+            room.copy_from_slice(data);
+        }
+        (self.buffer, self.start, self.end) = (smaller, 0, rest);
+        self.taken = None;
     }
 
     fn fill_to(&mut self, bytes: usize) {
