@@ -12,8 +12,10 @@
 //! - `s3`: the lake in a bucket, and a store that is refused.
 //! - `secrets`: secrets planted in every place of every format, and looked for in everything that is written.
 //! - `telemetry`: spans and metrics over OTLP.
+//! - `machine`: one machine under the names that several providers know it by.
 //! - `known_attacks`: real records of single attack techniques, where the folder that holds them exists.
 //! - `rules`: further rules from folders, changed in the middle of the log, and a rebuild.
+//! - `places`: country, network and class of where an event came from.
 //! - `real_logs`: real logs, where the folder that holds them exists.
 //! - `stories`: detections and findings of several techniques, and a rebuilt lake in every field.
 //! - `estate`: the binary under test, its folder, and inputs made up from the formats' documentation.
@@ -26,7 +28,9 @@ mod journey;
 mod kafka;
 mod keys;
 mod known_attacks;
+mod machine;
 mod opcua;
+mod places;
 mod real_logs;
 mod rules;
 mod s3;

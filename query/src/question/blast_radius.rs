@@ -13,6 +13,7 @@ use keytrail_schemas::{Column, ColumnType};
 use super::function::{Answer, Argument, FROM, Function, Kind, Period, TO, Values};
 use crate::column::{self, always, batch, maybe};
 use crate::engine::Engine;
+use crate::machine::Machine;
 use crate::{Error, resolve};
 
 /// Hops that are followed unless told otherwise.
@@ -39,9 +40,9 @@ const COLUMNS: &[Column] = &[
 #[derive(Debug)]
 pub(crate) struct BlastRadius;
 
-/// What one hop starts from: names of credentials, and on the first hop the identity whose events all count.
+/// What one hop starts from: names of credentials, and on the first hop the names of the identity whose events all count.
 struct Frontier {
-    identity: Option<String>,
+    names: BTreeSet<String>,
     credentials: BTreeSet<String>,
 }
 
@@ -87,7 +88,7 @@ impl Function for BlastRadius {
             }
             for batch in touched(engine, &frontier, period, hop).await? {
                 known.extend(column::texts(&batch, "credential").into_iter().flatten());
-                if hop == 1 && frontier.identity.is_some() {
+                if hop == 1 && !frontier.names.is_empty() {
                     frontier.credentials.extend(column::texts(&batch, "credential").into_iter().flatten());
                 }
                 rows.push(batch);
@@ -97,7 +98,7 @@ impl Function for BlastRadius {
             if credentials.is_empty() {
                 break;
             }
-            frontier = Frontier { identity: None, credentials };
+            frontier = Frontier { names: BTreeSet::new(), credentials };
         }
         Ok(Answer::Batch(joined(&rows)?))
     }
@@ -106,9 +107,9 @@ impl Function for BlastRadius {
 /// A credential of that name, else an identity.
 async fn start(engine: &Engine, text: &str) -> Result<Frontier, Error> {
     match resolve::resolve(engine, resolve::Kind::Identity, text).await {
-        Ok(identity) => Ok(Frontier { identity: Some(identity.to_string()), credentials: BTreeSet::new() }),
+        Ok(identity) => Ok(Frontier { names: Machine::of(engine, &identity).await?.names.into_iter().collect(), credentials: BTreeSet::new() }),
         Err(Error::Unknown { .. }) => {
-            Ok(Frontier { identity: None, credentials: BTreeSet::from([resolve::resolve(engine, resolve::Kind::Credential, text).await?.to_string()]) })
+            Ok(Frontier { names: BTreeSet::new(), credentials: BTreeSet::from([resolve::resolve(engine, resolve::Kind::Credential, text).await?.to_string()]) })
         }
         Err(error) => Err(error),
     }
@@ -117,12 +118,10 @@ async fn start(engine: &Engine, text: &str) -> Result<Frontier, Error> {
 /// What `frontier` touched.
 async fn touched(engine: &Engine, frontier: &Frontier, period: Period, hop: i64) -> Result<Vec<RecordBatch>, Error> {
     let mut parameters: Vec<ScalarValue> = period.parameters().into();
-    let from_whom = match &frontier.identity {
-        Some(identity) => {
-            parameters.push(ScalarValue::from(identity.as_str()));
-            "identity = $3".to_owned()
-        }
-        None => format!("credential IN ({})", push_all(&mut parameters, &frontier.credentials)),
+    let from_whom = if frontier.names.is_empty() {
+        format!("credential IN ({})", push_all(&mut parameters, &frontier.credentials))
+    } else {
+        format!("identity IN ({})", push_all(&mut parameters, &frontier.names))
     };
     let sql = format!(
         "SELECT CAST({hop} AS BIGINT) AS hop, identity, credential, max(credential_parent) AS via, destination, max(environment) AS environment, count(*) AS count,
@@ -138,7 +137,7 @@ async fn touched(engine: &Engine, frontier: &Frontier, period: Period, hop: i64)
 async fn obtained(engine: &Engine, frontier: &Frontier, period: Period) -> Result<BTreeSet<String>, Error> {
     let mut parameters: Vec<ScalarValue> = period.parameters().into();
     let mut parents = frontier.credentials.clone();
-    parents.extend(frontier.identity.clone());
+    parents.extend(frontier.names.iter().cloned());
     if parents.is_empty() {
         return Ok(BTreeSet::new());
     }

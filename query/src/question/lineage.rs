@@ -10,6 +10,7 @@ use keytrail_schemas::{Column, ColumnType, CredentialRecord, Micros};
 use super::function::{Answer, Argument, Function, Kind, Values};
 use crate::column::{self, always, batch, maybe};
 use crate::engine::Engine;
+use crate::machine::Machine;
 use crate::{Error, ledger, resolve};
 
 /// Steps that are followed in each direction.
@@ -19,7 +20,11 @@ const CREDENTIALS_MAX: usize = 10_000;
 
 const COLUMNS: &[Column] = &[
     always("step", ColumnType::Int64, "0 is the credential itself, -1 what it was obtained with or followed, 1 what was obtained with it or followed it, …"),
-    always("relation", ColumnType::Utf8, "self, parent, predecessor, child or successor, as seen from the step before."),
+    always(
+        "relation",
+        ColumnType::Utf8,
+        "self, parent, predecessor, child, successor, or alias (another name of the same machine), as seen from the step before.",
+    ),
     always("credential", ColumnType::Utf8, "The credential, or the identity that a parent names."),
     maybe("of", ColumnType::Utf8, "The credential of the step before that it relates to."),
     maybe("identity", ColumnType::Utf8, "Whose it is; empty when the ledger does not hold it."),
@@ -128,6 +133,13 @@ async fn edges(engine: &Engine, frontier: &BTreeSet<String>, direction: i64) -> 
                 let relation = ["parent", "predecessor", "child", "successor"].into_iter().find(|known| Some(*known) == relation.as_deref());
                 edges.extend(name.zip(relation).zip(of).map(|((name, relation), of)| (name, relation, of)));
             }
+        }
+    }
+    if direction < 0 {
+        // What it was obtained under may be one of a machine's several names.
+        for name in frontier {
+            let others = Machine::of(engine, name).await?.names;
+            edges.extend(others.into_iter().filter(|other| other != name).map(|other| (other, "alias", name.clone())));
         }
     }
     edges.sort();

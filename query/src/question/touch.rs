@@ -28,6 +28,12 @@ const ISSUED: usize = KEY.len() + 1;
 #[derive(Debug, Clone)]
 pub(crate) enum Of {
     Identity(String),
+    /// One machine under several names, and with what was obtained under them.
+    Machine {
+        names: Vec<String>,
+        federated: Vec<String>,
+        sessions: Vec<String>,
+    },
     Destination(String),
 }
 
@@ -35,6 +41,12 @@ impl Of {
     fn filter(&self) -> Expr {
         match self {
             Self::Identity(name) => col("identity").eq(lit(name.as_str())),
+            Self::Machine { names, federated, sessions } => {
+                let one_of = |column: &str, values: &[String]| col(column).in_list(values.iter().map(|value| lit(value.as_str())).collect(), false);
+                let identity = one_of("identity", names);
+                let others = [("credential_parent", federated), ("credential", sessions)].into_iter().filter(|(_, values)| !values.is_empty());
+                others.fold(identity, |all, (column, values)| all.or(one_of(column, values)))
+            }
             Self::Destination(name) => col("destination").eq(lit(name.as_str())),
         }
     }
@@ -42,7 +54,7 @@ impl Of {
     /// The column that tells apart what was seen before.
     const fn other(&self) -> &'static str {
         match self {
-            Self::Identity(_) => "destination",
+            Self::Identity(_) | Self::Machine { .. } => "destination",
             Self::Destination(_) => "identity",
         }
     }
@@ -117,7 +129,7 @@ pub(crate) async fn roll_up(engine: &Engine, of: &Of, period: Period) -> Result<
         touch.age_days = known.map(|(issued, _)| Micros(touch.last).days_since(Micros(issued)).max(0.0));
         touch.age_is_exact = known.map(|(_, exact)| exact);
         touch.first_ever = !before.contains(match of {
-            Of::Identity(_) => touch.destination(),
+            Of::Identity(_) | Of::Machine { .. } => touch.destination(),
             Of::Destination(_) => touch.identity(),
         });
     }
@@ -140,7 +152,7 @@ pub(crate) fn moment(time: Micros) -> Expr {
 async fn counted(engine: &Engine, of: &Of, period: Period) -> Result<Vec<Touch>, Error> {
     let mut filters = vec![of.filter()];
     filters.extend(within(period));
-    if matches!(of, Of::Identity(_)) {
+    if matches!(of, Of::Identity(_) | Of::Machine { .. }) {
         filters.push(col("destination").is_not_null());
     }
     let columns: Vec<&str> = KEY.iter().copied().chain(["time", "credential_issued_at"]).collect();

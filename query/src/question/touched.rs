@@ -1,4 +1,5 @@
-//! `touched(identity, from, to)`: everything that an identity touched.
+//! `touched(identity, from, to)`: everything that an identity touched, under whichever of its names: a service account's sessions in a cloud, its
+//! tokens of a vault (`crate::machine`).
 
 use std::sync::Arc;
 
@@ -9,10 +10,11 @@ use super::function::{Answer, Argument, FROM, Function, Kind, TO, Values};
 use super::touch::{self, Of};
 use crate::column::{always, batch, maybe};
 use crate::engine::Engine;
+use crate::machine::Machine;
 use crate::{Error, resolve};
 
 pub(crate) const COLUMNS: &[Column] = &[
-    always("identity", ColumnType::Utf8, "Who touched."),
+    always("identity", ColumnType::Utf8, "Who touched: the name that the provider knows the machine by."),
     always("destination", ColumnType::Utf8, "What was touched."),
     maybe("credential", ColumnType::Utf8, "With which credential, where the record names one."),
     maybe(
@@ -43,7 +45,7 @@ impl Function for Touched {
     }
 
     fn doc(&self) -> &'static str {
-        "Everything that an identity touched, with which credential, and how old that was."
+        "Everything that an identity touched, under all its names that records prove to be one machine's, with which credential, and how old that was."
     }
 
     fn arguments(&self) -> &'static [Argument] {
@@ -57,7 +59,13 @@ impl Function for Touched {
     async fn answer(&self, engine: &Arc<Engine>, values: &Values) -> Result<Answer, Error> {
         let identity = resolve::resolve(engine, resolve::Kind::Identity, values.text(0).unwrap_or_default()).await?;
         let period = values.period(engine, 1).await?;
-        let touches = touch::roll_up(engine, &Of::Identity(identity.to_string()), period).await?;
+        let machine = Machine::of(engine, &identity).await?;
+        let sessions = machine.sessions(engine).await?;
+        let of = match machine {
+            Machine { names, .. } if names.len() <= 1 && sessions.is_empty() => Of::Identity(identity.to_string()),
+            Machine { names, federated, .. } => Of::Machine { names, federated, sessions },
+        };
+        let touches = touch::roll_up(engine, &of, period).await?;
         Ok(Answer::Batch(batch(COLUMNS, touch::arrays(&touches))?))
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | call | second event |
 //! |---|---|
-//! | `AssumeRole*`, `AssumeRoot`, `CreateSession` of Roles Anywhere | issue of a session to the role; parent: the caller's key, or the caller where it has none |
+//! | `AssumeRole*`, `AssumeRoot`, `CreateSession` of Roles Anywhere | issue of a session to the role; parent: the caller's key, or the caller where it has none; for EKS Pod Identity the service account |
 //! | `GetSessionToken`, `GetFederationToken` | issue of a session to the user, to the federated user |
 //! | `CreateAccessKey` | issue of the key to its user |
 //! | `UpdateAccessKey`, `UpdateSSHPublicKey`, `UpdateSigningCertificate`, `UpdateServiceSpecificCredential` | revoke when set inactive; renew when set active, since the same credential lives on |
@@ -24,7 +24,9 @@ pub(super) fn consequence(record: &Record<'_>, caller: &Principal, first: &Event
         ("sts", "AssumeRole" | "AssumeRoleWithWebIdentity" | "AssumeRoleWithSAML") => {
             let role =
                 record.response.text_at(&["assumedRoleUser", "arn"]).and_then(Arn::parse).or_else(|| record.parameters.text("roleArn").and_then(Arn::parse))?;
-            session(record, role_of(role, record.parameters.text("roleSessionName"), caller)?, first, record.response.at(&["credentials"])?)
+            let mut event = session(record, role_of(role, record.parameters.text("roleSessionName"), caller)?, first, record.response.at(&["credentials"])?)?;
+            event.credential_parent = pod_of(record, caller).or(event.credential_parent);
+            Some(event)
         }
         ("sts", "AssumeRoot") => {
             let target = record.parameters.text("targetPrincipal")?;
@@ -53,6 +55,17 @@ pub(super) fn consequence(record: &Record<'_>, caller: &Principal, first: &Event
         ("iam", name) => of_user(record, name, caller, first),
         _ => None,
     }
+}
+
+/// The service account for which EKS takes on a role (Pod Identity), as it tags the session.
+fn pod_of(record: &Record<'_>, caller: &Principal) -> Option<Text> {
+    if caller.identity != "aws:service/pods.eks.amazonaws.com" {
+        return None;
+    }
+    let tags = record.parameters.at(&["tags"])?;
+    let tag = |key: &str| tags.items().find(|tag| tag.str_at(&["key"]) == Some(key))?.str_at(&["value"]);
+    let (cluster, namespace, account) = (tag("eks-cluster-name")?, tag("kubernetes-namespace")?, tag("kubernetes-service-account")?);
+    Some(format_compact!("k8s:{cluster}:sa/{namespace}/{account}"))
 }
 
 fn role_of(arn: Arn<'_>, session: Option<&str>, caller: &Principal) -> Option<Principal> {

@@ -8,6 +8,7 @@
 
 use keytrail_schemas::{Activity, CredentialKind, Event, IdentityKind, Outcome, Text};
 
+use super::federated;
 use super::identity::{application, person, tenant_of};
 use super::key::{self, Key};
 use crate::format::Reject;
@@ -112,7 +113,8 @@ fn facts(event: &Event, target: Value<'_>, row: &Row<'_>, action: &str, tenant: 
     if !named {
         return facts;
     }
-    let mut add = |activity, key: Option<Key>, kind| {
+    let jwt = |id| Key { id, kind: CredentialKind::Jwt, begins: None, ends: None };
+    let mut add = |activity, key: Option<Key>, kind, parent: Option<&Text>| {
         let mut told = fact(event, activity, key.as_ref().map(|key| key.id.clone()), kind);
         told.identity.clone_from(&owner.identity);
         told.identity_kind = owner.identity_kind;
@@ -121,12 +123,15 @@ fn facts(event: &Event, target: Value<'_>, row: &Row<'_>, action: &str, tenant: 
             told.credential_issued_at = key.begins.or(told.credential_issued_at);
             told.credential_expires_at = key.ends;
         }
+        if parent.is_some() {
+            told.credential_parent = parent.cloned();
+        }
         facts.push(told);
     };
     if !is_app {
         let word = action.to_lowercase();
         if word.contains("reset") && word.contains("password") || word.contains("change") && word.contains("password") {
-            add(Activity::Rotate, None, CredentialKind::Password);
+            add(Activity::Rotate, None, CredentialKind::Password, None);
         }
         return facts;
     }
@@ -135,18 +140,27 @@ fn facts(event: &Event, target: Value<'_>, row: &Row<'_>, action: &str, tenant: 
         let name = change.str_at(&["displayName"]).unwrap_or_default();
         let text = |key: &str| change.get(key).map(|value| value.as_str().map_or_else(|| value.to_json(), str::to_owned)).unwrap_or_default();
         if name == "FederatedIdentityCredentials" {
-            let added = action.to_lowercase().starts_with("add");
-            add(if added { Activity::Issue } else { Activity::Revoke }, None, CredentialKind::Jwt);
+            let (old, new) = (federated::listed(&text("oldValue")), federated::listed(&text("newValue")));
+            for one in new.iter().filter(|one| !old.contains(one)) {
+                add(Activity::Issue, one.id.clone().map(jwt), CredentialKind::Jwt, Some(&one.subject));
+            }
+            for one in old.iter().filter(|one| !new.contains(one)) {
+                add(Activity::Revoke, one.id.clone().map(jwt), CredentialKind::Jwt, None);
+            }
+            if old.is_empty() && new.is_empty() {
+                let added = action.to_lowercase().starts_with("add");
+                add(if added { Activity::Issue } else { Activity::Revoke }, None, CredentialKind::Jwt, None);
+            }
         }
         if !matches!(name, "KeyDescription" | "KeyCredentials" | "PasswordCredentials" | "Key Description") {
             continue;
         }
         let (old, new) = (key::listed(&text("oldValue")), key::listed(&text("newValue")));
         for key in new.iter().filter(|key| !old.iter().any(|old| old.id == key.id)) {
-            add(Activity::Issue, Some(key.clone()), key.kind);
+            add(Activity::Issue, Some(key.clone()), key.kind, None);
         }
         for key in old.iter().filter(|key| !new.iter().any(|new| new.id == key.id)) {
-            add(Activity::Revoke, Some(key.clone()), key.kind);
+            add(Activity::Revoke, Some(key.clone()), key.kind, None);
         }
     }
     facts

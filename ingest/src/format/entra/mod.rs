@@ -5,6 +5,7 @@
 
 pub(super) mod activity;
 pub(super) mod audit;
+mod federated;
 mod identity;
 pub(super) mod key;
 pub(super) mod m365;

@@ -63,6 +63,10 @@ fn federated(name: &str) -> Option<Who<'_>> {
 
 /// The project that an account belongs to, by its address: `name@PROJECT.iam.gserviceaccount.com`, `PROJECT@appspot.…`, `NUMBER-compute@developer.…`.
 fn account(address: &str) -> &str {
+    // PROJECT.svc.id.goog[namespace/name]: a service account of Kubernetes.
+    if let Some((project, _)) = address.split_once(".svc.id.goog[") {
+        return project;
+    }
     let (name, domain) = address.rsplit_once('@').unwrap_or((address, ""));
     match domain.strip_suffix(".gserviceaccount.com").unwrap_or(domain) {
         "appspot" | "cloudservices" | "cloudbuild" => name,
@@ -89,6 +93,7 @@ mod tests {
             (Some("Ann@example.com"), Some("user:Ann@example.com"), "gcp:example.com:user/ann@example.com", IdentityKind::Human),
             (None, Some("serviceAccount:x@y.iam.gserviceaccount.com"), "gcp:y:sa/x@y.iam.gserviceaccount.com", IdentityKind::Service),
             (None, Some(pool), "gcp:12:pool/github/subject/repo:acme/app:ref:refs/heads/main", IdentityKind::Workload),
+            (None, Some("serviceAccount:acme.svc.id.goog[pay/api]"), "gcp:acme:sa/acme.svc.id.goog[pay/api]", IdentityKind::Service),
             (None, None, "gcp:here:principal/anonymous", IdentityKind::Unknown),
         ] {
             assert_eq!(named(email, subject), (identity.to_owned(), kind));

@@ -70,6 +70,8 @@ pub(super) struct Token {
     pub(super) issued_at: Option<Micros>,
     pub(super) expires_at: Option<Micros>,
     pub(super) revoked: bool,
+    /// Who signed it, where the token says so and not only the cluster itself believes it.
+    pub(super) issuer: Option<Text>,
 }
 
 /// The token that `request` issued to a service account, or revoked.
@@ -94,7 +96,7 @@ fn requested(request: &Request<'_>, redactor: &Redactor) -> Option<Token> {
     let lifetime = || seconds().and_then(|secs| secs.checked_mul(Micros::SECOND)).and_then(|span| Micros(request.time.0.checked_add(span)?).in_range("").ok());
     let expires_at =
         request.response.and_then(|response| response.str_at(&["status", "expirationTimestamp"])).and_then(utc_time).or(claims.expires_at).or_else(lifetime);
-    Some(Token { owner, id, issued_at: Some(claims.issued_at.unwrap_or(request.time)), expires_at, revoked: false })
+    Some(Token { owner, id, issued_at: Some(claims.issued_at.unwrap_or(request.time)), expires_at, revoked: false, issuer: claims.issuer })
 }
 
 /// The token that a Secret of type `kubernetes.io/service-account-token` holds, which has no end.
@@ -105,7 +107,7 @@ fn held_by_secret(request: &Request<'_>, objects: [Option<Value<'_>>; 2], revoke
     let name = request.object.name.or_else(|| secret.str_at(&["metadata", "name"]));
     let owner = identity::service_account(&request.cluster, namespace, annotation("kubernetes.io/service-account.name")?);
     let issued_at = secret.str_at(&["metadata", "creationTimestamp"]).and_then(utc_time).or_else(|| (!revoked).then_some(request.time));
-    Some(Token { owner, id: name.map(|name| secret_id(&request.cluster, namespace, name)), issued_at, expires_at: None, revoked })
+    Some(Token { owner, id: name.map(|name| secret_id(&request.cluster, namespace, name)), issued_at, expires_at: None, revoked, issuer: None })
 }
 
 /// What a JWT says of itself; its signature is not checked, for the API server that logged it made it.
@@ -114,6 +116,7 @@ struct Claims {
     id: Option<Text>,
     issued_at: Option<Micros>,
     expires_at: Option<Micros>,
+    issuer: Option<Text>,
 }
 
 impl Claims {
@@ -122,7 +125,10 @@ impl Claims {
         let mut reader = Reader::default();
         let doc = reader.parse(&payload).ok()?;
         let time = |key| doc.root().get(key).and_then(Value::as_f64).and_then(|secs| Micros::from_secs_f64(secs).ok());
-        Some(Self { id: doc.root().str_at(&["jti"]).map(Into::into), issued_at: time("iat"), expires_at: time("exp") })
+        // The usual issuer of a cluster that nobody outside believes says nothing of which cluster it is.
+        let issuer = doc.root().str_at(&["iss"]).map(|issuer| issuer.trim_start_matches("https://").trim_end_matches('/'));
+        let issuer = issuer.filter(|issuer| issuer.contains('.') && !issuer.starts_with("kubernetes.default")).map(Into::into);
+        Some(Self { id: doc.root().str_at(&["jti"]).map(Into::into), issued_at: time("iat"), expires_at: time("exp"), issuer })
     }
 }
 

@@ -79,7 +79,7 @@ pub(super) fn of(request: &Request<'_>, redactor: &Redactor, raw: String, line: 
             credential_issued_at: token.issued_at,
             credential_expires_at: token.expires_at,
             credential_parent: (!token.revoked).then_some(by),
-            issuer: Some(compact_str::format_compact!("k8s:{}", request.cluster)),
+            issuer: token.issuer.or_else(|| Some(compact_str::format_compact!("k8s:{}", request.cluster))),
             destination: None,
             destination_kind: None,
             destination_service: None,

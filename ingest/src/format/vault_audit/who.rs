@@ -12,6 +12,7 @@
 //! | `metadata.service_account_email` | `gcp/<email>` |
 //! | `metadata.AllocationID` with `Task` | `nomad/<namespace>/<task>` |
 //! | `metadata.username` | `<mount>/<user>` (mount: `userpass`, `ldap`, …) |
+//! | a display name `<mount>-repo:…`, `<mount>-project_path:…`, `<mount>-system:serviceaccount:…` | `<mount>/<subject>` (a job's or a service account's JWT) |
 //! | `entity_id` | `entity/<id>` |
 //! | a display name | `token/<display name>` |
 //! | only policies | `token/policies/<policies>` |
@@ -23,6 +24,9 @@ use keytrail_schemas::{Event, IdentityKind, Text};
 
 use super::entry::Token;
 use crate::format::join::join;
+
+/// How subjects begin that name a forge's repository or a Kubernetes service account, behind the mount that took their JWT.
+const SUBJECTS: [&str; 3] = ["-repo:", "-project_path:", "-system:serviceaccount:"];
 
 /// An identity, and how it proved itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +85,10 @@ impl Who {
             let method = mount(user, "userpass");
             let kind = if matches!(method.as_str(), "ldap" | "okta" | "radius" | "github" | "saml") { IdentityKind::Human } else { IdentityKind::Unknown };
             return who(method, &[user], kind);
+        }
+        // A job's or a service account's own token: whom it names outlives the entity that Vault made of it.
+        if let Some((mount, subject)) = SUBJECTS.iter().find_map(|mark| name.split_at_checked(name.find(mark)?)).filter(|(mount, _)| !mount.is_empty()) {
+            return who(Text::from(mount), &[subject.trim_start_matches('-')], IdentityKind::Workload);
         }
         let method = name.split('-').next().filter(|method| !method.is_empty()).unwrap_or("token");
         let kind = if matches!(method, "oidc" | "saml" | "ldap" | "okta" | "github") { IdentityKind::Human } else { IdentityKind::Service };
