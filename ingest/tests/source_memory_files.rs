@@ -10,7 +10,7 @@ use keytrail_ingest::source::Reader;
 use keytrail_schemas::Hash32;
 use tiny::{JSON, options};
 
-const FILES: i64 = 40;
+const FILES: i64 = 64;
 const RECORDS: i64 = 2;
 const RECORD_BYTES: usize = 2 << 20;
 
@@ -66,6 +66,6 @@ fn what_waits_has_one_bound_over_all_files() {
     assert_eq!(all.len(), usize::try_from(FILES * RECORDS).unwrap());
     assert!(all.is_sorted_by_key(|(time, ..)| *time));
     assert!(all.iter().all(|(.., bytes)| *bytes >= RECORD_BYTES / 2), "originals are kept: {:?}", all.first());
-    assert!(great > 40 * 2, "{great} MiB: without a bound the records of all files are in memory");
+    assert!(great > 64 * 2, "{great} MiB: without a bound the records of all files are in memory");
     assert!(small < great * 2 / 3, "{small} MiB");
 }
