@@ -1,6 +1,5 @@
 //! One open file: its format is chosen, its records are parsed in order, and what they yield gets ids, hashes and names.
 
-use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -10,7 +9,6 @@ use rustc_hash::FxHashMap;
 
 use super::archive::Budget;
 use super::fault::Fault;
-use super::follow::{Reached, Resume};
 use super::frame::{Frame, Framer, Place};
 use super::input::{Input, Origin};
 use super::letter::{self, Remains};
@@ -18,10 +16,10 @@ use super::options::{Choice, Options};
 use super::progress::Progress;
 use super::repeat::Repeats;
 use super::spill::Spill;
-use super::stream::{self, Opened, ReadBytes, Stream};
+use super::stream::{ReadBytes, Stream};
 use super::turn::Turn;
 use super::unit::{Item, Kind, Unit};
-use super::{magic, mask, width};
+use super::{mask, width};
 use crate::enrich::Memory;
 use crate::format::{Context, Disposition, Draft, Format, Framing, Parser, Reject, Rejected, auto, guarded};
 use crate::json;
