@@ -1,25 +1,25 @@
-//! Latency of the questions that analysts ask most, on a lake as compaction leaves it: one file per day, sorted by identity
-//! and time, with page indexes and bloom filters.
+//! Latency of the questions that analysts ask most, on a lake as keytrail itself leaves it: closed days compacted and rolled up.
 //!
-//! `KEYTRAIL_BENCH_EVENTS` (default 1,000,000) and `KEYTRAIL_BENCH_DAYS` (default 30) size the lake; `KEYTRAIL_BENCH_LAKE`
-//! names a folder in which it is kept for the next run.
+//! `KEYTRAIL_BENCH_EVENTS` (default 1,000,000) and `KEYTRAIL_BENCH_DAYS` (default 30) size the lake; `KEYTRAIL_BENCH_LAKE` names a folder in which
+//! it is kept for the next run. Each question is asked with the roll-up and without. With `KEYTRAIL_BENCH_PYTHON` (a Python that has duckdb, chdb
+//! and deltalake) the same is asked of these engines on the same files, in the same run.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use criterion::Criterion;
+use keytrail_lake::{CompactOptions, Lake, RollUpOptions};
 use keytrail_query::{Options, Question, Session};
-use keytrail_schemas::{Event, EventId, Micros, Outcome, Text};
+use keytrail_schemas::{Event, EventId, Micros, Outcome, Text, Topic};
 
 #[allow(dead_code, reason = "shared with the tests, which use all of it")]
 #[path = "../tests/query/lake.rs"]
 mod lake;
 
-use deltalake::protocol::SaveMode;
-
 const IDENTITIES: usize = 2_000;
 const DESTINATIONS: u64 = 5_000;
 /// Questions that processor time is averaged over.
-const ROUNDS: u32 = 20;
+const ROUNDS: u32 = 40;
 
 /// Processor time that this process has taken, in milliseconds: on a machine with other work it says more than the clock.
 /// Linux only (`/proc/self/schedstat` of every thread).
@@ -39,37 +39,119 @@ fn main() {
     let (events, days) = (number("KEYTRAIL_BENCH_EVENTS", 1_000_000_u64), number("KEYTRAIL_BENCH_DAYS", 30_u64));
     let temporary = tempfile::tempdir().unwrap();
     let folder = setting("KEYTRAIL_BENCH_LAKE").map_or_else(|| temporary.path().to_owned(), PathBuf::from);
-    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     if folder.join("events").exists() {
         println!("the lake in {} is that of an earlier run, whatever size is asked for now", folder.display());
     } else {
         runtime.block_on(build(&folder, events, days));
     }
-    let session = runtime.block_on(Session::open(folder.to_str().unwrap(), Options::default())).unwrap();
-    let end = runtime.block_on(session.watermark()).unwrap().unwrap();
-    let ago = |days: i64| Some(Micros(end.0 - days * Micros::DAY));
-    let ask = |question: &Question| runtime.block_on(session.ask(question)).unwrap().iter().map(arrow::array::RecordBatch::num_rows).sum::<usize>();
-
-    let mut criterion = Criterion::default().configure_from_args().sample_size(20);
-    let name = |who: usize| identity(who).to_string();
-    let destination = format!("aws:s3/bucket-{:04}", 17);
-    let questions = [
-        ("touched, all history", Question::Touched { identity: name(1_000), from: None, to: None }),
-        ("touched, busiest identity", Question::Touched { identity: name(0), from: None, to: None }),
-        ("touched, last 7 days", Question::Touched { identity: name(1_000), from: ago(7), to: None }),
-        ("who_touched, last 7 days", Question::WhoTouched { destination, from: ago(7), to: None }),
-        ("timeline, last 7 days", Question::Timeline { identity: name(1_000), from: ago(7), to: None }),
-        ("coverage, all history", Question::Coverage { from: None, to: None }),
+    let path = folder.to_str().unwrap();
+    let open = |roll_up| {
+        let begun = Instant::now();
+        let session = runtime.block_on(Session::open(path, Options { roll_up, ..Options::default() })).unwrap();
+        (session, begun.elapsed().as_secs_f64() * 1e3)
+    };
+    let ((rolled, opened_ms), (plain, _)) = (open(true), open(false));
+    println!("opening the lake: {opened_ms:.0} ms");
+    let end = runtime.block_on(rolled.watermark()).unwrap().unwrap();
+    // Whole days, and a period that begins within one.
+    let (week, cut) = (Micros((end.day() - 6) * Micros::DAY), Micros(end.0 - 7 * Micros::DAY));
+    let (quiet, busy, destination) = (identity(1_000).to_string(), identity(0).to_string(), "aws:s3/bucket-0017".to_owned());
+    let questions = vec![
+        ("touched, all history", Question::Touched { identity: quiet.clone(), from: None, to: None }, Some(("identity", &quiet, None))),
+        ("touched, busiest identity", Question::Touched { identity: busy.clone(), from: None, to: None }, Some(("identity", &busy, None))),
+        ("touched, last 7 days", Question::Touched { identity: quiet.clone(), from: Some(week), to: None }, Some(("identity", &quiet, Some(week)))),
+        ("touched, last 168 hours", Question::Touched { identity: quiet.clone(), from: Some(cut), to: None }, Some(("identity", &quiet, Some(cut)))),
+        (
+            "who_touched, all history",
+            Question::WhoTouched { destination: destination.clone(), from: None, to: None },
+            Some(("destination", &destination, None)),
+        ),
+        (
+            "who_touched, last 7 days",
+            Question::WhoTouched { destination: destination.clone(), from: Some(week), to: None },
+            Some(("destination", &destination, Some(week))),
+        ),
+        ("blast_radius, 3 hops", Question::BlastRadius { of: quiet.clone(), from: None, to: None, hops: Some(3) }, None),
+        ("first_seen destination, last 7 days", Question::FirstSeen { dimension: "destination".to_owned(), from: Some(week), to: None }, None),
+        ("timeline, last 7 days", Question::Timeline { identity: quiet.clone(), from: Some(week), to: None }, None),
     ];
-    for (label, question) in questions {
-        let rows = ask(&question);
-        let before = processor_ms();
-        (0..ROUNDS).for_each(|_| assert_eq!(ask(&question), rows));
-        let spent = processor_ms().zip(before).map_or("not known here".to_owned(), |(after, before)| format!("{:.1} ms", (after - before) / f64::from(ROUNDS)));
-        println!("{label}: {rows} rows; processor time, both cores together: {spent}");
-        criterion.bench_function(label, |bencher| bencher.iter(|| ask(&question)));
+    println!("{:38} {:>34} {:>9} {:>9} {:>13} {:>9}", "question", "engine", "p50 ms", "p99 ms", "processor ms", "rows");
+    for (label, question, _) in &questions {
+        for (engine, session) in [("keytrail", &rolled), ("keytrail without the roll-up", &plain)] {
+            let ask = || runtime.block_on(session.ask(question)).unwrap().iter().map(arrow::array::RecordBatch::num_rows).sum::<usize>();
+            let rows = ask();
+            let before = processor_ms();
+            let mut took: Vec<f64> = (0..ROUNDS)
+                .map(|_| {
+                    let begun = Instant::now();
+                    assert_eq!(ask(), rows);
+                    begun.elapsed().as_secs_f64() * 1e3
+                })
+                .collect();
+            let spent = processor_ms().zip(before).map_or("not known".to_owned(), |(after, before)| format!("{:.2}", (after - before) / f64::from(ROUNDS)));
+            took.sort_by(f64::total_cmp);
+            println!("{label:38} {engine:>34} {:9.2} {:9.2} {spent:>13} {rows:9}", at(&took, 50), at(&took, 99));
+        }
     }
-    criterion.final_summary();
+    let steps = profile(&runtime, &rolled, &quiet);
+    println!("of a hot touched over all history, processor ms: {steps}");
+    if let Some(python) = setting("KEYTRAIL_BENCH_PYTHON") {
+        let asked: Vec<_> = questions
+            .iter()
+            .filter_map(|(label, _, asked)| {
+                asked.map(|(column, value, from)| serde_json::json!({"label": label, "column": column, "value": value, "from": from.map(|from| from.0)}))
+            })
+            .collect();
+        peers(&python, path, &serde_json::Value::from(asked));
+    }
+}
+
+/// What a hot `touched` spends on what.
+fn profile(runtime: &tokio::runtime::Runtime, session: &Session, identity: &str) -> String {
+    let spent = |work: &dyn Fn()| {
+        let before = processor_ms();
+        (0..ROUNDS).for_each(|_| work());
+        processor_ms().zip(before).map_or(f64::NAN, |(after, before)| (after - before) / f64::from(ROUNDS))
+    };
+    let refresh = spent(&|| runtime.block_on(session.refresh()).unwrap());
+    let resolve = spent(&|| drop(runtime.block_on(session.resolve_identity(identity)).unwrap()));
+    let none = Question::Touched { identity: identity.to_owned(), from: Some(Micros(0)), to: Some(Micros(0)) };
+    let empty = spent(&|| drop(runtime.block_on(session.ask(&none)).unwrap()));
+    let all = Question::Touched { identity: identity.to_owned(), from: None, to: None };
+    let whole = spent(&|| drop(runtime.block_on(session.ask(&all)).unwrap()));
+    format!(
+        "looking for new versions {refresh:.2}, the name {:.2}, planning and answering nothing {:.2}, reading and counting {:.2}; {whole:.2} in all",
+        resolve - refresh,
+        empty - resolve,
+        whole - empty
+    )
+}
+
+fn at(sorted: &[f64], percent: usize) -> f64 {
+    sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)]
+}
+
+/// Asks the other engines, and prints what they say.
+fn peers(python: &str, lake: &str, questions: &serde_json::Value) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/touched.py");
+    let mut child = std::process::Command::new(python)
+        .arg(script)
+        .args([lake, &ROUNDS.to_string()])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(questions.to_string().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "the peers' script failed");
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    println!("{}", said["versions"]);
+    for result in said["results"].as_array().unwrap() {
+        let text = |name: &str| result[name].as_str().unwrap().to_owned();
+        let number = |name: &str| result[name].as_f64().unwrap();
+        println!("{:38} {:>44} {:9.2} {:>9} {:13.2} {:9}", text("label"), text("engine"), number("p50_ms"), "", number("processor_ms"), result["rows"]);
+    }
 }
 
 fn identity(who: usize) -> Text {
@@ -90,24 +172,43 @@ impl Random {
 }
 
 async fn build(folder: &Path, events: u64, days: u64) {
+    let lake = Lake::open(folder.to_str().unwrap(), keytrail_lake::Options::default()).await.unwrap();
     let mut random = Random(7);
     let start = lake::at("2026-01-01T00:00:00Z");
     let (mut written, mut offset) = (0_u64, 0_i64);
+    let begun = Instant::now();
     for day in 0..days {
         let count = events * (day + 1) / days - written;
         written += count;
         let mut batch: Vec<Event> = (0..count).map(|_| one(&mut random, start.0 + i64::try_from(day).unwrap() * Micros::DAY)).collect();
-        batch.sort_by(|a, b| (&a.identity, a.time).cmp(&(&b.identity, b.time)));
         for event in &mut batch {
             event.log_offset = offset;
             offset += 1;
         }
-        lake::write(folder, "events", lake::with_day(&batch), &["day"], SaveMode::Append, lake::compacted(1 << 17, page_rows())).await;
+        lake.commit_events(&batch, &[(Topic::Events, 0, offset)]).await.unwrap();
     }
-}
-
-fn page_rows() -> usize {
-    setting("KEYTRAIL_BENCH_PAGE_ROWS").and_then(|text| text.parse().ok()).unwrap_or(8_192)
+    println!("{events} events written in {:.0} s", begun.elapsed().as_secs_f64());
+    let (begun, before) = (Instant::now(), processor_ms());
+    let compacted = lake.compact(CompactOptions { first_bytes_min: 0, ..CompactOptions::default() }).await.unwrap();
+    let spent = |before: Option<f64>| processor_ms().zip(before).map_or(f64::NAN, |(after, before)| (after - before) / 1e3);
+    println!(
+        "{} rows compacted in {:.0} s ({:.0} s of processor time), {} bytes",
+        compacted.rows,
+        begun.elapsed().as_secs_f64(),
+        spent(before),
+        compacted.bytes_after
+    );
+    let (begun, before) = (Instant::now(), processor_ms());
+    let rolled = lake.roll_up(&RollUpOptions::default()).await.unwrap();
+    println!(
+        "{} events of {} days rolled up to {} touches in {:.0} s ({:.0} s of processor time), {} bytes",
+        rolled.events,
+        rolled.days,
+        rolled.touches,
+        begun.elapsed().as_secs_f64(),
+        spent(before),
+        rolled.bytes
+    );
 }
 
 /// One event: a busy few identities, each with a handful of destinations it returns to and a long tail.

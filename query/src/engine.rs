@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 use url::Url;
 
 use crate::cooperate::CooperativeJoins;
-use crate::table::{FileScan, LakeTable, LiveTable, TableName, scan_plan, store_url};
+use crate::table::{FileScan, FileSet, LakeTable, LiveTable, Means, TOUCHES_WITHIN, TableName, Touches, TouchesTable, Wanted, Within, scan_plan, store_url};
 use crate::{Error, LiveLedger, Options};
 
 /// The latest revision of each finding.
@@ -35,6 +35,8 @@ const LATEST_DETECTIONS: &str = "SELECT * EXCEPT (newest) FROM (SELECT *, row_nu
 /// The tables and the runtime.
 pub(crate) struct Engine {
     tables: [Arc<LiveTable>; TableName::ALL.len()],
+    /// What touches are read from.
+    touches: Touches,
     context: SessionContext,
     task: Arc<TaskContext>,
     options: Options,
@@ -52,10 +54,13 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// Opens every table under `root`, in the store that the caller brings or the one that the URL names.
     pub(crate) async fn open(root: &Url, store: Option<Arc<dyn ObjectStore>>, options: Options) -> Result<Arc<Self>, Error> {
-        let [events, findings, detections, dead_letters, credentials, identities] = TableName::ALL.map(|name| LiveTable::open(root, store.as_ref(), name));
-        let (events, findings, detections, dead_letters, credentials, identities) =
-            futures::try_join!(events, findings, detections, dead_letters, credentials, identities)?;
-        let tables = [events, findings, detections, dead_letters, credentials, identities].map(Arc::new);
+        let opened = futures::future::try_join_all(TableName::ALL.map(|name| LiveTable::open(root, store.as_ref(), name))).await?;
+        let tables: [Arc<LiveTable>; TableName::ALL.len()] = opened
+            .into_iter()
+            .map(Arc::new)
+            .collect::<Vec<_>>()
+            .try_into()
+            .map_err(|_| Error::Location { location: root.to_string(), reason: "not every table was opened; this is a defect of keytrail".to_owned() })?;
         if !tables.iter().any(|table| table.exists()) {
             return Err(Error::NoLake { location: root.to_string() });
         }
@@ -66,15 +71,17 @@ impl Engine {
             runtime.register_object_store(&url, table.store().clone());
         }
         let context = SessionContext::new_with_state(state(&options, runtime));
-        register_tables(&context, &tables).await.map_err(own)?;
+        let touches = touches(&tables, options.roll_up);
+        register_tables(&context, &tables, &touches).await.map_err(own)?;
+        context.register_udtf(TOUCHES_WITHIN, Arc::new(Within(touches.clone())));
         let task = context.task_ctx();
-        Ok(Arc::new(Self { tables, context, task, options, watermark: Mutex::new(None), resolved: Mutex::default(), covered: Mutex::default() }))
+        Ok(Arc::new(Self { tables, touches, context, task, options, watermark: Mutex::new(None), resolved: Mutex::default(), covered: Mutex::default() }))
     }
 
     /// A second context over the same tables and the same runtime, for SQL from outside.
     pub(crate) async fn sibling_context(&self) -> Result<SessionContext, Error> {
         let context = SessionContext::new_with_state(state(&self.options, self.context.runtime_env()));
-        register_tables(&context, &self.tables).await.map_err(|e| self.own(e))?;
+        register_tables(&context, &self.tables, &self.touches).await.map_err(|e| self.own(e))?;
         Ok(context)
     }
 
@@ -82,16 +89,15 @@ impl Engine {
         &self.options
     }
 
-    pub(crate) const fn table(&self, name: TableName) -> &Arc<LiveTable> {
-        let [events, findings, detections, dead_letters, credentials, identities] = &self.tables;
-        match name {
-            TableName::Events => events,
-            TableName::Findings => findings,
-            TableName::Detections => detections,
-            TableName::DeadLetters => dead_letters,
-            TableName::Credentials => credentials,
-            TableName::Identities => identities,
-        }
+    pub(crate) fn table(&self, name: TableName) -> &Arc<LiveTable> {
+        of(&self.tables, name)
+    }
+
+    /// Plans the reading of touches.
+    pub(crate) fn touches_plan(&self, wanted: &Wanted<'_>) -> Result<Arc<dyn ExecutionPlan>, Error> {
+        let runtime = self.context.runtime_env();
+        let means = Means { runtime: &runtime, partitions: self.options.partitions(), parquet: self.task.session_config().options().execution.parquet.clone() };
+        self.touches.plan(wanted, &means).map_err(|e| self.own(e))
     }
 
     /// Lays what is newer than the lake over its tables.
@@ -112,6 +118,17 @@ impl Engine {
         crate::error::from_datafusion(error, self.options.memory_bytes_max)
     }
 
+    /// The error with the file and the period that could not be read, where a file is why.
+    pub(crate) async fn explained(&self, error: Error) -> Error {
+        let Error::Execution(source) = error else { return error };
+        for table in &self.tables {
+            if let Some((file, period, what)) = table.broken_file().await {
+                return Error::DataFile { table: table.name.folder(), period, file, what, source };
+            }
+        }
+        Error::Execution(source)
+    }
+
     /// Plans SQL over the base tables, with `$1`, `$2`, … bound to `parameters`, and starts it.
     pub(crate) async fn sql(&self, sql: &str, parameters: Vec<ScalarValue>) -> Result<SendableRecordBatchStream, Error> {
         let frame = self.context.sql(sql).await.map_err(|e| self.own(e))?;
@@ -119,18 +136,50 @@ impl Engine {
         frame.execute_stream().await.map_err(|e| self.own(e))
     }
 
-    /// [`Engine::sql`], all of it.
+    /// [`Engine::sql`], all of it. The roll-up is an index: where it cannot be read, events are.
     pub(crate) async fn rows(&self, sql: &str, parameters: Vec<ScalarValue>) -> Result<Vec<RecordBatch>, Error> {
+        match self.rows_once(sql, parameters.clone()).await {
+            Err(Error::Execution(error)) if self.touches.distrust() => {
+                tracing::warn!(%error, "a question with the roll-up failed: it is asked of the events");
+                let again = self.rows_once(sql, parameters).await;
+                if again.is_err() {
+                    self.touches.trust();
+                }
+                again
+            }
+            rows => rows,
+        }
+    }
+
+    async fn rows_once(&self, sql: &str, parameters: Vec<ScalarValue>) -> Result<Vec<RecordBatch>, Error> {
         self.sql(sql, parameters).await?.try_collect().await.map_err(|e| self.own(e))
     }
 
-    /// A scan of `columns` of the rows that pass all `filters` (comparisons of columns with literals of the columns' types).
-    pub(crate) fn scan(&self, name: TableName, columns: &[&str], filters: Vec<Expr>, files: Option<Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>, Error> {
+    /// A scan of `columns` of the rows that pass all `filters` (comparisons of columns with literals of the columns' types): of all files, or of some
+    /// of a version that the caller looked at.
+    pub(crate) fn scan(
+        &self,
+        name: TableName,
+        columns: &[&str],
+        filters: Vec<Expr>,
+        files: Option<(&FileSet, Vec<usize>)>,
+    ) -> Result<Arc<dyn ExecutionPlan>, Error> {
         self.plan_scan(name, columns, filters, files).map_err(|e| self.own(e))
     }
 
-    fn plan_scan(&self, name: TableName, columns: &[&str], filters: Vec<Expr>, files: Option<Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+    fn plan_scan(
+        &self,
+        name: TableName,
+        columns: &[&str],
+        filters: Vec<Expr>,
+        files: Option<(&FileSet, Vec<usize>)>,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
         let table = self.table(name);
+        let newest = table.files();
+        let (set, files) = match files {
+            Some((set, files)) => (set, Some(files)),
+            None => (newest.as_ref(), None),
+        };
         let schema = name.schema();
         let projection = columns.iter().map(|column| schema.index_of(column)).collect::<Result<Vec<_>, _>>()?;
         let predicate = match conjunction(filters) {
@@ -142,6 +191,7 @@ impl Engine {
         let parquet = self.task.session_config().options().execution.parquet.clone();
         scan_plan(
             table,
+            set,
             &self.context.runtime_env(),
             FileScan { projection: Some(projection), predicate, exact: true, limit: None, partitions: self.options.partitions(), parquet, files },
         )
@@ -185,7 +235,7 @@ impl Engine {
         {
             return Ok(watermark);
         }
-        let plan = self.scan(TableName::Events, &["time"], Vec::new(), Some(files.files_with_latest("time")))?;
+        let plan = self.scan(TableName::Events, &["time"], Vec::new(), Some((&files, files.files_with_latest("time"))))?;
         let latest = self
             .fold(
                 plan,
@@ -199,6 +249,32 @@ impl Engine {
         let watermark = latest.into_iter().flatten().max().map(Micros);
         *self.watermark.lock().unwrap_or_else(PoisonError::into_inner) = Some((version, watermark));
         Ok(watermark)
+    }
+}
+
+/// The table of that name.
+const fn of(tables: &[Arc<LiveTable>; TableName::ALL.len()], name: TableName) -> &Arc<LiveTable> {
+    let [events, findings, detections, dead_letters, credentials, identities, by_identity, by_destination] = tables;
+    match name {
+        TableName::Events => events,
+        TableName::Findings => findings,
+        TableName::Detections => detections,
+        TableName::DeadLetters => dead_letters,
+        TableName::Credentials => credentials,
+        TableName::Identities => identities,
+        TableName::Touches => by_identity,
+        TableName::TouchesByDestination => by_destination,
+    }
+}
+
+fn touches(tables: &[Arc<LiveTable>; TableName::ALL.len()], rolled: bool) -> Touches {
+    let table = |name| of(tables, name).clone();
+    Touches {
+        events: table(TableName::Events),
+        by_identity: table(TableName::Touches),
+        by_destination: table(TableName::TouchesByDestination),
+        rolled,
+        distrusted: Arc::default(),
     }
 }
 
@@ -229,9 +305,10 @@ fn state(options: &Options, runtime: Arc<RuntimeEnv>) -> SessionState {
         .build()
 }
 
-async fn register_tables(context: &SessionContext, tables: &[Arc<LiveTable>]) -> Result<(), DataFusionError> {
+async fn register_tables(context: &SessionContext, tables: &[Arc<LiveTable>; TableName::ALL.len()], touches: &Touches) -> Result<(), DataFusionError> {
     context.register_udf(crate::source_class::function());
-    for table in tables {
+    context.register_table(TableName::Touches.folder(), Arc::new(TouchesTable::new(touches.clone(), None, None)))?;
+    for table in tables.iter().filter(|table| !matches!(table.name, TableName::Touches | TableName::TouchesByDestination)) {
         let name = match table.name {
             TableName::Findings => "findings_log",
             TableName::Detections => "detections_log",

@@ -114,7 +114,24 @@ pub enum Error {
         /// Who asked for it.
         detail: String,
     },
-    /// Execution failed: a data file is missing or damaged, or an operation on values failed. External.
+    /// A data file is gone, cut or damaged, and the answer would lack what it holds. External; a copy put back helps.
+    #[error(
+        "{table}: {period} cannot be read: the file {file} {what}. No answer is given that would lack it: put the file back from a copy, or ask for a period without it"
+    )]
+    DataFile {
+        /// The table.
+        table: &'static str,
+        /// The days or times that the file covers.
+        period: String,
+        /// The file, relative to the table.
+        file: String,
+        /// What is wrong with it.
+        what: String,
+        /// What the reader said.
+        #[source]
+        source: Box<DataFusionError>,
+    },
+    /// Execution failed: a data file is damaged within, or an operation on values failed. External.
     #[error("the query failed: {0}")]
     Execution(#[source] Box<DataFusionError>),
 }
@@ -123,7 +140,7 @@ impl Error {
     /// Whether the question, and not the system, is at fault.
     #[must_use]
     pub const fn is_users(&self) -> bool {
-        !matches!(self, Self::Lake { .. } | Self::Execution(_))
+        !matches!(self, Self::Lake { .. } | Self::Execution(_) | Self::DataFile { .. })
     }
 }
 

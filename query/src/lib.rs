@@ -20,6 +20,7 @@ mod source_class;
 mod statement;
 mod table;
 mod time;
+mod views;
 
 pub use error::Error;
 pub use explain::ExplainedFinding;
@@ -30,3 +31,4 @@ pub use read_only::reads_only;
 pub use session::{Rows, Session};
 pub use statement::{Reads, Statement};
 pub use time::parse_time;
+pub use views::Dialect;

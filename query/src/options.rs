@@ -17,6 +17,8 @@ pub struct Options {
     pub time_limit_seconds: u64,
     /// Rows that an answer may have; beyond it the statement ends with [`crate::Error::RowLimit`].
     pub rows_max: usize,
+    /// Whether the roll-up of closed days is read where it holds them; without, every question reads events.
+    pub roll_up: bool,
 }
 
 impl Default for Options {
@@ -28,6 +30,7 @@ impl Default for Options {
             threads: 0,
             time_limit_seconds: 60,
             rows_max: 10_000_000,
+            roll_up: true,
         }
     }
 }

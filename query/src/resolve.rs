@@ -31,8 +31,11 @@ pub(crate) enum Kind {
     Finding,
 }
 
-/// Names resolved before, with the names that the table had then.
+/// Names resolved before, with the names that the table had then; whole names under [`WHOLE`].
 pub(crate) type Cache = HashMap<(Kind, String, (Option<u64>, u64)), Text>;
+
+/// In the place of what the table had: a whole name stays one, whatever else comes.
+const WHOLE: (Option<u64>, u64) = (Some(u64::MAX), u64::MAX);
 
 /// Where names of a kind stand: a query for one that is exactly `$1`, and the list of all (`name`, `seen`).
 struct Place {
@@ -62,14 +65,14 @@ impl Kind {
                 },
                 Place {
                     table: TableName::Events,
-                    exact: "SELECT identity AS name FROM events WHERE identity = $1 LIMIT 1",
-                    all: "SELECT identity AS name, max(time) AS seen FROM events GROUP BY identity",
+                    exact: "SELECT identity AS name FROM touches WHERE identity = $1 LIMIT 1",
+                    all: "SELECT identity AS name, max(last) AS seen FROM touches GROUP BY identity",
                 },
             ],
             Self::Destination => &[Place {
                 table: TableName::Events,
-                exact: "SELECT destination AS name FROM events WHERE destination = $1 LIMIT 1",
-                all: "SELECT destination AS name, max(time) AS seen FROM events WHERE destination IS NOT NULL GROUP BY destination",
+                exact: "SELECT destination AS name FROM touches WHERE destination = $1 LIMIT 1",
+                all: "SELECT destination AS name, max(last) AS seen FROM touches WHERE destination IS NOT NULL GROUP BY destination",
             }],
             Self::Credential => &[
                 Place {
@@ -79,8 +82,8 @@ impl Kind {
                 },
                 Place {
                     table: TableName::Events,
-                    exact: "SELECT credential AS name FROM events WHERE credential = $1 LIMIT 1",
-                    all: "SELECT credential AS name, max(time) AS seen FROM events WHERE credential IS NOT NULL GROUP BY credential",
+                    exact: "SELECT credential AS name FROM touches WHERE credential = $1 LIMIT 1",
+                    all: "SELECT credential AS name, max(last) AS seen FROM touches WHERE credential IS NOT NULL GROUP BY credential",
                 },
             ],
             Self::Finding => &[Place {
@@ -100,10 +103,15 @@ pub(crate) async fn resolve(engine: &Engine, kind: Kind, text: &str) -> Result<T
     let text = text.trim();
     let among = kind.places().first().map_or((None, 0), |place| engine.table(place.table).names());
     let key = (kind, text.to_owned(), among);
-    if let Some(known) = engine.resolved.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
-        return Ok(known.clone());
+    let whole = (kind, text.to_owned(), WHOLE);
+    {
+        let cache = engine.resolved.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = cache.get(&whole).or_else(|| cache.get(&key)) {
+            return Ok(known.clone());
+        }
     }
     let name = look_up(engine, kind, text).await?;
+    let key = if name == text { whole } else { key };
     let mut cache = engine.resolved.lock().unwrap_or_else(PoisonError::into_inner);
     if cache.len() >= CACHE_ENTRIES_MAX {
         cache.clear();

@@ -22,6 +22,8 @@ use crate::engine::Engine;
 use crate::question::{self, Call, Period, Question, TableFunction};
 use crate::resolve::{self, Kind};
 use crate::statement::{self, Statement};
+use crate::table::TableName;
+use crate::views::{self, Dialect, Place};
 use crate::{Error, ExplainedFinding, LiveLedger, Options, explain, parse_time, read_only};
 
 /// A lake, opened for reading. Every call moves to the newest version first, which costs one look per table where nothing
@@ -266,7 +268,7 @@ impl Session {
     /// What reading the lake gives.
     pub async fn coverage_line(&self, from: Option<Micros>, to: Option<Micros>) -> Result<String, Error> {
         self.refresh().await?;
-        Ok(question::line(&question::sources(&self.engine, Period { from, to }).await?))
+        Ok(question::line(&question::covered(&self.engine, Period { from, to }).await?))
     }
 
     /// One finding whole: its evidence, its credential and what else was found around it. `id` may be a fragment.
@@ -276,6 +278,27 @@ impl Session {
     pub async fn explain_finding(&self, id: &str) -> Result<ExplainedFinding, Error> {
         let id = self.resolve_finding(id).await?;
         explain::explain(&self.engine, &id).await
+    }
+
+    /// The questions for another engine: over the Delta tables in the lake at `location`, or over their files as they stand now.
+    ///
+    /// # Errors
+    /// [`Error::Arguments`] where the engine cannot read it that way, or there are no files yet.
+    pub async fn views(&self, dialect: Dialect, location: &str, files: bool) -> Result<String, Error> {
+        self.refresh().await?;
+        let place = |name: TableName| {
+            let root = format!("{}/{}", location.trim_end_matches('/'), name.folder());
+            if !files {
+                return Ok(Place::Delta(root));
+            }
+            let files: Vec<String> = self.engine.table(name).files().files.iter().map(|file| format!("{root}/{}", file.meta.location)).collect();
+            if files.is_empty() {
+                let problem = format!("{} has no files yet", name.folder());
+                return Err(Error::Arguments { function: "views", problem, usage: "keytrail views --dialect … [--files]".to_owned() });
+            }
+            Ok(Place::Files(files))
+        };
+        views::views(dialect, &place(TableName::Events)?, &place(TableName::Credentials)?)
     }
 
     /// Brings a stream under the limits of time and rows.
@@ -288,7 +311,11 @@ impl Session {
             let engine = engine.clone();
             async move {
                 let next = tokio::time::timeout_at(deadline, stream.next()).await.map_err(|_| Error::TimeLimit { seconds })?;
-                let Some(batch) = next.transpose().map_err(|e| engine.own(e))? else { return Ok(None) };
+                let batch = match next.transpose() {
+                    Ok(Some(batch)) => batch,
+                    Ok(None) => return Ok(None),
+                    Err(error) => return Err(engine.explained(engine.own(error)).await),
+                };
                 let rows = rows + batch.num_rows();
                 if rows > rows_max { Err(Error::RowLimit { rows: rows_max }) } else { Ok(Some((batch, (stream, rows)))) }
             }
@@ -320,3 +347,17 @@ fn root(location: &str) -> Result<Url, Error> {
     })?;
     Url::from_directory_path(&path).map_err(|()| Error::Location { location: location.to_owned(), reason: "its path cannot be written as a URL".to_owned() })
 }
+
+/// Doors answer on tasks that move between threads: a future that cannot is found here, and not in every door.
+const _: () = {
+    const fn moves<T: Send>(_: &T) {}
+    #[allow(dead_code, reason = "only its types are looked at")]
+    fn futures_move(session: &Session, sql: &str, question: &Question, call: Call) {
+        moves(&session.sql(sql));
+        moves(&session.ask(question));
+        moves(&session.call(call));
+        moves(&session.coverage_line(None, None));
+        moves(&session.views(Dialect::DuckDb, sql, false));
+        moves(&session.explain_finding(sql));
+    }
+};

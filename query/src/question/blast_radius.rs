@@ -117,18 +117,18 @@ async fn start(engine: &Engine, text: &str) -> Result<Frontier, Error> {
 
 /// What `frontier` touched.
 async fn touched(engine: &Engine, frontier: &Frontier, period: Period, hop: i64) -> Result<Vec<RecordBatch>, Error> {
-    let mut parameters: Vec<ScalarValue> = period.parameters().into();
+    let mut parameters = Vec::new();
     let from_whom = if frontier.names.is_empty() {
         format!("credential IN ({})", push_all(&mut parameters, &frontier.credentials))
     } else {
         format!("identity IN ({})", push_all(&mut parameters, &frontier.names))
     };
     let sql = format!(
-        "SELECT CAST({hop} AS BIGINT) AS hop, identity, credential, max(credential_parent) AS via, destination, max(environment) AS environment, count(*) AS count,
-                sum(CASE WHEN outcome IN ('failure', 'denied') THEN 0 ELSE 1 END) AS successes, min(time) AS first, max(time) AS last
-         FROM events WHERE destination IS NOT NULL AND {from_whom} AND {}
+        "SELECT CAST({hop} AS BIGINT) AS hop, identity, credential, max(credential_parent) AS via, destination, max(environment) AS environment, sum(count) AS count,
+                sum(CASE WHEN outcome IN ('failure', 'denied') THEN 0 ELSE count END) AS successes, min(first) AS first, max(last) AS last
+         FROM {} WHERE destination IS NOT NULL AND {from_whom}
          GROUP BY identity, credential, destination ORDER BY identity, credential, destination",
-        period.condition("time", 1)
+        period.touches()
     );
     engine.rows(&sql, parameters).await
 }
@@ -147,8 +147,8 @@ async fn obtained(engine: &Engine, frontier: &Frontier, period: Period) -> Resul
     let alive = period.from.map_or("", |_| " AND coalesce(last_used, expires_at, as_of) >= $1");
     let sql = format!(
         "SELECT credential FROM credentials WHERE parent IN ({list}){begun}{alive}
-         UNION SELECT credential FROM events WHERE credential IS NOT NULL AND credential_parent IN ({list}) AND {}",
-        period.condition("time", 1)
+         UNION SELECT credential FROM {} WHERE credential IS NOT NULL AND credential_parent IN ({list})",
+        period.touches()
     );
     let batches = engine.rows(&sql, parameters).await?;
     Ok(batches.iter().flat_map(|batch| column::texts(batch, "credential")).flatten().collect())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use keytrail_schemas::{Column, ColumnType};
 
-use super::function::{Answer, Argument, FROM, Function, Kind, TO, Values};
+use super::function::{Answer, Argument, FROM, Function, Kind, Period, TO, Values};
 use crate::Error;
 use crate::column::always;
 use crate::engine::Engine;
@@ -23,6 +23,9 @@ const COLUMNS: &[Column] = &[
 /// What can be new.
 const DIMENSIONS: [&str; 10] =
     ["destination", "credential", "source_ip", "source_host", "source_country", "user_agent", "protocol", "auth_method", "action", "environment"];
+
+/// Which of them the roll-up keeps.
+const ROLLED: [&str; 5] = ["destination", "credential", "protocol", "action", "environment"];
 
 /// See the module.
 #[derive(Debug)]
@@ -57,13 +60,19 @@ impl Function for FirstSeen {
         };
         let period = values.period(engine, 1).await?;
         let [from, to] = period.parameters();
-        let until = super::function::Period { from: None, to: period.to }.condition("time", 1);
-        let since = super::function::Period { from: period.from, to: None }.condition("first", 1);
+        // What the roll-up keeps is read from there; both relations have rows that count events, and the time of their first and last.
+        let history = Period { from: None, to: period.to };
+        let source = if ROLLED.contains(column) {
+            history.touches()
+        } else {
+            format!("(SELECT identity, identity_kind, {column}, time AS first, time AS last, 1 AS count FROM events WHERE {})", history.condition("time", 1))
+        };
+        let since = Period { from: period.from, to: None }.condition("first", 1);
         let sql = format!(
             "SELECT identity, '{column}' AS dimension, value, first, last, count, first_by_anyone < first AS known_to_others
              FROM (SELECT *, min(first) OVER (PARTITION BY value) AS first_by_anyone
-                   FROM (SELECT identity, {column} AS value, min(time) AS first, max(time) AS last, count(*) AS count, min(identity_kind) AS kind
-                         FROM events WHERE {column} IS NOT NULL AND {until} GROUP BY identity, {column}))
+                   FROM (SELECT identity, {column} AS value, min(first) AS first, max(last) AS last, sum(count) AS count, min(identity_kind) AS kind
+                         FROM {source} WHERE {column} IS NOT NULL GROUP BY identity, {column}))
              WHERE kind <> 'human' AND {since} ORDER BY first, identity, value"
         );
         Ok(Answer::Stream(engine.sql(&sql, vec![from, to]).await?))

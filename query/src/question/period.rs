@@ -1,13 +1,21 @@
 //! The bounds of a period as SQL parameters and as SQL text, and spans of time in SQL.
 
 use datafusion::common::ScalarValue;
+use keytrail_schemas::Micros;
 
 use super::function::Period;
+use crate::table::TOUCHES_WITHIN;
 
 impl Period {
     /// `from` and `to` as parameters of the type of `time`; NULL where open.
     pub(crate) fn parameters(self) -> [ScalarValue; 2] {
         [self.from, self.to].map(|bound| ScalarValue::TimestampMicrosecond(bound.map(|time| time.0), Some("UTC".into())))
+    }
+
+    /// The touches of the period, as a relation of SQL.
+    pub(crate) fn touches(self) -> String {
+        let bound = |time: Option<Micros>| time.map_or_else(|| "NULL".to_owned(), |time| time.0.to_string());
+        format!("{TOUCHES_WITHIN}({}, {})", bound(self.from), bound(self.to))
     }
 
     /// The condition that `column` lies within, with `from` and `to` as parameters `$first` and the one after it. An open

@@ -1,18 +1,17 @@
-//! Touches rolled up: what `touched` and `who_touched` share. Events are read straight from the files that may hold them
-//! and counted per identity, destination, credential, protocol, action and outcome.
+//! Touches rolled up: what `touched` and `who_touched` share. Whole days are read from the roll-up where it holds them, events straight from the
+//! files that may hold them elsewhere, and both are counted per identity, destination, credential, protocol, action and outcome.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
-use arrow::datatypes::TimestampMicrosecondType;
-use datafusion::common::ScalarValue;
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use datafusion::prelude::{Expr, col, lit};
 use keytrail_schemas::{IdentityKind, Micros};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::function::Period;
 use crate::engine::Engine;
-use crate::table::TableName;
+use crate::table::{Order, TableName, Wanted, moment};
 use crate::{Error, column};
 
 /// Rows of one roll-up; beyond it the question ends with [`Error::MemoryLimit`].
@@ -21,8 +20,7 @@ const GROUPS_MAX: usize = 1_000_000;
 const NAMED_CREDENTIALS_MAX: usize = 256;
 
 const KEY: [&str; 7] = ["identity", "destination", "credential", "protocol", "action", "outcome", "identity_kind"];
-const TIME: usize = KEY.len();
-const ISSUED: usize = KEY.len() + 1;
+const NUMBERS: [&str; 5] = ["count", "first", "last", "issued_seen", "issued_at"];
 
 /// Whose touches, or touches of what.
 #[derive(Debug, Clone)]
@@ -38,16 +36,23 @@ pub(crate) enum Of {
 }
 
 impl Of {
-    fn filter(&self) -> Expr {
+    fn filters(&self) -> Vec<Expr> {
         match self {
-            Self::Identity(name) => col("identity").eq(lit(name.as_str())),
+            Self::Identity(name) => vec![col("identity").eq(lit(name.as_str())), col("destination").is_not_null()],
             Self::Machine { names, federated, sessions } => {
                 let one_of = |column: &str, values: &[String]| col(column).in_list(values.iter().map(|value| lit(value.as_str())).collect(), false);
                 let identity = one_of("identity", names);
                 let others = [("credential_parent", federated), ("credential", sessions)].into_iter().filter(|(_, values)| !values.is_empty());
-                others.fold(identity, |all, (column, values)| all.or(one_of(column, values)))
+                vec![others.fold(identity, |all, (column, values)| all.or(one_of(column, values))), col("destination").is_not_null()]
             }
-            Self::Destination(name) => col("destination").eq(lit(name.as_str())),
+            Self::Destination(name) => vec![col("destination").eq(lit(name.as_str()))],
+        }
+    }
+
+    const fn order(&self) -> Order {
+        match self {
+            Self::Identity(_) | Self::Machine { .. } => Order::Identity,
+            Self::Destination(_) => Order::Destination,
         }
     }
 
@@ -144,27 +149,33 @@ pub(crate) fn within(period: Period) -> Vec<Expr> {
     from.into_iter().chain(to).collect()
 }
 
-/// A literal of the type of `time`.
-pub(crate) fn moment(time: Micros) -> Expr {
-    lit(ScalarValue::TimestampMicrosecond(Some(time.0), Some("UTC".into())))
-}
-
 async fn counted(engine: &Engine, of: &Of, period: Period) -> Result<Vec<Touch>, Error> {
-    let mut filters = vec![of.filter()];
-    filters.extend(within(period));
-    if matches!(of, Of::Identity(_) | Of::Machine { .. }) {
-        filters.push(col("destination").is_not_null());
-    }
-    let columns: Vec<&str> = KEY.iter().copied().chain(["time", "credential_issued_at"]).collect();
-    let plan = engine.scan(TableName::Events, &columns, filters, None)?;
+    let columns: Vec<&'static str> = KEY.into_iter().chain(NUMBERS).collect();
     let limit = engine.options().memory_bytes_max;
-    let parts = engine.fold(plan, Groups::default, move |groups, batch| groups.add(batch, limit)).await?;
+    let parts = read(engine, of, period, columns, Groups::default, move |groups, batch| groups.add(batch, limit)).await?;
     let mut parts = parts.into_iter();
     let mut all = parts.next().unwrap_or_default();
     for part in parts {
         all.merge(part);
     }
     Ok(all.rows)
+}
+
+/// Reads touches of `of` and folds them. The roll-up is an index: where it cannot be read, the events are.
+async fn read<A, S>(engine: &Engine, of: &Of, period: Period, columns: Vec<&'static str>, start: impl Fn() -> A, step: S) -> Result<Vec<A>, Error>
+where
+    A: Send + 'static,
+    S: Fn(&mut A, &RecordBatch) -> Result<(), Error> + Clone + Send + 'static,
+{
+    let wanted = |rolled| Wanted { order: of.order(), from: period.from, to: period.to, columns: columns.clone(), filters: of.filters(), exact: true, rolled };
+    let rolled = async { engine.fold(engine.touches_plan(&wanted(true))?, &start, step.clone()).await };
+    match rolled.await {
+        Err(Error::Execution(error)) => {
+            tracing::warn!(%error, "a question with the roll-up failed: it is asked of the events");
+            engine.fold(engine.touches_plan(&wanted(false))?, &start, step).await
+        }
+        read => read,
+    }
 }
 
 /// Touches by key. The key's parts are written one behind the other, each with its length, so that a row that was seen
@@ -179,10 +190,11 @@ struct Groups {
 impl Groups {
     fn add(&mut self, batch: &RecordBatch, memory_bytes_max: usize) -> Result<(), Error> {
         let texts: Vec<&StringArray> = batch.columns().iter().take(KEY.len()).filter_map(|column| column.as_string_opt::<i32>()).collect();
-        let times = batch.columns().get(TIME).and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
-        let issues = batch.columns().get(ISSUED).and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
-        let (Some(times), Some(issues), true) = (times, issues, texts.len() == KEY.len()) else {
-            return Err(Error::Sql(format!("the events' columns are of other types than expected: {}", batch.schema())));
+        let counts = batch.columns().get(KEY.len()).and_then(|column| column.as_primitive_opt::<Int64Type>());
+        let time = |index: usize| batch.columns().get(KEY.len() + index).and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
+        let (Some(counts), Some(firsts), Some(lasts), Some(seen), Some(issues), true) = (counts, time(1), time(2), time(3), time(4), texts.len() == KEY.len())
+        else {
+            return Err(Error::Sql(format!("the columns of touches are of other types than expected: {}", batch.schema())));
         };
         for row in 0..batch.num_rows() {
             self.scratch.clear();
@@ -195,17 +207,17 @@ impl Groups {
                     None => self.scratch.extend_from_slice(&u32::MAX.to_le_bytes()),
                 }
             }
-            let time = times.value(row);
-            let issued = issues.is_valid(row).then(|| (time, issues.value(row)));
-            let one = |key| Touch { key, count: 1, failures: 0, first: time, last: time, issued, age_days: None, age_is_exact: None, first_ever: false };
+            let (count, first, last) = (counts.value(row), firsts.value(row), lasts.value(row));
+            let issued = (issues.is_valid(row) && seen.is_valid(row)).then(|| (seen.value(row), issues.value(row)));
             match self.index.get(self.scratch.as_slice()).and_then(|&at| self.rows.get_mut(at)) {
-                Some(touch) => touch.absorb(1, i64::from(touch.is_failure()), time, time, issued),
+                Some(touch) => touch.absorb(count, if touch.is_failure() { count } else { 0 }, first, last, issued),
                 None => {
                     if self.rows.len() >= GROUPS_MAX {
                         return Err(Error::MemoryLimit { bytes: memory_bytes_max, detail: format!("the answer has more than {GROUPS_MAX} rows") });
                     }
-                    let mut touch = one(std::array::from_fn(|part| texts.get(part).filter(|text| text.is_valid(row)).map(|text| text.value(row).into())));
-                    touch.failures = i64::from(touch.is_failure());
+                    let key = std::array::from_fn(|part| texts.get(part).filter(|text| text.is_valid(row)).map(|text| text.value(row).into()));
+                    let mut touch = Touch { key, count, failures: 0, first, last, issued, age_days: None, age_is_exact: None, first_ever: false };
+                    touch.failures = if touch.is_failure() { count } else { 0 };
                     self.index.insert(self.scratch.as_slice().into(), self.rows.len());
                     self.rows.push(touch);
                 }
@@ -244,21 +256,18 @@ impl Touch {
 
 /// What `of` had touched (or what had touched it) before `from`, in all history.
 async fn seen_before(engine: &Engine, of: &Of, from: Micros) -> Result<FxHashSet<String>, Error> {
-    let mut filters = vec![of.filter()];
-    filters.extend(within(Period { from: None, to: Some(from) }));
-    let plan = engine.scan(TableName::Events, &[of.other()], filters, None)?;
-    let parts = engine
-        .fold(plan, FxHashSet::<String>::default, |seen, batch| {
-            if let Some(column) = batch.columns().first().and_then(|column| column.as_string_opt::<i32>()) {
-                for value in column.iter().flatten() {
-                    if !seen.contains(value) {
-                        seen.insert(value.to_owned());
-                    }
+    let period = Period { from: None, to: Some(from) };
+    let parts = read(engine, of, period, vec![of.other()], FxHashSet::<String>::default, |seen, batch| {
+        if let Some(column) = batch.columns().first().and_then(|column| column.as_string_opt::<i32>()) {
+            for value in column.iter().flatten() {
+                if !seen.contains(value) {
+                    seen.insert(value.to_owned());
                 }
             }
-            Ok(())
-        })
-        .await?;
+        }
+        Ok(())
+    })
+    .await?;
     Ok(parts.into_iter().flatten().collect())
 }
 

@@ -1,6 +1,6 @@
 //! The files of one version of a table with the statistics that its log holds: what pruning decides on.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray, UInt64Array};
@@ -9,7 +9,7 @@ use chrono::DateTime;
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::{Column, ScalarValue};
 use deltalake::{DeltaTable, DeltaTableError};
-use keytrail_schemas::Micros;
+use keytrail_schemas::{Fingerprinted, Micros, RolledDays};
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
@@ -28,6 +28,10 @@ pub(crate) struct FileSet {
     pub(crate) version: Option<u64>,
     /// The files, in the order of the log.
     pub(crate) files: Vec<File>,
+    /// Per day, where the table has days, the fingerprint of its files.
+    pub(crate) days: BTreeMap<i64, Fingerprinted>,
+    /// Per file, where the table is a roll-up, the days that it was computed from.
+    pub(crate) rolled: Vec<Arc<RolledDays>>,
     /// One row per file: `num_records`, `min.COLUMN`, `max.COLUMN`, `null_count.COLUMN`, `partition.COLUMN`.
     statistics: Option<RecordBatch>,
 }
@@ -46,7 +50,7 @@ pub(crate) struct File {
 impl FileSet {
     /// No files.
     pub(crate) const fn empty(name: TableName) -> Self {
-        Self { name, version: None, files: Vec::new(), statistics: None }
+        Self { name, version: None, files: Vec::new(), days: BTreeMap::new(), rolled: Vec::new(), statistics: None }
     }
 
     /// The files of `delta`'s current version.
@@ -82,7 +86,14 @@ impl FileSet {
                 rows: rows.as_ref().filter(|rows| rows.is_valid(index)).and_then(|rows| u64::try_from(rows.as_primitive::<Int64Type>().value(index)).ok()),
             });
         }
-        Ok(Self { name, version: Some(state.version()), files, statistics: Some(actions) })
+        let mut of_day: BTreeMap<i64, Vec<&str>> = BTreeMap::new();
+        for file in &files {
+            if let Some(day) = file.day {
+                of_day.entry(day.into()).or_default().push(file.meta.location.as_ref());
+            }
+        }
+        let days = of_day.into_iter().map(|(day, paths)| (day, Fingerprinted::of(paths))).collect();
+        Ok(Self { name, version: Some(state.version()), files, days, rolled: Vec::new(), statistics: Some(actions) })
     }
 
     /// The files whose greatest `column` may be the table's greatest: all within a millisecond (the log's precision) of it,
@@ -101,6 +112,23 @@ impl FileSet {
         let after = |index: usize| known(&most, index).is_none_or(|most| from.is_none_or(|from| most + 999 >= from.0));
         let before = |index: usize| known(&least, index).is_none_or(|least| to.is_none_or(|to| least < to.0));
         (0..self.files.len()).filter(|&index| after(index) && before(index)).collect()
+    }
+
+    /// What a file covers, for a person: its day, or the span of its rows' times, or all that may be.
+    pub(crate) fn period_of(&self, index: usize) -> String {
+        if let Some(day) = self.files.get(index).and_then(|file| file.day) {
+            return Micros(i64::from(day).saturating_mul(Micros::DAY)).date();
+        }
+        let of = |which: &str| {
+            ["time", "first_event_time", "ingested_at", "day"]
+                .iter()
+                .filter_map(|column| self.times(&format!("{which}.{column}")))
+                .find_map(|times| times.is_valid(index).then(|| Micros(times.value(index)).to_rfc3339()))
+        };
+        match (of("min"), of("max")) {
+            (Some(first), Some(last)) => format!("{first} to {last}"),
+            _ => "a part of it".to_owned(),
+        }
     }
 
     fn statistic(&self, name: &str) -> Option<ArrayRef> {

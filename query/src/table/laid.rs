@@ -17,11 +17,11 @@ use datafusion::physical_plan::union::UnionExec;
 use datafusion::prelude::ident;
 
 use super::scan::{FileScan, files_plan};
-use super::{LiveTable, TableName};
+use super::{FileSet, LiveTable, TableName};
 use crate::live::Overlay;
 
 /// Plans the scan of the files of `table` under what lies over them.
-pub(crate) fn laid_plan(table: &LiveTable, runtime: &RuntimeEnv, scan: FileScan, overlay: &Arc<Overlay>) -> Result<Arc<dyn ExecutionPlan>> {
+pub(crate) fn laid_plan(table: &LiveTable, set: &FileSet, runtime: &RuntimeEnv, scan: FileScan, overlay: &Arc<Overlay>) -> Result<Arc<dyn ExecutionPlan>> {
     let schema = table.name.schema();
     let projection = scan.projection.clone().unwrap_or_else(|| (0..schema.fields().len()).collect());
     let name = if table.name == TableName::Credentials { "credential" } else { "identity" };
@@ -30,7 +30,7 @@ pub(crate) fn laid_plan(table: &LiveTable, runtime: &RuntimeEnv, scan: FileScan,
     read.extend(keys.into_iter().filter(|key| !projection.contains(key)));
     let predicate = scan.predicate.clone().filter(|_| scan.exact);
     // A limit counts rows that may be covered.
-    let files = files_plan(table, runtime, FileScan { projection: Some(read), limit: None, ..scan })?;
+    let files = files_plan(table, set, runtime, FileScan { projection: Some(read), limit: None, ..scan })?;
     let uncovered = FilterExec::try_new(uncovered(overlay.clone(), name, &files.schema())?, files)?;
     let under = projected(Arc::new(uncovered), &(0..projection.len()).collect::<Vec<_>>())?;
     let mut over: Arc<dyn ExecutionPlan> = MemorySourceConfig::try_new_exec(&[vec![overlay.rows.clone()]], schema, None)?;

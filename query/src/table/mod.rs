@@ -7,19 +7,24 @@ mod file_set;
 mod laid;
 mod provider;
 mod scan;
+mod touches;
 
 pub(crate) use file_set::FileSet;
 pub(crate) use provider::LakeTable;
 pub(crate) use scan::{FileScan, scan_plan, store_url};
+pub(crate) use touches::{Means, Order, TOUCHES_WITHIN, Touches, TouchesTable, Wanted, Within, moment};
 
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 use futures::StreamExt as _;
-use keytrail_schemas::{CredentialRecord, DeadLetter, Detection, Event, Finding, IdentityRecord, Table as _};
-use object_store::ObjectStore;
+use keytrail_schemas::{CredentialRecord, DeadLetter, Detection, Event, Finding, IdentityRecord, RolledDays, Table as _, Touch};
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
 use url::Url;
 
 use crate::Error;
@@ -27,6 +32,11 @@ use crate::live::{LiveLedger, Overlay};
 
 /// The name of the partition column of `events`: the UTC day of `time`.
 pub(crate) const DAY: &str = "day";
+
+/// Read at a file's end when it is first met: most footers with their page indexes, in one request.
+pub(crate) const FOOTER_BYTES: usize = 128 << 10;
+/// Footers of the roll-up that are read side by side.
+const FOOTERS_AT_ONCE: usize = 8;
 
 /// One of the lake's tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,10 +47,15 @@ pub(crate) enum TableName {
     DeadLetters,
     Credentials,
     Identities,
+    /// The roll-up, sorted by identity; SQL sees it joined with the events that it does not hold.
+    Touches,
+    /// The same, sorted by destination.
+    TouchesByDestination,
 }
 
 impl TableName {
-    pub(crate) const ALL: [Self; 6] = [Self::Events, Self::Findings, Self::Detections, Self::DeadLetters, Self::Credentials, Self::Identities];
+    pub(crate) const ALL: [Self; 8] =
+        [Self::Events, Self::Findings, Self::Detections, Self::DeadLetters, Self::Credentials, Self::Identities, Self::Touches, Self::TouchesByDestination];
 
     /// Its folder in the lake.
     pub(crate) const fn folder(self) -> &'static str {
@@ -51,6 +66,8 @@ impl TableName {
             Self::DeadLetters => DeadLetter::NAME,
             Self::Credentials => CredentialRecord::NAME,
             Self::Identities => IdentityRecord::NAME,
+            Self::Touches => Touch::NAME,
+            Self::TouchesByDestination => "touches_by_destination",
         }
     }
 
@@ -63,6 +80,7 @@ impl TableName {
             Self::DeadLetters => DeadLetter::arrow_schema(),
             Self::Credentials => CredentialRecord::arrow_schema(),
             Self::Identities => IdentityRecord::arrow_schema(),
+            Self::Touches | Self::TouchesByDestination => Touch::arrow_schema(),
         }
     }
 
@@ -104,8 +122,7 @@ impl LiveTable {
         let lake = |source: DeltaTableError| Error::Lake { table: name.folder(), source: Box::new(source) };
         let log = match brought {
             Some(store) => {
-                let path =
-                    object_store::path::Path::from_url_path(url.path()).map_err(|e| Error::Location { location: root.to_string(), reason: e.to_string() })?;
+                let path = Path::from_url_path(url.path()).map_err(|e| Error::Location { location: root.to_string(), reason: e.to_string() })?;
                 let within = Arc::new(object_store::prefix::PrefixStore::new(store.clone(), path));
                 default_logstore(within, store.clone(), &url, &StorageConfig::default())
             }
@@ -116,14 +133,14 @@ impl LiveTable {
         if table.has_log().await? {
             let mut delta = DeltaTable::new(table.log.clone());
             delta.load().await.map_err(lake)?;
-            table.publish(&delta)?;
+            table.publish(&delta).await?;
             *table.delta.lock().await = Some(delta);
         }
         Ok(table)
     }
 
     async fn has_log(&self) -> Result<bool, Error> {
-        match self.store.list(Some(&object_store::path::Path::from("_delta_log"))).next().await {
+        match self.store.list(Some(&Path::from("_delta_log"))).next().await {
             None | Some(Err(object_store::Error::NotFound { .. })) => Ok(false),
             Some(Ok(_)) => Ok(true),
             Some(Err(source)) => Err(Error::Lake { table: self.name.folder(), source: Box::new(source.into()) }),
@@ -160,35 +177,98 @@ impl LiveTable {
         self.files.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Moves to the newest version. Where nothing was committed this costs one look for the next commit's file.
+    /// Moves to the newest version. Where nothing was committed this costs two looks: for the next commit's file, and whether the log was
+    /// shortened past the version that is known, for then the next one's absence says nothing.
     pub(crate) async fn refresh(&self) -> Result<(), Error> {
-        let next = self.files().version.map_or(0, |version| version + 1);
-        let commit = object_store::path::Path::from(format!("_delta_log/{next:020}.json"));
+        let version = self.files().version;
         let lake = |source: DeltaTableError| Error::Lake { table: self.name.folder(), source: Box::new(source) };
-        match self.store.get_opts(&commit, object_store::GetOptions { head: true, ..Default::default() }).await {
-            Ok(_) => {}
-            Err(object_store::Error::NotFound { .. }) => return Ok(()),
-            Err(source) => return Err(lake(source.into())),
+        let follows = self.has_commit(version.map_or(0, |version| version + 1)).await?;
+        let is_behind = match version {
+            Some(version) if !follows => !self.has_commit(version).await?,
+            _ => false,
+        };
+        // A table that is not there has no first commit; one whose log was shortened has none either.
+        if !follows && !is_behind && (version.is_some() || !self.has_log().await?) {
+            return Ok(());
         }
         let mut delta = self.delta.lock().await;
         match delta.as_mut() {
-            Some(delta) => {
+            Some(delta) if !is_behind => {
                 delta.update_state().await.map_err(lake)?;
-                self.publish(delta)
+                self.publish(delta).await
             }
-            None => {
+            _ => {
                 let mut opened = DeltaTable::new(self.log.clone());
                 opened.load().await.map_err(lake)?;
-                self.publish(&opened)?;
+                self.publish(&opened).await?;
                 *delta = Some(opened);
                 Ok(())
             }
         }
     }
 
-    fn publish(&self, delta: &DeltaTable) -> Result<(), Error> {
-        let files = Arc::new(FileSet::of(self.name, delta)?);
+    async fn has_commit(&self, version: u64) -> Result<bool, Error> {
+        let commit = Path::from(format!("_delta_log/{version:020}.json"));
+        match self.store.get_opts(&commit, object_store::GetOptions { head: true, ..Default::default() }).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(source) => Err(Error::Lake { table: self.name.folder(), source: Box::new(source.into()) }),
+        }
+    }
+
+    async fn publish(&self, delta: &DeltaTable) -> Result<(), Error> {
+        let mut files = FileSet::of(self.name, delta)?;
+        if matches!(self.name, TableName::Touches | TableName::TouchesByDestination) {
+            files.rolled = self.rolled_days(&files).await;
+        }
+        let files = Arc::new(files);
         *self.files.write().unwrap_or_else(PoisonError::into_inner) = files;
         Ok(())
+    }
+
+    /// What the footers of the roll-up's files say of the days that they hold. Files never change: one is read once.
+    async fn rolled_days(&self, set: &FileSet) -> Vec<Arc<RolledDays>> {
+        let before = self.files();
+        let mut known: HashMap<Path, Arc<RolledDays>> = before.files.iter().map(|file| file.meta.location.clone()).zip(before.rolled.iter().cloned()).collect();
+        let new: Vec<ObjectMeta> = set.files.iter().filter(|file| !known.contains_key(&file.meta.location)).map(|file| file.meta.clone()).collect();
+        for some in new.chunks(FOOTERS_AT_ONCE) {
+            let read = futures::future::join_all(some.iter().map(|meta| self.footer(meta))).await;
+            known.extend(some.iter().map(|meta| meta.location.clone()).zip(read.into_iter().map(Arc::new)));
+        }
+        set.files.iter().map(|file| known.get(&file.meta.location).cloned().unwrap_or_default()).collect()
+    }
+
+    /// A file that is gone, cut, or has no footer, with the period that it covers and what is wrong with it: looked for once something could not
+    /// be read.
+    pub(crate) async fn broken_file(&self) -> Option<(String, String, String)> {
+        let set = self.files();
+        for (index, file) in set.files.iter().enumerate() {
+            let what = match self.store.head(&file.meta.location).await {
+                Err(object_store::Error::NotFound { .. }) => "is gone".to_owned(),
+                Err(error) => format!("is out of reach ({error})"),
+                Ok(found) if found.size != file.meta.size => format!("has {} bytes and should have {}", found.size, file.meta.size),
+                Ok(_) => {
+                    let footer = DFParquetMetadata::new(self.store.as_ref(), &file.meta).with_metadata_size_hint(Some(FOOTER_BYTES)).fetch_metadata().await;
+                    let Err(error) = footer else { continue };
+                    format!("is damaged ({})", error.strip_backtrace())
+                }
+            };
+            return Some((file.meta.location.to_string(), set.period_of(index), what));
+        }
+        None
+    }
+
+    /// A file that cannot be read, or does not say, holds no day: its events are read instead.
+    async fn footer(&self, meta: &ObjectMeta) -> RolledDays {
+        let metadata = DFParquetMetadata::new(self.store.as_ref(), meta).with_metadata_size_hint(Some(FOOTER_BYTES)).fetch_metadata().await;
+        let metadata = match metadata {
+            Ok(metadata) => metadata,
+            Err(error) => {
+                tracing::warn!(%error, file = %meta.location, table = self.name.folder(), "a file of the roll-up cannot be read: events are read instead");
+                return RolledDays::default();
+            }
+        };
+        let note = metadata.file_metadata().key_value_metadata().into_iter().flatten().find(|entry| entry.key == RolledDays::KEY);
+        note.and_then(|entry| entry.value.as_deref()).and_then(RolledDays::parse).unwrap_or_default()
     }
 }

@@ -46,6 +46,7 @@ impl TableProvider for LakeTable {
         };
         scan_plan(
             &self.table,
+            &self.table.files(),
             session.runtime_env(),
             FileScan {
                 projection: projection.cloned(),

@@ -19,10 +19,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 
 use super::file_set::File;
 use super::laid::laid_plan;
-use super::{FileSet, LiveTable};
-
-/// Read at a file's end when it is first met: most footers with their page indexes, in one request.
-const FOOTER_BYTES: usize = 128 << 10;
+use super::{FOOTER_BYTES, FileSet, LiveTable};
 
 /// What to read of a table.
 pub(crate) struct FileScan {
@@ -42,19 +39,18 @@ pub(crate) struct FileScan {
     pub(crate) files: Option<Vec<usize>>,
 }
 
-/// Plans the scan over the newest version of `table` that is known, and over what is newer than the lake, where somebody tells it.
-pub(crate) fn scan_plan(table: &LiveTable, runtime: &RuntimeEnv, scan: FileScan) -> Result<Arc<dyn ExecutionPlan>> {
+/// Plans the scan over one version of `table`, and over what is newer than the lake, where somebody tells it.
+pub(crate) fn scan_plan(table: &LiveTable, set: &FileSet, runtime: &RuntimeEnv, scan: FileScan) -> Result<Arc<dyn ExecutionPlan>> {
     match table.over()? {
-        Some(overlay) => laid_plan(table, runtime, scan, &overlay),
-        None => files_plan(table, runtime, scan),
+        Some(overlay) => laid_plan(table, set, runtime, scan, &overlay),
+        None => files_plan(table, set, runtime, scan),
     }
 }
 
 /// Plans the scan of the table's files.
-pub(super) fn files_plan(table: &LiveTable, runtime: &RuntimeEnv, scan: FileScan) -> Result<Arc<dyn ExecutionPlan>> {
-    let set = table.files();
+pub(super) fn files_plan(table: &LiveTable, set: &FileSet, runtime: &RuntimeEnv, scan: FileScan) -> Result<Arc<dyn ExecutionPlan>> {
     let schema = table.name.schema();
-    let files = kept(&set, scan.predicate.as_ref(), scan.files)?;
+    let files = kept(set, scan.predicate.as_ref(), scan.files)?;
     if files.is_empty() {
         let projected = match &scan.projection {
             Some(projection) => Arc::new(schema.project(projection)?),

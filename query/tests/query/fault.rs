@@ -94,8 +94,33 @@ async fn a_file_that_went_missing_is_an_error_and_no_short_answer() {
         std::fs::remove_file(file.unwrap().path()).unwrap();
     }
     let error = session.ask(&Question::Touched { identity: "backup".to_owned(), from: None, to: None }).await.unwrap_err();
-    assert!(matches!(error, Error::Execution(_)), "{error}");
+    assert!(matches!(error, Error::DataFile { table: "events", .. }), "{error}");
+    assert!(error.to_string().starts_with("events: 2026-03-04 cannot be read: the file day=2026-03-04/part-"), "{error}");
     assert!(!error.is_users());
+    // What does not need the file has its answer, and the line says what is missing.
+    let before = Question::Touched { identity: "backup".to_owned(), from: None, to: Some(lake::at("2026-03-04T00:00:00Z")) };
+    assert!(session.ask(&before).await.is_ok());
+    let line = session.coverage_line(None, None).await.unwrap();
+    assert!(line.ends_with("EVENTS THAT CANNOT BE READ: 2026-03-04"), "{line}");
+    assert!(session.ask(&Question::Coverage { from: None, to: None }).await.is_err());
+    let error = session.sql("SELECT count(destination) FROM events").await.unwrap_err();
+    assert!(matches!(error, Error::DataFile { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_cut_or_damaged_is_named_with_its_day() {
+    let damages: [fn(&mut Vec<u8>); 2] = [|bytes| bytes.truncate(bytes.len() / 2), |bytes| bytes.fill(0)];
+    for damage in damages {
+        let lake = lake::written_estate().await;
+        let day = std::path::Path::new(lake.path()).join("events/day=2026-03-04");
+        let file = std::fs::read_dir(day).unwrap().next().unwrap().unwrap().path();
+        let mut bytes = std::fs::read(&file).unwrap();
+        damage(&mut bytes);
+        std::fs::write(&file, bytes).unwrap();
+        let session = lake.session().await;
+        let error = session.ask(&Question::Touched { identity: lake::BACKUP.to_owned(), from: None, to: None }).await.unwrap_err();
+        assert!(error.to_string().starts_with("events: 2026-03-04 cannot be read"), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@
 //! - `answer`: typed questions, explained findings and the coverage line.
 //! - `fault`: what cannot be answered, and what the error says.
 //! - `pruning`: that statistics, page indexes and bloom filters are used, by the reader's own metrics.
+//! - `views`: the questions in other engines' dialects, run by them.
+//! - `rolled`: the roll-up changes no answer, whatever state the lake is in.
 //! - `fresh`: a session sees what is committed after it was opened.
 
 mod answer;
@@ -12,4 +14,6 @@ mod fault;
 mod fresh;
 mod lake;
 mod pruning;
+mod rolled;
 mod slt;
+mod views;

@@ -1,4 +1,4 @@
-//! The files of `tests/slt`, each on a fresh session over the estate. `KEYTRAIL_UPDATE_SLT=1` writes their results anew.
+//! The files of `tests/slt`, each on a fresh session over the estate; those of `tests/slt_edge`, each over a lake of its own. `KEYTRAIL_UPDATE_SLT=1` writes their results anew.
 
 use std::path::{Path, PathBuf};
 
@@ -6,6 +6,7 @@ use arrow::array::{Array, RecordBatch};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use async_trait::async_trait;
 use keytrail_query::{Error, Session};
+use keytrail_schemas::{Event, Outcome, Topic};
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
 
 use crate::lake;
@@ -39,6 +40,75 @@ fn cell(column: &dyn Array, row: usize) -> String {
     let formatter = ArrayFormatter::try_new(column, &FormatOptions::default()).unwrap();
     let text = formatter.value(row).to_string();
     if text.is_empty() { "(empty)".to_owned() } else { text.replace(' ', "_") }
+}
+
+/// A lake that the store wrote: as it came, or with its days compacted and rolled up.
+async fn stored(folder: &Path, events: &[Event], rolled: bool) {
+    let lake = keytrail_lake::Lake::open(folder.to_str().unwrap(), keytrail_lake::Options::default()).await.unwrap();
+    for partition in [0, 1] {
+        let mut own: Vec<Event> = events.iter().filter(|event| event.log_partition == partition).cloned().collect();
+        for (offset, event) in (0..).zip(&mut own) {
+            event.log_offset = offset;
+        }
+        if !own.is_empty() {
+            let next = i64::try_from(own.len()).unwrap();
+            lake.commit_events(&own, &[(Topic::Events, partition, next)]).await.unwrap();
+        }
+    }
+    if rolled {
+        lake.compact(keytrail_lake::CompactOptions { all: true, ..Default::default() }).await.unwrap();
+        lake.roll_up(&keytrail_lake::RollUpOptions { all: true, ..Default::default() }).await.unwrap();
+    }
+}
+
+/// The lakes of `tests/slt_edge`, by the file's name.
+fn edges() -> Vec<(&'static str, Vec<Event>)> {
+    let at = |time: &str| lake::at(time);
+    let plain = |who: &str, time: &str, destination: &str| Event {
+        time: at(time),
+        ingested_at: at(time),
+        identity: who.into(),
+        destination: Some(destination.into()),
+        source: "test".into(),
+        format: "keytrail".into(),
+        ..Event::default()
+    };
+    let (before, midnight) = ("2026-03-01T23:59:59.999999Z", "2026-03-02T00:00:00Z");
+    let tie = |who: &str, time: &str, destination: &str, outcome, partition, issued: &str| Event {
+        outcome,
+        log_partition: partition,
+        credential: (!issued.is_empty()).then(|| "key".into()),
+        credential_issued_at: (!issued.is_empty()).then(|| at(issued)),
+        ..plain(who, time, destination)
+    };
+    let ties = vec![
+        tie("app:svc-a", before, "db:one", Outcome::Success, 0, "2026-02-01T00:00:00Z"),
+        tie("app:svc-a", midnight, "db:one", Outcome::Success, 0, "2026-02-01T00:00:00Z"),
+        tie("app:svc-a", midnight, "db:one", Outcome::Success, 1, "2026-03-01T00:00:00Z"),
+        tie("app:svc-a", midnight, "db:one", Outcome::Success, 0, "2026-02-15T00:00:00Z"),
+        tie("app:svc-a", midnight, "db:one", Outcome::Denied, 0, "2026-03-01T00:00:00Z"),
+        tie("app:svc-a", midnight, "db:two", Outcome::Success, 1, ""),
+        tie("app:svc-b", midnight, "db:one", Outcome::Success, 1, ""),
+    ];
+    vec![("empty", Vec::new()), ("one_event", vec![plain("app:o'neill \"x\"", before, "db:one")]), ("ties", ties)]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn edges_have_the_answers_they_state_from_events_and_from_the_roll_up() {
+    let mut failures = Vec::new();
+    for (name, events) in edges() {
+        for rolled in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            stored(folder.path(), &events, rolled).await;
+            let session = Session::open(folder.path().to_str().unwrap(), keytrail_query::Options::default()).await.unwrap();
+            let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/slt_edge/{name}.slt"));
+            let open = || async { Ok(Database(session.clone())) };
+            if let Err(error) = Runner::new(open).run_file_async(&file).await {
+                failures.push(format!("rolled up: {rolled}: {}", error.display(false)));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,7 @@
 //! Events per source and hour. Data files never change, so what a file holds is read once and remembered for as long as the
 //! table names it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
@@ -14,7 +14,7 @@ use crate::Error;
 use crate::engine::Engine;
 use crate::question::function::Period;
 use crate::question::touch::within;
-use crate::table::TableName;
+use crate::table::{FileSet, TableName};
 
 const COLUMNS: [&str; 4] = ["time", "ingested_at", "source", "format"];
 /// Files beyond which nothing more is remembered: some 24 cells of 100 bytes per file and source.
@@ -33,6 +33,8 @@ pub(crate) struct Cell {
 /// Cells by (source, format) and hour since the epoch.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Cells {
+    /// What could not be read: periods, as a person reads them.
+    pub(crate) unreadable: BTreeSet<String>,
     pub(crate) by_source: BTreeMap<(String, String), BTreeMap<i64, Cell>>,
 }
 
@@ -49,6 +51,7 @@ impl Cells {
     }
 
     fn absorb(&mut self, other: &Self, keep: impl Fn(i64) -> bool) {
+        self.unreadable.extend(other.unreadable.iter().cloned());
         for (key, hours) in &other.by_source {
             let mut kept = hours.iter().filter(|(hour, _)| keep(**hour)).peekable();
             if kept.peek().is_some() {
@@ -118,8 +121,11 @@ pub(crate) async fn read(engine: &Engine, period: Period) -> Result<Cells, Error
     }
     for hour in cut_hours(period, from, to) {
         let plan = engine.scan(TableName::Events, &COLUMNS, within(hour), None)?;
-        for part in engine.fold(plan, Cells::default, Cells::add).await? {
-            cells.absorb(&part, |_| true);
+        match engine.fold(plan, Cells::default, Cells::add).await {
+            Ok(parts) => parts.iter().for_each(|part| cells.absorb(part, |_| true)),
+            // The file is among those of the period, and named there.
+            Err(Error::Execution(_)) if !cells.unreadable.is_empty() => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(cells)
@@ -145,26 +151,31 @@ async fn files(engine: &Engine, period: Period) -> Result<Vec<Arc<Cells>>, Error
     let path = |index: usize| set.files.get(index).map(|file| file.meta.location.to_string()).unwrap_or_default();
     let (known, missing): (Vec<_>, Vec<_>) =
         engine.with_remembered(|remembered| wanted.iter().map(|&index| (index, remembered.get(&path(index)).cloned())).partition(|(_, cells)| cells.is_some()));
-    let read: Vec<(usize, Arc<Cells>)> = stream::iter(missing)
-        .map(|(index, _)| async move {
-            let plan = engine.scan(TableName::Events, &COLUMNS, Vec::new(), Some(vec![index]))?;
-            let mut cells = Cells::default();
-            for part in engine.fold(plan, Cells::default, Cells::add).await? {
-                cells.absorb(&part, |_| true);
-            }
-            Ok::<_, Error>((index, Arc::new(cells)))
-        })
-        .buffer_unordered(engine.options().partitions())
-        .try_collect()
-        .await?;
+    let reading: Vec<_> = missing.into_iter().map(|(index, _)| read_file(engine, &set, index)).collect();
+    let read: Vec<(usize, Arc<Cells>)> = stream::iter(reading).buffer_unordered(engine.options().partitions()).try_collect().await?;
     engine.with_remembered(|remembered| {
         let named: rustc_hash::FxHashSet<String> = set.files.iter().map(|file| file.meta.location.to_string()).collect();
         remembered.retain(|path, _| named.contains(path));
         for (index, cells) in &read {
-            if remembered.len() < FILES_MAX {
+            if remembered.len() < FILES_MAX && cells.unreadable.is_empty() {
                 remembered.insert(path(*index), cells.clone());
             }
         }
     });
     Ok(known.into_iter().filter_map(|(_, cells)| cells).chain(read.into_iter().map(|(_, cells)| cells)).collect())
+}
+
+/// The cells of one file. What cannot be read is said, and not remembered: the file may come back.
+async fn read_file(engine: &Engine, set: &FileSet, index: usize) -> Result<(usize, Arc<Cells>), Error> {
+    let plan = engine.scan(TableName::Events, &COLUMNS, Vec::new(), Some((set, vec![index])))?;
+    let mut cells = Cells::default();
+    match engine.fold(plan, Cells::default, Cells::add).await {
+        Ok(parts) => parts.iter().for_each(|part| cells.absorb(part, |_| true)),
+        Err(Error::Execution(error)) => {
+            tracing::warn!(%error, period = %set.period_of(index), "a file of events cannot be read");
+            cells.unreadable.insert(set.period_of(index));
+        }
+        Err(error) => return Err(error),
+    }
+    Ok((index, Arc::new(cells)))
 }

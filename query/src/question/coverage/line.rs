@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use keytrail_schemas::Micros;
 
-use super::Source;
+use super::{Covered, Source};
 
 /// Sources that the line names; the others are counted.
 const NAMED_MAX: usize = 6;
 
 /// `coverage: 3 sources (cloudtrail 1,204 events, …), 12 dead letters (no_time 3, …), longest gap 6 h in k8s (… to …)`.
-pub(crate) fn line(sources: &[Source]) -> String {
+pub(crate) fn line(covered: &Covered) -> String {
+    let sources = &covered.sources;
     let mut seen: Vec<&Source> = sources.iter().filter(|source| source.events > 0).collect();
     seen.sort_by(|a, b| b.events.cmp(&a.events).then_with(|| a.name.cmp(&b.name)));
     let named: Vec<String> = seen.iter().take(NAMED_MAX).map(|source| format!("{} {}", source.name, counted(source.events, "event"))).collect();
@@ -34,7 +35,9 @@ pub(crate) fn line(sources: &[Source]) -> String {
         || "no gap of an hour or more".to_owned(),
         |(length, from, to, name)| format!("longest gap {} in {name} ({} to {})", span(length), Micros(from).to_rfc3339(), Micros(to).to_rfc3339()),
     );
-    format!("coverage: {reported}, {dead}, {gap}")
+    let unreadable: Vec<&str> = covered.unreadable.iter().map(String::as_str).collect();
+    let unreadable = if unreadable.is_empty() { String::new() } else { format!(", EVENTS THAT CANNOT BE READ: {}", unreadable.join(", ")) };
+    format!("coverage: {reported}, {dead}, {gap}{unreadable}")
 }
 
 fn counted(count: i64, what: &str) -> String {
@@ -75,9 +78,9 @@ mod tests {
         let six = Some((0, 6 * Micros::HOUR + 5));
         let sources = [source("cloudtrail", 12_345, None, &[("no_time", 3)]), source("k8s", 1, six, &[]), source("broken", 0, None, &[("malformed", 1_000)])];
         assert_eq!(
-            line(&sources),
+            line(&Covered { sources: sources.into(), ..Covered::default() }),
             "coverage: 2 sources (cloudtrail 12,345 events, k8s 1 event), 1,003 dead letters (malformed 1,000, no_time 3), longest gap 6 h in k8s (1970-01-01T00:00:00Z to 1970-01-01T06:00:00.000005Z)"
         );
-        assert_eq!(line(&[]), "coverage: no source reported in this period, no dead letters, no gap of an hour or more");
+        assert_eq!(line(&Covered::default()), "coverage: no source reported in this period, no dead letters, no gap of an hour or more");
     }
 }

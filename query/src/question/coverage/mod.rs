@@ -7,12 +7,13 @@ mod line;
 pub(crate) use cell::Remembered;
 pub(crate) use line::line;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use async_trait::async_trait;
+use datafusion::error::DataFusionError;
 use keytrail_schemas::{Column, ColumnType, Micros};
 
 use crate::Error;
@@ -79,7 +80,10 @@ impl Function for Coverage {
 
     async fn answer(&self, engine: &Arc<Engine>, values: &Values) -> Result<Answer, Error> {
         let period = values.period(engine, 0).await?;
-        let sources = sources(engine, period).await?;
+        let Covered { sources, unreadable } = covered(engine, period).await?;
+        if let Some(period) = unreadable.first() {
+            return Err(Error::Execution(Box::new(DataFusionError::Execution(format!("the events of {period} cannot be read")))));
+        }
         #[expect(clippy::cast_precision_loss, reason = "spans and counts are far below 2^52")]
         let arrays = vec![
             column::text(sources.iter().map(|s| Some(&s.name))),
@@ -100,8 +104,17 @@ impl Function for Coverage {
     }
 }
 
-/// Every source of the period, and those that only dead letters know, by name.
-pub(crate) async fn sources(engine: &Engine, period: Period) -> Result<Vec<Source>, Error> {
+/// What is known of a period, and what of it cannot be.
+#[derive(Debug, Default)]
+pub(crate) struct Covered {
+    /// Every source of the period, and those that only dead letters know, by name.
+    pub(crate) sources: Vec<Source>,
+    /// Periods whose events could not be read.
+    pub(crate) unreadable: BTreeSet<String>,
+}
+
+/// Every source of the period, and what could not be read.
+pub(crate) async fn covered(engine: &Engine, period: Period) -> Result<Covered, Error> {
     let cells = cell::read(engine, period).await?;
     let end = period.to.into_iter().chain(engine.watermark().await?).min();
     let mut sources: BTreeMap<String, Source> = BTreeMap::new();
@@ -130,7 +143,7 @@ pub(crate) async fn sources(engine: &Engine, period: Period) -> Result<Vec<Sourc
             *source.dead_letters.entry(reason).or_default() += counts.value(row);
         }
     }
-    Ok(sources.into_values().collect())
+    Ok(Covered { sources: sources.into_values().collect(), unreadable: cells.unreadable })
 }
 
 /// The longest time between the end of one span and the start of the next, or from the last to `end`.

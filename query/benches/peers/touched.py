@@ -1,0 +1,125 @@
+"""The same questions asked of DuckDB and chDB over the files of the same lake, in the same run: called by `benches/touched.rs`.
+
+    pip install duckdb chdb deltalake
+    python touched.py LAKE ROUNDS < questions.json
+
+Reads `[{"label": …, "column": "identity" | "destination", "value": …, "from": microseconds | null}, …]`, and writes for each question and engine
+the median of the rounds in milliseconds, the processor time of a round, and how many rows the answer has. Three ways: events as Parquet, as keytrail's
+own question reads them without its roll-up; the roll-up as Parquet (whole history only, for questions without a period); and ClickHouse's own format,
+sorted by the column that is asked for.
+"""
+
+import json
+import os
+import resource
+import statistics
+import sys
+import time
+
+KEY = "identity, destination, credential, protocol, action, outcome, identity_kind"
+
+
+def processor_ms():
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return (usage.ru_utime + usage.ru_stime) * 1e3
+
+
+def timed(rounds, ask):
+    rows = ask()
+    took, before = [], processor_ms()
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        assert ask() == rows
+        took.append((time.perf_counter() - begun) * 1e3)
+    return {"p50_ms": statistics.median(took), "processor_ms": (processor_ms() - before) / rounds, "rows": rows}
+
+
+def files(lake, table):
+    from deltalake import DeltaTable
+
+    return [os.path.join(lake, table, path) for path in DeltaTable(os.path.join(lake, table)).files()] if hasattr(DeltaTable, "files") else [
+        uri.removeprefix("file://") for uri in DeltaTable(os.path.join(lake, table)).file_uris()
+    ]
+
+
+def quoted(text):
+    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def main():
+    lake, rounds = sys.argv[1], int(sys.argv[2])
+    questions = json.load(sys.stdin)
+    events = files(lake, "events")
+    touches = {"identity": files(lake, "touches"), "destination": files(lake, "touches_by_destination")}
+    results = []
+
+    import duckdb
+
+    duck = duckdb.connect()
+    duck.execute(f"SET threads = {os.cpu_count()}")
+    try:
+        duck.execute("SET parquet_metadata_cache = true")
+    except duckdb.Error:
+        pass
+
+    def duck_events(question):
+        since = f" AND time >= make_timestamptz({question['from']})" if question["from"] is not None else ""
+        sql = (
+            f"SELECT {KEY}, count(*), count(*) FILTER (outcome IN ('failure', 'denied')), min(time), max(time) FROM read_parquet({events})"
+            f" WHERE {question['column']} = {quoted(question['value'])} AND destination IS NOT NULL{since} GROUP BY ALL"
+        )
+        return lambda: len(duck.execute(sql).fetchall())
+
+    def duck_touches(question):
+        sql = (
+            f"SELECT {KEY}, sum(count), min(first), max(last) FROM read_parquet({touches[question['column']]})"
+            f" WHERE {question['column']} = {quoted(question['value'])} AND destination IS NOT NULL GROUP BY ALL"
+        )
+        return lambda: len(duck.execute(sql).fetchall())
+
+    import chdb.session
+
+    chdb_session = chdb.session.Session()
+
+    def ch(sql):
+        return lambda: chdb_session.query(sql, "TabSeparated").bytes().count(b"\n")
+
+    def ch_since(question):
+        return f" AND time >= fromUnixTimestamp64Micro({question['from']}, 'UTC')" if question["from"] is not None else ""
+
+    def ch_sql(relation, question):
+        return (
+            f"SELECT {KEY}, count() AS c, countIf(outcome IN ('failure', 'denied')) AS f, min(time) AS a, max(time) AS b FROM {relation}"
+            f" WHERE {question['column']} = {quoted(question['value'])} AND destination IS NOT NULL{ch_since(question)} GROUP BY ALL"
+        )
+
+    def ch_files(paths):
+        return "file('{" + ",".join(paths) + "}', 'Parquet')" if len(paths) > 1 else f"file('{paths[0]}', 'Parquet')"
+
+    # ClickHouse's own format, a copy sorted for each of the two questions.
+    own = {}
+    for column in sorted({question["column"] for question in questions}):
+        name = f"by_{column}"
+        chdb_session.query("CREATE DATABASE IF NOT EXISTS k ENGINE = Atomic")
+        chdb_session.query(
+            f"CREATE TABLE k.{name} ENGINE = MergeTree ORDER BY ({column}, time) SETTINGS allow_nullable_key = 1 AS SELECT identity, destination, credential,"
+            f" protocol, action, outcome, identity_kind, time FROM {ch_files(events)}"
+        )
+        chdb_session.query(f"OPTIMIZE TABLE k.{name} FINAL")
+        own[column] = f"k.{name}"
+
+    for question in questions:
+        ways = [
+            ("DuckDB, events as Parquet", duck_events(question)),
+            ("chDB, events as Parquet", ch(ch_sql(ch_files(events), question))),
+            ("chDB, ClickHouse's own format sorted for it", ch(ch_sql(own[question["column"]], question))),
+        ]
+        if question["from"] is None and touches[question["column"]]:
+            ways.append(("DuckDB, the roll-up as Parquet", duck_touches(question)))
+        for engine, ask in ways:
+            results.append({"label": question["label"], "engine": engine, **timed(rounds, ask)})
+    versions = {"duckdb": duckdb.__version__, "chdb": __import__("chdb").__version__}
+    json.dump({"versions": versions, "results": results}, sys.stdout)
+
+
+main()
