@@ -139,6 +139,8 @@ pub enum Command {
     Redact(Redact),
     /// Rewrite closed days of the lake into large files sorted by identity and time
     Compact(Compact),
+    /// The questions as views and macros for DuckDB, ClickHouse, Spark or Trino, over the same lake
+    Views(Views),
     /// Recompute everything but the events: ledger, baselines, findings
     Rebuild(Rebuild),
     /// Print the effective configuration, commented

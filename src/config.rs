@@ -186,8 +186,10 @@ pub struct Store {
     pub commit_events_max: usize,
     /// Most bytes of raw records in one commit.
     pub commit_bytes_max: usize,
-    /// Whether `ingest` rewrites closed days that it touched, when it ends.
+    /// Whether `ingest` rewrites closed days that it touched, and rolls them up, when it ends.
     pub compact_after_ingest: bool,
+    /// How long the lake keeps what, and what it holds whatever its age.
+    pub retention: keytrail_lake::Retention,
     /// Settings of the lake's S3 store, by the names of its environment variables, such as `aws_region`, `aws_endpoint`, `aws_allow_http`; what
     /// the environment says comes before.
     pub s3: std::collections::BTreeMap<String, String>,
@@ -200,6 +202,7 @@ impl Default for Store {
             commit_events_max: 50_000,
             commit_bytes_max: 256 << 20,
             compact_after_ingest: true,
+            retention: keytrail_lake::Retention::default(),
             s3: std::collections::BTreeMap::new(),
         }
     }

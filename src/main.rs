@@ -76,6 +76,7 @@ fn run(typed: cli::Cli) -> anyhow::Result<exit::Code> {
         C::Evaluate(arguments) => command::evaluate::run(&config, &output, &arguments),
         C::Redact(arguments) => command::redact::run(&config, &output, &arguments),
         C::Compact(arguments) => command::compact::run(&config, &arguments),
+        C::Views(arguments) => command::views::run(&config, &arguments),
         C::Rebuild(arguments) => command::rebuild::run(&config, &telemetry, &arguments),
         C::Config => command::config::run(&config),
         C::Doctor => command::doctor::run(&config),

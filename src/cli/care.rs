@@ -120,11 +120,31 @@ pub struct Redact {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  keytrail compact --all")]
+#[command(after_help = "Examples:\n  keytrail compact\n  keytrail compact --check\n  keytrail compact --expire --dry-run")]
 pub struct Compact {
     /// Open days too; they are left alone otherwise
     #[arg(long)]
     pub all: bool,
+    /// Hold the roll-up against the events, and make anew what disagrees
+    #[arg(long, conflicts_with = "all")]
+    pub check: bool,
+    /// Remove what is older than [store.retention] keeps it, and not held
+    #[arg(long, conflicts_with_all = ["all", "check"])]
+    pub expire: bool,
+    /// Change nothing, only say what would be
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  keytrail views --dialect duckdb > views.sql && duckdb -init views.sql")]
+pub struct Views {
+    /// duckdb, clickhouse, spark or trino
+    #[arg(long)]
+    pub dialect: String,
+    /// Over the Parquet files as they stand now, for engines that cannot read Delta (DuckDB, ClickHouse)
+    #[arg(long)]
+    pub files: bool,
 }
 
 #[derive(Debug, Args)]

@@ -15,6 +15,10 @@ const SECTIONS: &[(&str, &str)] = &[
     ("log.kafka", "Any property of librdkafka, under its own name, such as \"security.protocol\" = \"SASL_SSL\"."),
     ("embedded", "The embedded log. `fsync` is every_append, interval or never; `partitions` is fixed when the log is created."),
     ("store", "Writing the lake: a commit comes when one of these is reached."),
+    (
+        "store.retention",
+        "How long the lake keeps what, in days; 0 for ever. [[store.retention.holds]] (identity, from, to, reason) names what is kept whatever its age.",
+    ),
     ("store.s3", "The S3 store of a lake at s3://BUCKET/PREFIX: aws_region, aws_endpoint, …; AWS_* variables come before."),
     ("detect", "What the detector judges by."),
     ("detector", "Running the detector; `rules` names a folder of Sigma rules that replaces the built-in ones."),

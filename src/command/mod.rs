@@ -19,4 +19,5 @@ pub mod run;
 pub mod serve;
 pub mod tokens;
 pub mod topics;
+pub mod views;
 mod watched;

@@ -160,6 +160,7 @@ impl Pipeline {
         }
         if shared.config.store.compact_after_ingest {
             runtime.block_on(shared.lake.compact(keytrail_lake::CompactOptions::default()))?;
+            runtime.block_on(shared.lake.roll_up(&keytrail_lake::RollUpOptions::default()))?;
         }
         // What has been judged, stored and snapshotted goes, once the log holds more bytes than are kept.
         if log.disk_bytes()? > shared.config.embedded.retention_bytes_max {
