@@ -283,6 +283,7 @@ impl Detector {
         if event.activity == Activity::Declare {
             // A refused declaration is counted; `inventory apply` refuses it before it enters the log.
             let _ = self.state.inventory.declare(event, self.config.declarations_max);
+            self.state.ledger.note_changed(&event.identity);
             return;
         }
         let who = self.identify(event);

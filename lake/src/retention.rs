@@ -231,7 +231,6 @@ impl Lake {
         Ok(())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one table's rule, spelled out")]
     async fn expire_rows(
         &self,
         table: TableName,

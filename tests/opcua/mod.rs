@@ -230,7 +230,7 @@ fn what_may_not_be_trusted_is_refused_in_words_that_help() {
     assert!(said.starts_with("ok") && said.contains("SignAndEncrypt") && said.contains("would be trusted"), "{said}");
     configure(&home, &url, "user = \"operator\"\npassword_env = \"LINE_7\"\n");
     let mut running = Running::start(&home, "refused.log");
-    running.says("refuses the user", 1);
+    running.says("the user's name or password is wrong", 1);
     drop(running);
     let said = doctor("", &url);
     assert!(said.contains("the one that was met before"), "{said}");

@@ -107,7 +107,12 @@ fn commands() -> Vec<Place> {
             format!("node=web-2 type=USER_CMD msg=audit(17724{:05}.000:{n}): pid=14 uid=497 auid=700 ses=9 msg='cwd=\"/\" cmd={cmd} exe=\"/usr/bin/sudo\" terminal=? res=success'", 9_600 + n % 90_000)
         }));
         all.push(closed("auditd", "auditd/execve.log", &format!("EXECVE: {way}"), move |s, n| {
-            let words: Vec<String> = command(s).split(' ').enumerate().map(|(index, word)| format!("a{index}=\"{}\"", quoted(word))).collect();
+            // The kernel writes an argument with a space in it as hexadecimal digits.
+            let argument = |word: &str| {
+                if word.contains(' ') { word.bytes().map(|b| format!("{b:02X}")).collect() } else { format!("\"{}\"", quoted(word)) }
+            };
+            let line = command("\u{1}");
+            let words: Vec<String> = line.split(' ').enumerate().map(|(index, word)| format!("a{index}={}", argument(&word.replace('\u{1}', s)))).collect();
             format!("type=EXECVE msg=audit(17724{:05}.000:{n}): argc={} {}", 9_600 + n % 90_000, words.len(), words.join(" "))
         }));
     }

@@ -528,6 +528,12 @@ impl Ledger {
         rows
     }
 
+    /// An identity counts as changed, where it is known: what is declared of it did, which the ledger does not hold.
+    pub fn note_changed(&mut self, identity: &str) {
+        let slot = self.identities.find(identity);
+        let _ = slot.and_then(|slot| self.identities.get_mut(slot));
+    }
+
     /// The credentials and identities that may have changed since it was last asked, in no order; the first time none. As
     /// [`credentials`](Self::credentials) and [`identities`](Self::identities) give them.
     pub fn take_changed(&mut self, watermark: Micros, partition: i32) -> (Vec<CredentialRecord>, Vec<(IdentityIx, IdentityRecord)>) {

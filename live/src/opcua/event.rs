@@ -46,7 +46,7 @@ pub fn read(values: &[Variant]) -> Event {
             Form::Token => token(value),
         };
         // Some fields stand in several types; one event has one of them.
-        if !told.is_null() && !fields.get(field.name).is_some_and(|before: &Value| !before.is_null()) {
+        if !told.is_null() && fields.get(field.name).is_none_or(Value::is_null) {
             fields.insert(field.name.to_owned(), told);
         }
     }

@@ -57,11 +57,18 @@ const SETTINGS: [(&str, &str); 3] = [
     ("pg_catalog.pg_get_keywords()", "SELECT '' AS string_agg"),
 ];
 
+/// How pgJDBC asks whether a type is an array.
+const ARRAYS: &str = "'pg_catalog.array_in'::regproc";
+
 /// The statement in words that can be planned, where it is one of pgJDBC's.
 pub fn understood(query: &str) -> Option<String> {
     const COMPOSITE: &str = "(t.typrelid = 0 OR (SELECT c.relkind = 'c' FROM pg_catalog.pg_class c WHERE c.oid = t.typrelid))";
     if query.contains(COMPOSITE) {
         return Some(query.replace(COMPOSITE, "t.typrelid = 0"));
+    }
+    // Functions of types are names here.
+    if query.contains(ARRAYS) {
+        return Some(query.replace(ARRAYS, "'array_in'"));
     }
     if let Some((_, answer)) = SETTINGS.iter().find(|(mark, _)| query.contains(mark)) {
         return Some((*answer).to_owned());
@@ -105,8 +112,12 @@ fn rows(kind: u8) -> String {
     keytrail_query::functions().iter().map(row).collect::<Vec<_>>().join(", ")
 }
 
-/// The quoted text at the beginning, as it stands, its quotes included.
+/// The quoted text at the beginning, as it stands, its quotes included; or the parameter there.
 fn literal(text: &str) -> Option<&str> {
+    if let Some(number) = text.strip_prefix('$') {
+        let digits = number.bytes().take_while(u8::is_ascii_digit).count();
+        return text.get(..=digits).filter(|_| digits > 0);
+    }
     let text = text.strip_prefix('E').unwrap_or(text);
     let mut letters = text.char_indices().skip(1).peekable();
     if !text.starts_with('\'') {
@@ -134,6 +145,7 @@ mod tests {
         assert_eq!(literal("E'a''b' x"), Some("'a''b'"));
         assert_eq!(literal("'open"), None);
         assert_eq!(literal("x"), None);
+        assert_eq!((literal("$12 ORDER"), literal("$"), literal("$x")), (Some("$12"), None, None));
         let functions = understood(
             "SELECT current_database() AS \"FUNCTION_CAT\" FROM pg_catalog.pg_proc p WHERE true AND n.nspname LIKE 'public' AND p.proname LIKE 'touch%' ORDER BY",
         );
@@ -145,6 +157,7 @@ mod tests {
     fn what_a_lake_has_not_is_answered_without_rows_and_other_statements_are_left() {
         let keys = understood("SELECT result.PK_NAME AS \"PK_NAME\" FROM (SELECT (information_schema._pg_expandarray(i.indkey)).n AS KEY_SEQ)").unwrap();
         assert!(keys.ends_with("CAST(NULL AS VARCHAR) AS \"PK_NAME\" WHERE false") && keys.contains("CAST(NULL AS INT) AS \"KEY_SEQ\""), "{keys}");
+        assert_eq!(understood("SELECT typinput='pg_catalog.array_in'::regproc as is_array FROM t").unwrap(), "SELECT typinput='array_in' as is_array FROM t");
         assert_eq!(understood("SELECT * FROM touched('svc-deploy')"), None);
     }
 }
