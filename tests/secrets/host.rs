@@ -72,8 +72,11 @@ const TEMPLATES: &[Template] = &[
     },
 ];
 
+/// A way, and the command line with a secret in it.
+type Command = (&'static str, fn(&str) -> String);
+
 /// Ways to hand a secret to a program, whatever it looks like.
-const COMMANDS: &[(&str, fn(&str) -> String)] = &[
+const COMMANDS: &[Command] = &[
     ("--password", |s| format!("/usr/bin/mysqldump --host db --password {s} orders")),
     ("-p", |s| format!("mysql -u root -p{s} prod")),
     ("an environment's variable", |s| format!("/usr/bin/env DB_PASSWORD={s} /srv/start")),

@@ -48,7 +48,7 @@ mod tests {
     fn lists_of_objects_and_of_texts_are_read_and_other_text_is_not() {
         let object = r#"{"Name":"ci","Issuer":"https://token.actions.githubusercontent.com/","Subject":"repo:acme/app:ref:refs/heads/main","Id":"f-1"}"#;
         let expected = Federated { id: Some("f-1".into()), subject: "federated:token.actions.githubusercontent.com/repo:acme/app:ref:refs/heads/main".into() };
-        assert_eq!(listed(&format!("[{object}]")), [expected.clone()]);
+        assert_eq!(listed(&format!("[{object}]")), std::slice::from_ref(&expected));
         assert_eq!(listed(&serde_json::to_string(&[object]).unwrap()), [expected]);
         assert!(listed("[]").is_empty() && listed("").is_empty() && listed(r#"["x",{"Issuer":"y"}]"#).is_empty());
     }
