@@ -188,6 +188,9 @@ pub struct Store {
     pub commit_bytes_max: usize,
     /// Whether `ingest` rewrites closed days that it touched, and rolls them up, when it ends.
     pub compact_after_ingest: bool,
+    /// Time between two rounds of the lake's upkeep under `run` and `store` (compaction and roll-up of closed days, expiry, removal of what no
+    /// reader needs); 0 for never.
+    pub upkeep_interval_ms: u64,
     /// How long the lake keeps what, and what it holds whatever its age.
     pub retention: keytrail_lake::Retention,
     /// Settings of the lake's S3 store, by the names of its environment variables, such as `aws_region`, `aws_endpoint`, `aws_allow_http`; what
@@ -202,6 +205,7 @@ impl Default for Store {
             commit_events_max: 50_000,
             commit_bytes_max: 256 << 20,
             compact_after_ingest: true,
+            upkeep_interval_ms: 60_000,
             retention: keytrail_lake::Retention::default(),
             s3: std::collections::BTreeMap::new(),
         }

@@ -15,6 +15,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::exit::{Code, OutOfReach, Usage};
 use crate::home::Home;
+use crate::pipeline::upkeep::Upkeep;
 use crate::pipeline::{Pipeline, Sink};
 use crate::telemetry::Telemetry;
 
@@ -41,8 +42,11 @@ pub fn run(config: &Config, telemetry: &Telemetry, arguments: &Run) -> anyhow::R
     let listen = arguments.metrics_listen.as_deref().unwrap_or(&config.metrics.listen);
     let server = (!listen.is_empty()).then(|| serve(listen, telemetry.registry(), Arc::clone(&stop))).transpose()?;
     let doors = live.map(|live| super::serve::beside(config, live, Arc::clone(&stop))).transpose()?;
+    // One look needs no upkeep beside it: what it wrote is compacted and rolled up at the end.
+    let upkeep = (!arguments.once).then(|| Upkeep::beside(config)).transpose()?;
     let watched_all = watch(config, telemetry, &home, &pipeline, &stop, arguments.once);
     stop.store(true, Ordering::Release);
+    drop(upkeep);
     let finished = pipeline.finish();
     for server in server.into_iter().chain(doors) {
         let _ = server.join();

@@ -6,6 +6,7 @@ pub mod forward;
 pub mod rule_book;
 mod shared;
 pub mod store;
+pub mod upkeep;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::exit::Code;
 use crate::pipeline::PATIENCE;
 use crate::pipeline::store::Store;
+use crate::pipeline::upkeep::Upkeep;
 use crate::telemetry::Telemetry;
 
 /// The consumer group is `keytrail-store`.
@@ -27,7 +28,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Stores until it is told to stop; with `--drain`, until everything is stored that the log held at the start.
 pub fn run(config: &Config, telemetry: &Telemetry, arguments: &Role) -> anyhow::Result<Code> {
     let context = Context::open(config, telemetry, arguments)?;
+    let upkeep = (!arguments.drain).then(|| Upkeep::beside(config)).transpose()?;
     let stored = store(&context, arguments);
+    drop(upkeep);
     context.close();
     stored.map(|()| Code::Done)
 }
