@@ -84,12 +84,6 @@ impl LiveLedger {
         self.identities.published(partition);
     }
 
-    /// Nothing more is known of a partition: another process has it, or its detector has ended.
-    pub fn forget(&self, partition: i32) {
-        self.credentials.keep(|key, _| key.0 != partition);
-        self.identities.keep(|key, _| key.0 != partition);
-    }
-
     /// Tells whether names may have been added to a table since it was last asked.
     pub(crate) fn names(&self, table: TableName) -> u64 {
         match table {
@@ -129,11 +123,7 @@ impl<R: Named + Table + Clone> Laid<R> {
             *published += 1;
             *published
         };
-        self.keep(|key, put| key.0 != partition || put + 1 >= now);
-    }
-
-    fn keep(&self, keep: impl Fn(&Key, u64) -> bool) {
-        self.rows.retain(|key, (put, _)| keep(key, *put));
+        self.rows.retain(|key, (put, _)| key.0 != partition || *put + 1 >= now);
         self.version.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -183,8 +173,7 @@ mod tests {
         live.published(0);
         let over = live.over(TableName::Credentials).unwrap().unwrap();
         assert!(!over.covers("a", 0) && over.covers("b", 0) && over.covers("a", 1));
-        live.forget(1);
-        live.published(0);
+        [0, 1, 1].iter().for_each(|partition| live.published(*partition));
         assert!(live.over(TableName::Credentials).unwrap().is_none());
         assert!(live.over(TableName::Events).unwrap().is_none());
     }
