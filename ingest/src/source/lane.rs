@@ -470,6 +470,20 @@ pub fn whole_file(input: &Input, shared: &Shared, head: &[u8], fault: &Fault) ->
     letter::letter(&shared.options, &input.name, input.file_name(), UNKNOWN, &remains, fault.clone().into())
 }
 
+/// A dead letter for an original that waited on disk and cannot be had back, and the format that it is counted under. The event stands without it.
+pub fn not_given_back(input: &Input, shared: &Shared, event: &Event, error: &std::io::Error) -> (&'static str, DeadLetter) {
+    let format = auto::by_name(&event.format).map_or(UNKNOWN, Format::name);
+    let message = format!(
+        "the record with the hash {} is stored without its original, which waited on disk for its turn and cannot be read back ({error}): see to the disk of the data folder",
+        event.raw_hash
+    );
+    let fault = Fault::new(Reason::Unreadable, message);
+    // Letters about one file are told apart by the record's hash, which is of redacted bytes.
+    let [a, b, c, d, ..] = event.raw_hash.0;
+    let remains = Remains { within: u32::from_le_bytes([a, b, c, d]).max(1), ..Remains::file(&[], 0) };
+    (format, letter::letter(&shared.options, &input.name, input.file_name(), format, &remains, fault.into()))
+}
+
 /// A unit that says that a file broke keytrail itself.
 pub fn internal_error(input: &Input, shared: &Shared) -> Unit {
     let fault =

@@ -241,13 +241,19 @@ impl Head {
 }
 
 impl Head {
-    /// Gives the events that were handed on last their originals back that waited on disk.
-    fn fetch(&mut self, batch: &mut Batch, spill: &Spill) {
+    /// Gives the events that were handed on last their originals back that waited on disk. Where the disk gives one back no more, the event stands
+    /// without it (its hash says what it was), and a dead letter says so.
+    fn fetch(&mut self, batch: &mut Batch, shared: &Shared, tally: &mut Tally) {
         while let Some(waiting) = self.waiting.pop_front_if(|waiting| waiting.event < self.given) {
-            // Where the disk gives it back no more, the event stands without it, and its hash says what it was.
             let at = batch.events.len().checked_sub(self.given - waiting.event);
-            if let Some(event) = at.and_then(|at| batch.events.get_mut(at)) {
-                event.raw = spill.read(waiting).ok();
+            let Some(event) = at.and_then(|at| batch.events.get_mut(at)) else { continue };
+            match shared.spill.read(waiting) {
+                Ok(raw) => event.raw = Some(raw),
+                Err(error) => {
+                    let (format, letter) = self.queue.not_given_back(shared, event, &error);
+                    tally.of(format, &mut batch.counts).dead_letters += 1;
+                    batch.dead_letters.push(letter);
+                }
             }
         }
     }
@@ -346,7 +352,7 @@ impl Merge {
             loop {
                 hand_on(&mut head, &mut batch, &mut bytes, &mut tally);
                 if !head.waiting.is_empty() {
-                    head.fetch(&mut batch, &pool.shared().spill);
+                    head.fetch(&mut batch, pool.shared(), &mut tally);
                 }
                 items += 1;
                 if !head.advance(pool, &mut batch) {

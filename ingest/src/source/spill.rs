@@ -78,14 +78,14 @@ impl Spill {
     /// When the file cannot be read.
     pub fn read(&self, waiting: Waiting) -> io::Result<String> {
         let mut room = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        room.count -= 1;
+        if room.count == 0 {
+            room.end = 0;
+        }
         let mut bytes = vec![0; waiting.bytes];
         if let Some(file) = &mut room.file {
             file.seek(SeekFrom::Start(waiting.offset))?;
             file.read_exact(&mut bytes)?;
-        }
-        room.count -= 1;
-        if room.count == 0 {
-            room.end = 0;
         }
         String::from_utf8(bytes).map_err(io::Error::other)
     }
@@ -141,6 +141,19 @@ mod tests {
         spill.take(&mut third);
         assert!(third.waiting.is_empty(), "there is room again");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "the file has no name");
+    }
+
+    #[test]
+    fn what_the_disk_lost_is_an_error_and_the_next_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let spill = Spill::new(Some(dir.path()), 0);
+        let mut lost = unit(&[300 << 10]);
+        spill.take(&mut lost);
+        spill.file.lock().unwrap().file.as_ref().unwrap().set_len(0).unwrap();
+        assert!(spill.read(lost.waiting[0]).is_err());
+        let mut next = unit(&[301 << 10]);
+        spill.take(&mut next);
+        assert_eq!(spill.read(next.waiting[0]).unwrap(), "r".repeat(301 << 10));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender};
+use keytrail_schemas::{DeadLetter, Event};
 
 use super::input::Input;
 use super::lane::{self, Begun, Lane, Shared};
@@ -79,6 +80,11 @@ impl Queue {
     /// The file's name.
     pub fn name(&self) -> &str {
         &self.input.name
+    }
+
+    /// The dead letter for the original of an event of this file, which waited on disk and cannot be had back; and its format.
+    pub fn not_given_back(&self, shared: &Shared, event: &Event, error: &std::io::Error) -> (&'static str, DeadLetter) {
+        lane::not_given_back(&self.input, shared, event, error)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
