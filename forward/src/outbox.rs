@@ -37,19 +37,18 @@ impl Outbox {
         self.next
     }
 
-    /// Sends findings (offset in the findings topic, finding), then moves the position behind the last. What is below the line is kept for
+    /// Sends findings (offset in the findings topic, finding), then moves the position to `next`, behind them and what was passed over after them. What is below the line is kept for
     /// searching, and nobody is told of it.
     ///
     /// # Errors
     /// [`Error::Delivery`] when the target did not take them; the position stays. [`Error::Outbox`] when the position cannot be written.
-    pub fn send(&mut self, findings: &[(i64, Finding)]) -> Result<(), Error> {
-        let Some((last, _)) = findings.last() else { return Ok(()) };
+    pub fn send(&mut self, findings: &[(i64, Finding)], next: i64) -> Result<(), Error> {
         let lines: Vec<String> = findings.iter().filter(|(_, finding)| !finding.below_line).map(|(_, finding)| self.encoding.encode(finding)).collect();
         if !lines.is_empty() {
             self.target.deliver(&lines)?;
         }
-        self.write(last + 1).map_err(|error| Error::Outbox { path: self.path.display().to_string(), message: error.to_string() })?;
-        self.next = last + 1;
+        self.write(next).map_err(|error| Error::Outbox { path: self.path.display().to_string(), message: error.to_string() })?;
+        self.next = next;
         Ok(())
     }
 
@@ -78,10 +77,10 @@ mod tests {
         let (position, out) = (folder.path().join("outbox"), folder.path().join("findings.ndjson"));
         let reopen = || Outbox::open(&position, open(&format!("file:{}", out.display())).unwrap(), Encoding::Json).unwrap();
         let finding = |id: &str| Finding { finding_id: id.into(), ..Finding::default() };
-        reopen().send(&[(0, finding("a")), (1, finding("b"))]).unwrap();
+        reopen().send(&[(0, finding("a")), (1, finding("b"))], 2).unwrap();
         let mut outbox = reopen();
         assert_eq!(outbox.next(), 2);
-        outbox.send(&[(2, finding("c"))]).unwrap();
+        outbox.send(&[(2, finding("c"))], 3).unwrap();
         let text = std::fs::read_to_string(&out).unwrap();
         let ids: Vec<String> = text.lines().map(|line| serde_json::from_str::<Finding>(line).unwrap().finding_id.to_string()).collect();
         assert_eq!(ids, ["a", "b", "c"]);
@@ -91,7 +90,7 @@ mod tests {
     fn a_refused_delivery_keeps_the_position() {
         let folder = tempfile::tempdir().unwrap();
         let mut outbox = Outbox::open(&folder.path().join("outbox"), open(&format!("file:{}", folder.path().display())).unwrap(), Encoding::Cef).unwrap();
-        assert!(outbox.send(&[(0, Finding::default())]).unwrap_err().is_transient());
+        assert!(outbox.send(&[(0, Finding::default())], 1).unwrap_err().is_transient());
         assert_eq!(outbox.next(), 0);
     }
 

@@ -23,6 +23,15 @@ pub struct Chunk {
     pub unreadable: Vec<DeadLetter>,
 }
 
+/// Findings or dead letters of one partition, each with its offset.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rows<T> {
+    /// Each once, in order.
+    pub rows: Vec<(i64, T)>,
+    /// The offset to go on from: behind the rows, and behind repetitions and whatever else was passed over after the last of them.
+    pub next: i64,
+}
+
 /// What an append did: in all, and for each format.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Appended {
@@ -100,16 +109,16 @@ pub trait EventLog: Send + Sync {
     /// # Errors
     /// [`Error::Truncated`] when `from` is no longer held; other errors when the log cannot be read or a record is damaged.
     fn read_events(&self, partition: i32, from: i64) -> Result<Option<Chunk>, Error>;
-    /// At most `count_max` findings at or after `from`, with their offsets in the findings topic.
+    /// At most `count_max` findings at or after `from`, with their offsets in the findings topic, and how far it looked.
     ///
     /// # Errors
     /// As [`read_events`](Self::read_events).
-    fn read_findings(&self, partition: i32, from: i64, count_max: usize) -> Result<Vec<(i64, Finding)>, Error>;
-    /// At most `count_max` dead letters at or after `from`, with their offsets.
+    fn read_findings(&self, partition: i32, from: i64, count_max: usize) -> Result<Rows<Finding>, Error>;
+    /// At most `count_max` dead letters at or after `from`, with their offsets, and how far it looked.
     ///
     /// # Errors
     /// As [`read_events`](Self::read_events).
-    fn read_dead_letters(&self, partition: i32, from: i64, count_max: usize) -> Result<Vec<(i64, DeadLetter)>, Error>;
+    fn read_dead_letters(&self, partition: i32, from: i64, count_max: usize) -> Result<Rows<DeadLetter>, Error>;
     /// The coordinates (offset of the cause, index) of the last finding of a partition.
     ///
     /// # Errors

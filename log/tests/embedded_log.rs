@@ -78,9 +78,9 @@ fn what_is_appended_is_read_in_order_from_memory_and_from_disk() {
     {
         let log = EmbeddedLog::open(dir.path(), options()).unwrap();
         from_disk = read_all(&log, 0);
-        assert_eq!(log.read_dead_letters(0, 0, 100).unwrap().len(), 20);
-        assert_eq!(log.read_dead_letters(0, 7, 2).unwrap().iter().map(|(offset, letter)| (*offset, letter.line)).collect::<Vec<_>>(), [(7, 7), (8, 8)]);
-        assert_eq!(log.read_dead_letters(0, 20, 2).unwrap(), []);
+        assert_eq!(log.read_dead_letters(0, 0, 100).unwrap().rows.len(), 20);
+        assert_eq!(log.read_dead_letters(0, 7, 2).unwrap().rows.iter().map(|(offset, letter)| (*offset, letter.line)).collect::<Vec<_>>(), [(7, 7), (8, 8)]);
+        assert_eq!(log.read_dead_letters(0, 20, 2).unwrap().rows, []);
         let again = log.append((0..10_500).map(event).collect(), (0..21).map(letter).collect()).unwrap();
         assert_eq!(totals(&again), (500, 10_000, 1, 20));
         assert_eq!(log.end(Topic::Events, 0).unwrap(), 10_501);
@@ -160,7 +160,7 @@ fn findings_keep_their_order_and_their_last_coordinates() {
     }
     let log = EmbeddedLog::open(dir.path(), options()).unwrap();
     assert_eq!(log.last_finding(0).unwrap(), Some((9, 0)));
-    assert_eq!(log.read_findings(0, 1, 10).unwrap(), [(1, finding(3, 1)), (2, finding(9, 0))]);
+    assert_eq!(log.read_findings(0, 1, 10).unwrap().rows, [(1, finding(3, 1)), (2, finding(9, 0))]);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use keytrail_forward::{Encoding, Outbox};
 
+use keytrail_log::Rows;
 use keytrail_schemas::Topic;
 
 use super::Shared;
@@ -49,21 +50,21 @@ fn run(shared: &Shared, partition: i32, mut outbox: Outbox, address: &str) {
     let mut farewell = Duration::ZERO;
     loop {
         let last = shared.detectors_done.load(Ordering::Acquire) || shared.failed.load(Ordering::Acquire);
-        let rows = match shared.log.read_findings(partition, outbox.next(), DELIVERY_ROWS_MAX) {
-            Ok(rows) => rows,
+        let Rows { rows, next } = match shared.log.read_findings(partition, outbox.next(), DELIVERY_ROWS_MAX) {
+            Ok(read) => read,
             Err(error) => {
                 tracing::error!(address, %error, "findings cannot be read: forwarding ends");
                 return;
             }
         };
-        if rows.is_empty() {
+        if next <= outbox.next() {
             if last {
                 return;
             }
             shared.log.wait(Topic::Findings, partition, outbox.next(), super::PATIENCE);
             continue;
         }
-        match outbox.send(&rows) {
+        match outbox.send(&rows, next) {
             Ok(()) => pause = RETRY.0,
             Err(error) if error.is_transient() && !(last && farewell >= FAREWELL) => {
                 tracing::warn!(address, %error, retry_in_ms = pause.as_millis(), "the target did not take the findings");

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use keytrail_lake::TableName;
-use keytrail_log::Chunk;
+use keytrail_log::{Chunk, Rows};
 use keytrail_schemas::{DeadLetter, Detection, Event, Finding, LogRecord, Topic};
 
 use super::{PATIENCE, Shared};
@@ -208,9 +208,12 @@ impl Store {
 
     async fn findings(&mut self, partition: i32) -> anyhow::Result<usize> {
         let Some(held) = self.held.get_mut(&partition) else { return Ok(0) };
-        let mut rows = self.shared.log.read_findings(partition, held.findings.min(held.detections), SMALL_ROWS_MAX)?;
-        let Some((newest, _)) = rows.last() else { return Ok(0) };
-        let next = newest + 1;
+        let from = held.findings.min(held.detections);
+        // Where all that follows is a repetition, the position moves none the less: else the end of the log would never be reached.
+        let Rows { mut rows, next } = self.shared.log.read_findings(partition, from, SMALL_ROWS_MAX)?;
+        if next <= from {
+            return Ok(0);
+        }
         // Detections first: where a finding can be seen, so can what it tells of. Two tables are two commits, each with its own position.
         let detections = fresh_detections(&mut rows, held.detections);
         if next > held.detections {
@@ -225,19 +228,21 @@ impl Store {
         self.committed("findings", rows.iter().filter(|(_, finding)| !finding.below_line).count());
         self.committed("detections", detections.len());
         self.shared.log.note_position("store", Topic::Findings, partition, next)?;
-        Ok(rows.len())
+        Ok(passed(from, next))
     }
 
     async fn dead_letters(&mut self, partition: i32) -> anyhow::Result<usize> {
         let Some(held) = self.held.get_mut(&partition) else { return Ok(0) };
-        let rows = self.shared.log.read_dead_letters(partition, held.dead_letters, SMALL_ROWS_MAX)?;
-        let Some((newest, _)) = rows.last() else { return Ok(0) };
-        let next = newest + 1;
+        let from = held.dead_letters;
+        let Rows { rows, next } = self.shared.log.read_dead_letters(partition, from, SMALL_ROWS_MAX)?;
+        if next <= from {
+            return Ok(0);
+        }
         self.shared.lake.commit_dead_letters(&rows, &[(Topic::DeadLetters, partition, next)]).await?;
         held.dead_letters = next;
         self.committed("dead_letters", rows.len());
         self.shared.log.note_position("store", Topic::DeadLetters, partition, next)?;
-        Ok(rows.len())
+        Ok(passed(from, next))
     }
 
     fn passed_over(&self, why: &'static str, records: usize) {
@@ -286,11 +291,16 @@ fn gather(shared: &Shared, from: &[(i32, i64)]) -> anyhow::Result<Gathered> {
             gathered.chunks.push(chunk);
         }
         if next > first {
-            gathered.passed += usize::try_from(next - first).unwrap_or(usize::MAX);
+            gathered.passed += passed(first, next);
             gathered.next.insert(partition, next);
         }
     }
     Ok(gathered)
+}
+
+/// How many records lie between two offsets.
+fn passed(from: i64, next: i64) -> usize {
+    usize::try_from(next - from).unwrap_or(0)
 }
 
 fn raw_bytes(record: &LogRecord) -> usize {

@@ -101,9 +101,9 @@ fn log(folder: &Path) -> (Vec<u8>, usize) {
             next = chunk.first_offset + i64::try_from(chunk.records.len()).unwrap();
             chunk.records.iter().for_each(|record| keep(record));
         }
-        let findings = log.read_findings(partition, log.start(Topic::Findings, partition).unwrap(), usize::MAX).unwrap();
+        let findings = log.read_findings(partition, log.start(Topic::Findings, partition).unwrap(), usize::MAX).unwrap().rows;
         findings.iter().for_each(|finding| keep(finding));
-        let letters = log.read_dead_letters(partition, log.start(Topic::DeadLetters, partition).unwrap(), usize::MAX).unwrap();
+        let letters = log.read_dead_letters(partition, log.start(Topic::DeadLetters, partition).unwrap(), usize::MAX).unwrap().rows;
         letters.iter().for_each(|letter| keep(letter));
     }
     (text, count)

@@ -27,7 +27,7 @@ use std::time::Duration;
 use fjall::PersistMode;
 use keytrail_schemas::{DeadLetter, Event, Finding, Hash32, LogRecord, Micros, Topic};
 
-use super::{Appended, Chunk, Error, EventLog};
+use super::{Appended, Chunk, Error, EventLog, Rows};
 use dedupe::Index;
 use pack::Piece;
 use store::{Store, offset_of, record_key};
@@ -330,11 +330,11 @@ impl EventLog for EmbeddedLog {
         }
     }
 
-    fn read_findings(&self, partition: i32, from: i64, count_max: usize) -> Result<Vec<(i64, Finding)>, Error> {
+    fn read_findings(&self, partition: i32, from: i64, count_max: usize) -> Result<Rows<Finding>, Error> {
         self.values(Topic::Findings, partition, from, count_max)
     }
 
-    fn read_dead_letters(&self, partition: i32, from: i64, count_max: usize) -> Result<Vec<(i64, DeadLetter)>, Error> {
+    fn read_dead_letters(&self, partition: i32, from: i64, count_max: usize) -> Result<Rows<DeadLetter>, Error> {
         self.values(Topic::DeadLetters, partition, from, count_max)
     }
 

@@ -2,20 +2,20 @@
 
 use keytrail_schemas::{LogRecord, Topic};
 
-use super::super::Error;
+use super::super::{Error, Rows};
 use super::store::{offset_of, record_key};
 use super::tail::Run;
 use super::{EmbeddedLog, READ_BYTES, READ_RECORDS, block, from_json};
 
 impl EmbeddedLog {
-    pub(super) fn values<T: serde::de::DeserializeOwned>(&self, topic: Topic, partition: i32, from: i64, count_max: usize) -> Result<Vec<(i64, T)>, Error> {
+    pub(super) fn values<T: serde::de::DeserializeOwned>(&self, topic: Topic, partition: i32, from: i64, count_max: usize) -> Result<Rows<T>, Error> {
         let (start, end) = self.bounds_of(topic, partition)?;
         if from < start {
             return Err(Error::Truncated { topic, partition, from, start });
         }
         let mut out = Vec::new();
         if from >= end {
-            return Ok(out);
+            return Ok(Rows { rows: out, next: from });
         }
         for guard in self.store.topic(topic).range(record_key(partition, from)..record_key(partition, end)).take(count_max) {
             let (key, value) = guard.into_inner().map_err(|error| self.store.error(&error))?;
@@ -26,7 +26,8 @@ impl EmbeddedLog {
             }
             out.push((offset, from_json(&value, topic, partition, offset)?));
         }
-        Ok(out)
+        let next = out.last().map_or(from, |(offset, _)| offset + 1);
+        Ok(Rows { rows: out, next })
     }
 
     pub(super) fn read_blocks(&self, partition: i32, from: i64, end: i64) -> Result<Option<Run>, Error> {

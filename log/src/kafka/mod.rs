@@ -52,7 +52,7 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::Offset;
 use rustc_hash::FxHashMap;
 
-use super::{Appended, Chunk, Error, EventLog};
+use super::{Appended, Chunk, Error, EventLog, Rows};
 use ahead::Ahead;
 use append::Writer;
 use client::{Context, plain, watermarks};
@@ -223,8 +223,8 @@ impl KafkaLog {
         if from > end { Ok(None) } else { rows::Reader::open(&self.options, &self.context, partition, from, start).map(Some) }
     }
 
-    fn read_rows<R: rows::Row>(&self, pool: &Pool<rows::Reader<R>>, partition: i32, from: i64, count_max: usize) -> Result<Vec<(i64, R)>, Error> {
-        let Some(mut reader) = self.row_reader(pool, partition, from)? else { return Ok(Vec::new()) };
+    fn read_rows<R: rows::Row>(&self, pool: &Pool<rows::Reader<R>>, partition: i32, from: i64, count_max: usize) -> Result<Rows<R>, Error> {
+        let Some(mut reader) = self.row_reader(pool, partition, from)? else { return Ok(Rows { rows: Vec::new(), next: from }) };
         let read = reader.read(count_max, || self.bounds_now(R::TOPIC, partition).map(|bounds| bounds.end))?;
         pool.put(partition, reader);
         Ok(read)
@@ -311,11 +311,11 @@ impl EventLog for KafkaLog {
         Ok(read)
     }
 
-    fn read_findings(&self, partition: i32, from: i64, count_max: usize) -> Result<Vec<(i64, Finding)>, Error> {
+    fn read_findings(&self, partition: i32, from: i64, count_max: usize) -> Result<Rows<Finding>, Error> {
         self.read_rows(&self.findings, partition, from, count_max)
     }
 
-    fn read_dead_letters(&self, partition: i32, from: i64, count_max: usize) -> Result<Vec<(i64, DeadLetter)>, Error> {
+    fn read_dead_letters(&self, partition: i32, from: i64, count_max: usize) -> Result<Rows<DeadLetter>, Error> {
         self.read_rows(&self.dead_letters, partition, from, count_max)
     }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use keytrail_schemas::{DeadLetter, Finding, Topic};
 use serde::de::DeserializeOwned;
 
-use super::super::Error;
 use super::super::embedded::dead_letter_id;
+use super::super::{Error, Rows};
 use super::client::Context;
 use super::cursor::{Cursor, Raw};
 use super::options::Options;
@@ -114,8 +114,9 @@ impl<R: Row> Reader<R> {
         self.memory
     }
 
-    /// At most `count_max` rows; `end` asks what the log has reached, of the broker.
-    pub fn read(&mut self, count_max: usize, end: impl FnOnce() -> Result<i64, Error>) -> Result<Vec<(i64, R)>, Error> {
+    /// At most `count_max` rows, and how far it came: past repetitions, what cannot be read, and markers too, whether a row follows them or not.
+    /// `end` asks what the log has reached, of the broker.
+    pub fn read(&mut self, count_max: usize, end: impl FnOnce() -> Result<i64, Error>) -> Result<Rows<R>, Error> {
         let partition = self.partition;
         let mut out = Vec::new();
         let mut reached = None;
@@ -136,7 +137,7 @@ impl<R: Row> Reader<R> {
                 self.settled = offset + 1;
             }
         }
-        Ok(out)
+        Ok(Rows { rows: out, next: self.cursor.position() })
     }
 }
 
