@@ -3,8 +3,12 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+
+/// The longest that one command may take.
+const LONGEST: Duration = Duration::from_secs(1_200);
 
 /// A data folder that goes when the test ends.
 pub struct Home {
@@ -45,7 +49,7 @@ impl Home {
     }
 
     pub fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().expect("keytrail runs")
+        finished(self.command(arguments))
     }
 
     pub fn spawn(&self, arguments: &[&str]) -> Child {
@@ -64,6 +68,21 @@ impl Home {
         let arguments = [&["ingest"], arguments].concat();
         Totals::of(&self.rows(&arguments))
     }
+}
+
+/// What a command printed, and how it ended. One that does not end is a failure, and not a check that stands still.
+pub fn finished(mut command: Command) -> Output {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("keytrail runs");
+    let id = child.id();
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(child.wait_with_output()));
+    ended.recv_timeout(LONGEST).map_or_else(
+        |_| {
+            let _ = Command::new("kill").arg("-KILL").arg(id.to_string()).status();
+            panic!("{command:?} did not end within {LONGEST:?}")
+        },
+        |output| output.expect("keytrail's output"),
+    )
 }
 
 /// Sums over the formats of one `ingest`.

@@ -7,7 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::estate::{Home, Totals, cloudtrail_lines, rows, stderr};
+use crate::estate::{Home, Totals, cloudtrail_lines, finished, rows, stderr};
 
 /// An S3 server, ended when the test does.
 pub struct Server {
@@ -87,7 +87,7 @@ fn a_lake_in_a_bucket_answers_as_one_in_a_folder() {
     let home = Home::new();
     let path = home.file("events.log", cloudtrail_lines(5_000));
     let run = |arguments: &[&str]| {
-        let output = command(&home, &server, arguments).output().unwrap();
+        let output = finished(command(&home, &server, arguments));
         assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
         rows(&output)
     };

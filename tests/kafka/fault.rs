@@ -297,7 +297,7 @@ fn processes_whose_clocks_differ_by_days_agree() {
     let at = |days: i64, arguments: &[&str]| {
         let mut command = site.command(arguments);
         command.env("LD_PRELOAD", &clock).env("KEYTRAIL_TEST_CLOCK_S", (days * 86_400).to_string());
-        let output = command.output().unwrap();
+        let output = crate::estate::finished(command);
         assert!(output.status.success(), "{arguments:?} at {days} days: {}", crate::estate::stderr(&output));
     };
     for (name, days, text) in [("first.log", 1, &lines[..half]), ("second.log", -1, &lines[half..])] {

@@ -29,11 +29,13 @@ use chance::Chance;
 use corpus::Corpus;
 use written::Written;
 
-use crate::estate::{Home, stderr};
+use crate::estate::{Home, finished, stderr};
 
 /// Everything that a command prints, at the most talkative level.
 fn printed(home: &Home, arguments: &[&str]) -> Written {
-    let output = home.command(arguments).env("KEYTRAIL_LOG_LEVEL", "trace").output().unwrap();
+    let mut command = home.command(arguments);
+    command.env("KEYTRAIL_LOG_LEVEL", "trace");
+    let output = finished(command);
     assert!(output.status.code().is_some(), "keytrail {arguments:?} was killed: {}", stderr(&output));
     Written::new(format!("printed by {arguments:?}"), [output.stdout, output.stderr].concat())
 }
