@@ -96,12 +96,28 @@ impl Corpus {
 
     /// What of the corpus stands in what was written: for each secret, where, how, and its neighbourhood.
     pub fn leaks(&self, written: &[super::written::Written]) -> BTreeMap<usize, Vec<String>> {
-        let mut leaks: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-        for part in written {
-            for ((secret, encoding), around) in self.needles.find(&part.bytes) {
-                leaks.entry(secret).or_default().push(format!("{} ({encoding}): …{}…", part.at, around.escape_debug()));
+        // The search is most of the test's time: every core takes parts as it is free.
+        let next = std::sync::atomic::AtomicUsize::new(0);
+        let search = || {
+            let mut found = Vec::new();
+            while let Some(part) = written.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
+                found.extend(
+                    self.needles
+                        .find(&part.bytes)
+                        .into_iter()
+                        .map(|((secret, encoding), around)| (secret, format!("{} ({encoding}): …{}…", part.at, around.escape_debug()))),
+                );
             }
-        }
+            found
+        };
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let mut leaks: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        std::thread::scope(|scope| {
+            let searches: Vec<_> = (0..cores).map(|_| scope.spawn(search)).collect();
+            for (secret, told) in searches.into_iter().flat_map(|search| search.join().unwrap()) {
+                leaks.entry(secret).or_default().push(told);
+            }
+        });
         leaks
     }
 
