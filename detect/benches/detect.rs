@@ -20,7 +20,7 @@ use criterion::{
 use keytrail_detect::{
     Config, Detector, LedgerConfig, Rules,
     baseline::{self, Baseline},
-    ledger::{Ledger, Limits},
+    ledger::{self, Ledger, Limits},
     rule::{Evaluator, Groups, observation::Observation},
 };
 use keytrail_schemas::{Event, LogRecord};
@@ -84,9 +84,7 @@ fn mixed(group: &mut BenchmarkGroup<'_, CpuTime>, rules: &Arc<Rules>) {
         b.iter_batched_ref(
             || (Detector::restore(&snapshot, Config::default(), rules.clone()).unwrap(), Vec::with_capacity(4096)),
             |(detector, out)| {
-                for (record, offset) in events.iter().zip(next..) {
-                    detector.observe(offset, black_box(record), out);
-                }
+                detector.observe_all(next, black_box(&events), out);
                 out.len()
             },
             BatchSize::PerIteration,
@@ -112,9 +110,7 @@ fn detector(c: &mut Criterion<CpuTime>) {
         b.iter_batched_ref(
             || (Detector::restore(&snapshot, Config::default(), rules.clone()).unwrap(), Vec::with_capacity(4096)),
             |(detector, out)| {
-                for (record, offset) in events.iter().zip(i64::try_from(WARM).unwrap()..) {
-                    detector.observe(offset, black_box(record), out);
-                }
+                detector.observe_all(i64::try_from(WARM).unwrap(), black_box(&events), out);
                 out.len()
             },
             BatchSize::PerIteration,
@@ -130,23 +126,23 @@ fn detector(c: &mut Criterion<CpuTime>) {
         .collect();
     let mut ledger = Ledger::new(LedgerConfig::default());
     for event in &events {
-        let who = ledger.identify(event, &mut Vec::new());
-        ledger.observe(who, event, Limits::default());
+        let who = ledger.identify(event, ledger::Likely::default(), &mut Vec::new());
+        ledger.observe(who, event, ledger::Likely::default(), Limits::default());
     }
     group.bench_function("ledger", |b| {
         b.iter(|| {
             for event in &events {
-                let who = ledger.identify(event, &mut Vec::new());
-                black_box(ledger.observe(who, black_box(event), Limits::default()));
+                let who = ledger.identify(event, ledger::Likely::default(), &mut Vec::new());
+                black_box(ledger.observe(who, black_box(event), ledger::Likely::default(), Limits::default()));
             }
         });
     });
-    let who: Vec<_> = events.iter().map(|event| ledger.identify(event, &mut Vec::new())).collect();
+    let who: Vec<_> = events.iter().map(|event| ledger.identify(event, ledger::Likely::default(), &mut Vec::new())).collect();
     let mut learned = Baseline::new(baseline::Config::default());
     let context = |event: &Event| baseline::Context { watermark: event.time, ..baseline::Context::default() };
     for n in 0..WARM {
         let event = estate::steady(n);
-        let who = ledger.identify(&event, &mut Vec::new());
+        let who = ledger.identify(&event, ledger::Likely::default(), &mut Vec::new());
         learned.advance(event.time, &mut Vec::new());
         learned.observe(who, &event, &context(&event));
     }
@@ -162,20 +158,22 @@ fn detector(c: &mut Criterion<CpuTime>) {
             BatchSize::PerIteration,
         );
     });
-    let observed: Vec<_> = events.iter().zip(&who).map(|(event, who)| ledger.observe(*who, event, Limits::default())).collect();
+    let observed: Vec<_> = events.iter().zip(&who).map(|(event, who)| ledger.observe(*who, event, ledger::Likely::default(), Limits::default())).collect();
     let features = baseline::Features { p_value: 1.0, windows: 100, ..baseline::Features::default() };
     let mut evaluator = Evaluator::new(rules, 1024, 1024);
-    let mut classes = keytrail_detect::action::Classes::default();
+    let mut shapes = keytrail_detect::shape::Shapes::default();
     group.bench_function("rules", |b| {
         b.iter(|| {
             let mut hits = Vec::new();
             let mut groups = Groups::default();
             for (event, observed) in events.iter().zip(&observed) {
                 hits.clear();
+                let request = std::cell::OnceCell::from(None);
                 let o = Observation {
                     event,
-                    classed: classes.of(event.action.as_deref()),
-                    request: None,
+                    shape: shapes.of(event),
+                    classed: keytrail_detect::action::classify(event.action.as_deref().unwrap_or_default()),
+                    request: &request,
                     observed,
                     baseline: Some(&features),
                     floor: None,

@@ -1,20 +1,36 @@
 //! The detector: ledger, baselines, inventory, rules and findings of one partition, and the time that the log has reached.
 
-use std::sync::Arc;
+use std::{cell::OnceCell, hint::black_box, sync::Arc};
 
 use keytrail_schemas::{Activity, CredentialRecord, Event, Finding, Hash32, IdentityRecord, LogRecord, Micros};
 
 use crate::{
     Config, Error, IdentityIx,
-    action::{self, Classes},
-    baseline::{self, Absence, Baseline, Subject},
+    action::{self, Classed},
+    baseline::{
+        self, Absence, Baseline, Subject,
+        kept::{Profiles, Shared},
+    },
     floor::{self, Floor},
     fold::{Fold, Surroundings},
     inventory::Inventory,
-    ledger::{self, Ledger, Observed},
+    ledger::{self, Ledger, Likely, Observed},
     rule::{Evaluator, Groups, Hit, Rules, observation::Observation},
-    snapshot,
+    shape::{PerShape, Shape, Shapes},
+    snapshot::{self, Piece},
 };
+
+/// Records that are looked ahead at together.
+const AHEAD: usize = 16;
+
+/// Looks at the texts of an event that may lie elsewhere.
+#[inline]
+fn touch(event: &Event) -> u32 {
+    [&event.action, &event.user_agent, &event.source_ip, &event.environment, &event.auth_method]
+        .into_iter()
+        .flatten()
+        .fold(0, |all, text| all ^ u32::from(text.as_bytes().first().copied().unwrap_or_default()))
+}
 
 /// State of one partition. It does no I/O, reads no clock and draws no random numbers: the same records in the same order give the
 /// same findings.
@@ -22,7 +38,8 @@ pub struct Detector {
     config: Config,
     state: State,
     evaluator: Evaluator,
-    classes: Classes,
+    shapes: Shapes,
+    classes: PerShape<Classed>,
     hits: Vec<Hit>,
     absences: Vec<Absence>,
     forgotten: Vec<IdentityIx>,
@@ -30,7 +47,6 @@ pub struct Detector {
 }
 
 /// What a snapshot holds.
-#[derive(serde::Serialize, serde::Deserialize)]
 struct State {
     partition: i32,
     next_offset: i64,
@@ -39,6 +55,32 @@ struct State {
     clock: Clock,
     ledger: Ledger,
     baseline: Baseline,
+    floor: Floor,
+    inventory: Inventory,
+    groups: Groups,
+    fold: Fold,
+}
+
+/// The smaller parts of a state, lent.
+#[derive(serde::Serialize)]
+struct RestRef<'a> {
+    partition: i32,
+    next_offset: i64,
+    rules: Hash32,
+    clock: &'a Clock,
+    floor: &'a Floor,
+    inventory: &'a Inventory,
+    groups: &'a Groups,
+    fold: &'a Fold,
+}
+
+/// The smaller parts of a state.
+#[derive(serde::Deserialize)]
+struct Rest {
+    partition: i32,
+    next_offset: i64,
+    rules: Hash32,
+    clock: Clock,
     floor: Floor,
     inventory: Inventory,
     groups: Groups,
@@ -98,10 +140,25 @@ impl Detector {
     /// # Errors
     /// [`Error`] when the bytes are no snapshot, of another version, or damaged.
     pub fn restore(bytes: &[u8], config: Config, rules: Arc<Rules>) -> Result<Self, Error> {
-        let mut state: State = snapshot::unpack(bytes)?;
-        state.ledger.configure(config.ledger.clone());
-        state.baseline.configure(config.baseline.clone());
-        state.fold.configure(config.fold.clone());
+        let pieces = snapshot::pieces(bytes)?;
+        let [ledger, shared, rest, profiles @ ..] = pieces.as_slice() else { return Err(Error::NotASnapshot) };
+        let (ledger, profiles, shared, rest) = std::thread::scope(|scope| {
+            let ledger = scope.spawn(|| {
+                let mut ledger: Ledger = ledger.unpack()?;
+                ledger.configure(config.ledger.clone());
+                Ok(ledger)
+            });
+            let profiles = scope.spawn(|| profiles.iter().map(|run| run.unpack::<Profiles>()).collect::<Result<Vec<_>, Error>>());
+            let (shared, rest) = (shared.unpack::<Shared>(), rest.unpack::<Rest>());
+            (ledger.join(), profiles.join(), shared, rest)
+        });
+        let ledger: Result<Ledger, Error> = ledger.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let profiles = profiles.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let Rest { partition, next_offset, rules: in_force, clock, floor, inventory, groups, mut fold } = rest?;
+        let mut baseline = Baseline::of(shared?, profiles?);
+        baseline.configure(config.baseline.clone());
+        fold.configure(config.fold.clone());
+        let state = State { partition, next_offset, rules: in_force, clock, ledger: ledger?, baseline, floor, inventory, groups, fold };
         Ok(Self::with(state, config, rules))
     }
 
@@ -111,7 +168,8 @@ impl Detector {
             config,
             state,
             evaluator,
-            classes: Classes::default(),
+            shapes: Shapes::default(),
+            classes: PerShape::default(),
             hits: Vec::new(),
             absences: Vec::new(),
             forgotten: Vec::new(),
@@ -123,6 +181,45 @@ impl Detector {
     /// before, and is left out.
     pub fn observe(&mut self, offset: i64, record: &LogRecord, out: &mut Vec<Finding>) {
         self.observe_with(offset, record, None, out);
+    }
+
+    /// Takes consecutive records, the first of them at `offset`: what [`Detector::observe`] does with each, faster. What the records will ask for is looked
+    /// at for some of them together, so that memory is not waited for once for each of them.
+    pub fn observe_all(&mut self, offset: i64, records: &[LogRecord], out: &mut Vec<Finding>) {
+        let mut at = offset;
+        for records in records.chunks(AHEAD) {
+            let likely = self.look_ahead(records);
+            for (record, likely) in records.iter().zip(likely) {
+                self.observe_likely(at, record, likely, None, out);
+                at += 1;
+            }
+        }
+    }
+
+    /// Where what the records name probably is; it has been looked at by then.
+    fn look_ahead(&self, records: &[LogRecord]) -> [Likely; AHEAD] {
+        let mut likely = [Likely::default(); AHEAD];
+        let events = || {
+            records.iter().map(|record| match record {
+                LogRecord::Event(event) => Some(&**event),
+                LogRecord::Tick { .. } | LogRecord::Rules { .. } | LogRecord::Gap => None,
+            })
+        };
+        let State { ledger, baseline, .. } = &self.state;
+        for (likely, event) in likely.iter_mut().zip(events()) {
+            if let Some(event) = event {
+                *likely = ledger.probe(event);
+                black_box(baseline.touch(0, event, 0) ^ touch(event));
+            }
+        }
+        for step in [1, 2] {
+            for (likely, event) in likely.iter().zip(events()) {
+                if let (Some(event), Some(who)) = (event, likely.identity) {
+                    black_box(ledger.touch(*likely, step > 1) ^ u64::from(baseline.touch(who, event, step)));
+                }
+            }
+        }
+        likely
     }
 
     /// The hash of the rules in force, as given last; zeros for those that it began with.
@@ -170,7 +267,12 @@ impl Detector {
     /// The state as self-contained, checksummed bytes: equal for equal state.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
-        snapshot::pack(&self.state)
+        let State { partition, next_offset, rules, clock, ledger, baseline, floor, inventory, groups, fold } = &self.state;
+        let rest = RestRef { partition: *partition, next_offset: *next_offset, rules: *rules, clock, floor, inventory, groups, fold };
+        let (shared, profiles) = (baseline.shared(), baseline.profiles().collect::<Vec<_>>());
+        let mut pieces: Vec<&dyn Piece> = vec![ledger, &shared, &rest];
+        pieces.extend(profiles.iter().map(|run| run as &dyn Piece));
+        snapshot::pack(&pieces)
     }
 
     /// Every credential as of the watermark, sorted by id.
@@ -205,6 +307,10 @@ impl Detector {
 
     /// As [`Detector::observe`], with the baseline's answer given by a rule's test.
     pub(crate) fn observe_with(&mut self, offset: i64, record: &LogRecord, given: Option<baseline::Features>, out: &mut Vec<Finding>) {
+        self.observe_likely(offset, record, Likely::default(), given, out);
+    }
+
+    fn observe_likely(&mut self, offset: i64, record: &LogRecord, likely: Likely, given: Option<baseline::Features>, out: &mut Vec<Finding>) {
         if offset < self.state.next_offset {
             return;
         }
@@ -221,7 +327,7 @@ impl Detector {
             self.advance(out);
         }
         if let LogRecord::Event(event) = record {
-            self.event(event, given, out);
+            self.event(event, likely, given, out);
         }
         for (finding, index) in out.get_mut(first..).unwrap_or_default().iter_mut().zip(0..) {
             finding.log_partition = self.state.partition;
@@ -231,8 +337,8 @@ impl Detector {
     }
 
     /// The number of an event's identity.
-    pub(crate) fn identify(&mut self, event: &Event) -> IdentityIx {
-        let who = self.state.ledger.identify(event, &mut self.forgotten);
+    pub(crate) fn identify(&mut self, event: &Event, likely: Likely) -> IdentityIx {
+        let who = self.state.ledger.identify(event, likely, &mut self.forgotten);
         for gone in self.forgotten.drain(..) {
             self.state.baseline.forget(gone);
             self.state.floor.forget(gone);
@@ -264,7 +370,8 @@ impl Detector {
         let observed =
             Observed { who, credential: ledger::Features::default(), identity: ledger::identity::Features::default(), account_age_days: 0.0, watched_days: 0 };
         let declared = self.state.inventory.features(&event);
-        self.judge(&event, &observed, None, None, declared, Some(absence), out);
+        let (shape, classed) = self.classed(&event);
+        self.judge(&event, shape, classed, &observed, None, None, declared, Some(absence), out);
     }
 
     /// The watermark moved.
@@ -279,16 +386,16 @@ impl Detector {
         self.absences = absences;
     }
 
-    fn event(&mut self, event: &Event, given: Option<baseline::Features>, out: &mut Vec<Finding>) {
+    fn event(&mut self, event: &Event, likely: Likely, given: Option<baseline::Features>, out: &mut Vec<Finding>) {
         if event.activity == Activity::Declare {
             // A refused declaration is counted; `inventory apply` refuses it before it enters the log.
             let _ = self.state.inventory.declare(event, self.config.declarations_max);
             self.state.ledger.note_changed(&event.identity);
             return;
         }
-        let who = self.identify(event);
-        let observed = self.state.ledger.observe(who, event, self.state.inventory.limits(&event.identity));
-        let classed = self.classes.of(event.action.as_deref());
+        let who = self.identify(event, likely);
+        let observed = self.state.ledger.observe(who, event, likely, self.state.inventory.limits(&event.identity));
+        let (shape, classed) = self.classed(event);
         let watermark = self.watermark();
         let late = event.time.0 < watermark.0.saturating_sub(self.config.lateness());
         let context = baseline::Context {
@@ -298,17 +405,32 @@ impl Detector {
             age_over_policy: observed.credential.age_over_policy,
             first_use: observed.credential.first_use,
             class: classed.class,
+            shape,
         };
         let features = self.state.baseline.observe(who, event, &context);
         let declared = self.state.inventory.features(event);
         let features = given.unwrap_or(features);
         let floor = self.state.floor.observe(who, event, classed.command, &observed.credential, declared.retired);
-        self.judge(event, &observed, (!late).then_some(&features), floor, declared, None, out);
+        self.judge(event, shape, classed, &observed, (!late).then_some(&features), floor, declared, None, out);
     }
 
+    /// An event's shape, and the class of its action.
+    fn classed(&mut self, event: &Event) -> (Shape, Classed) {
+        let shape = self.shapes.of(event);
+        if let Some(classed) = self.classes.get(shape) {
+            return (shape, *classed);
+        }
+        let classed = event.action.as_deref().map(action::classify).unwrap_or_default();
+        self.classes.set(shape, classed);
+        (shape, classed)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all that is known of one event")]
     fn judge(
         &mut self,
         event: &Event,
+        shape: Shape,
+        classed: Classed,
         observed: &Observed,
         baseline: Option<&baseline::Features>,
         floor: Option<floor::Features>,
@@ -318,9 +440,8 @@ impl Detector {
     ) {
         let late = absence.is_none() && baseline.is_none();
         let baseline = if absence.is_some() { Some(&self.nothing) } else { baseline };
-        let classed = self.classes.of(event.action.as_deref());
-        let request = action::request::read(event, classed.class);
-        let o = Observation { event, classed, request, observed, baseline, floor, declared, ledger: Some(&self.state.ledger), late, absence };
+        let request = OnceCell::new();
+        let o = Observation { event, classed, shape, request: &request, observed, baseline, floor, declared, ledger: Some(&self.state.ledger), late, absence };
         self.hits.clear();
         self.evaluator.evaluate(&o, &mut self.state.groups, &mut self.hits);
         if self.hits.is_empty() {

@@ -18,6 +18,7 @@ pub mod inventory;
 pub mod ledger;
 pub mod rank;
 pub mod rule;
+pub mod shape;
 mod snapshot;
 pub mod sorted;
 

@@ -187,8 +187,8 @@ proptest! {
         let facts = |events: &[Box<Event>]| {
             let mut ledger = Ledger::new(ledger_config());
             for event in events {
-                let who = ledger.identify(event, &mut Vec::new());
-                ledger.observe(who, event, Limits::default());
+                let who = ledger.identify(event, ledger::Likely::default(), &mut Vec::new());
+                ledger.observe(who, event, ledger::Likely::default(), Limits::default());
             }
             ledger
                 .credentials(Micros(START.0 + 4000 * Micros::DAY), 0)
@@ -348,7 +348,9 @@ proptest! {
             hours_allowed: declared.1[4],
         };
         let rules = odd_and_embedded();
-        let o = Observation { event: &event, classed: keytrail_detect::action::classify(event.action.as_deref().unwrap_or_default()), request: None, observed: &observed, baseline: baseline.as_ref(), floor: None, declared, ledger: None, late: baseline.is_none(), absence: None };
+        let request = std::cell::OnceCell::from(None);
+        let shape = keytrail_detect::shape::Shapes::default().of(&event);
+        let o = Observation { event: &event, shape, classed: keytrail_detect::action::classify(event.action.as_deref().unwrap_or_default()), request: &request, observed: &observed, baseline: baseline.as_ref(), floor: None, declared, ledger: None, late: baseline.is_none(), absence: None };
         let mut evaluator = Evaluator::new(rules.clone(), 10, 10);
         for _ in 0..2 {
             prop_assert_eq!(evaluator.detections(&o, &mut Groups::default()), rules.matches_plainly(&o));

@@ -13,11 +13,6 @@ pub mod request;
 mod table;
 
 pub use command::Command;
-use keytrail_schemas::Text;
-use rustc_hash::FxHashMap;
-
-/// Actions remembered; at the bound all are forgotten.
-const ACTIONS_MAX: usize = 16_384;
 
 /// What kind of act it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, serde::Serialize, serde::Deserialize)]
@@ -108,7 +103,7 @@ pub struct Classed {
     pub command: Command,
 }
 
-/// Classes an action by its provider's reference, else by its verb. A pure function of the name; [`Classes`] remembers its answers.
+/// Classes an action by its provider's reference, else by its verb. A pure function of the name, asked once for each [shape](crate::shape).
 #[must_use]
 pub fn classify(action: &str) -> Classed {
     let (command, listed) = command::of(action);
@@ -116,46 +111,6 @@ pub fn classify(action: &str) -> Classed {
         Some(class) => Classed { class, guessed: false, command },
         None if command != Command::None => Classed { class: command.class(), guessed: !listed, command },
         None => Classed { class: guess::class(action), guessed: true, command },
-    }
-}
-
-/// Remembers the classes of actions met, so that an event costs a look-up. No outcome depends on it.
-#[derive(Default)]
-pub struct Classes {
-    known: FxHashMap<Text, Classed>,
-    latest: Option<(Text, Classed)>,
-}
-
-impl Classes {
-    /// The class of an event's action.
-    #[inline]
-    pub fn of(&mut self, action: Option<&str>) -> Classed {
-        let Some(action) = action else { return Classed::default() };
-        if let Some((latest, classed)) = &self.latest
-            && latest == action
-        {
-            return *classed;
-        }
-        let classed = match self.known.get(action) {
-            Some(classed) => *classed,
-            None => {
-                if self.known.len() >= ACTIONS_MAX {
-                    self.known.clear();
-                }
-                let classed = classify(action);
-                self.known.insert(Text::from(action), classed);
-                classed
-            }
-        };
-        match &mut self.latest {
-            Some((latest, known)) => {
-                latest.clear();
-                latest.push_str(action);
-                *known = classed;
-            }
-            None => self.latest = Some((Text::from(action), classed)),
-        }
-        classed
     }
 }
 
@@ -244,17 +199,6 @@ mod tests {
             ("???", "write"),
         ] {
             assert_eq!(class(action), (expected, true), "{action}");
-        }
-    }
-
-    #[test]
-    fn what_is_remembered_is_what_is_classed() {
-        let mut classes = Classes::default();
-        assert_eq!(classes.of(None), Classed::default());
-        for i in 0..ACTIONS_MAX + 10 {
-            let action = format!("s3:List{i}");
-            assert_eq!(classes.of(Some(&action)), classify(&action));
-            assert_eq!(classes.of(Some("s3:GetObject")).class, Class::Read);
         }
     }
 }

@@ -5,7 +5,7 @@ use keytrail_schemas::Text;
 use super::aspect::Aspect;
 use super::config::Config;
 use super::estate::Estate;
-use super::facet::Facet;
+use super::facet::{Facet, one_of_known};
 use super::features::{Dimension, DimensionState, Incident};
 use super::incident::Cause;
 use super::profile::Profile;
@@ -111,7 +111,7 @@ fn words(estate: &Estate, profile: &Profile, window: &Window, aspect: Aspect, ev
                 _ => "active at a usual time".into(),
             };
             let rhythm = profile.rhythm.period().map(|period| format!(", usually every {}", super::describe::span(period.usual_seconds))).unwrap_or_default();
-            (observed, format!("one of {} known hours of the week{rhythm}", profile.hours.known()))
+            (observed, format!("{}{rhythm}", one_of_known(profile.hours.known() as usize, Facet::WeekHour)))
         }
         _ => value_words(estate, profile, window, aspect, evidence),
     }
@@ -123,7 +123,7 @@ fn value_words(estate: &Estate, profile: &Profile, window: &Window, aspect: Aspe
         _ => Facet::ALL.into_iter().find(|facet| facet.aspect() == aspect).unwrap_or(Facet::Destination),
     };
     let known = profile.seen.of(facet).map_or(0, super::seen::Seen::len);
-    let expected = format!("one of {known} known {}s", facet.noun());
+    let expected = one_of_known(known, facet);
     let news = window.news.iter().rev().find(|news| match evidence.cause {
         Some(Cause::Value(cause, value)) if cause == facet => news.facet == facet && news.value == value,
         _ => news.facet == facet,

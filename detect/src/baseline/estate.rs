@@ -12,12 +12,13 @@ use super::budget::Budget;
 use super::calibration::Calibration;
 use super::config::Config;
 use super::facet::{Facet, PerFacet};
+use super::features::Context;
 use super::group::Groups;
 use super::incident::Incidents;
 use super::profile::Profile;
 use super::rate::{Class, Tally};
 use super::value::{Resolved, Side, Values};
-use crate::action;
+use crate::{action, shape::PerShape};
 
 /// How far a total is trusted before there is history: sums of evidence have heavier tails than each part.
 const TOTAL_PRIOR_SLOPE: f64 = 0.5;
@@ -41,6 +42,21 @@ pub struct Estate {
     humans: Shore,
     #[serde(skip)]
     scratch: String,
+    #[serde(skip)]
+    shapes: PerShape<OfShape>,
+}
+
+/// The values of an event that follow from its shape, as they stood on a day.
+#[derive(Debug, Clone, Copy)]
+struct OfShape {
+    day: u32,
+    standing: (u32, u32),
+    action: Resolved,
+    country: Resolved,
+    user_agent: Resolved,
+    protocol: Resolved,
+    auth_method: Resolved,
+    deed: Resolved,
 }
 
 /// What one side has learned, machines or people.
@@ -104,58 +120,74 @@ impl Estate {
 
     /// The event's values, in the order of [`Facet::ALL`]; a value of 0 stands for one that the event does not carry.
     #[inline]
-    pub fn resolve(&mut self, event: &Event, deed: action::Class, day: u32, config: &Config) -> [Resolved; Facet::SEEN] {
-        let values = &mut self.values;
-        let scratch = &mut self.scratch;
-        let mut named = |facet, name: Option<&str>| name.filter(|name| !name.is_empty()).map_or(ABSENT, |name| values.resolve(facet, name, day, config));
-        let destination = named(Facet::Destination, event.destination.as_deref());
-        let action = match &event.action {
-            Some(action) if failed(event) => {
-                scratch.clear();
-                // Writing to a string cannot fail.
-                let _ = write!(scratch, "{action} failed: {}", event.reason.as_deref().unwrap_or(event.outcome.as_str()));
-                named(Facet::Action, Some(scratch.as_str()))
-            }
-            action => named(Facet::Action, action.as_deref()),
+    pub fn resolve(&mut self, event: &Event, context: &Context, day: u32, config: &Config) -> [Resolved; Facet::SEEN] {
+        let named = |values: &mut Values, facet, name: Option<&str>| {
+            name.filter(|name| !name.is_empty()).map_or(ABSENT, |name| values.resolve(facet, name, day, config))
         };
-        let country = named(Facet::Country, event.source_country.as_deref());
-        let asn = event.source_asn.map_or(ABSENT, |asn| {
-            scratch.clear();
-            let _ = write!(scratch, "AS{asn}");
-            named(Facet::Asn, Some(scratch.as_str()))
-        });
-        let user_agent = named(Facet::UserAgent, event.user_agent.as_deref());
-        let secret = match deed {
-            action::Class::Secret if !failed(event) => named(Facet::Secret, event.destination.as_deref()),
+        let known = self.shapes.get(context.shape).copied().filter(|known| known.day >= day);
+        let standing = self.values.standing();
+        // Names are numbered in the order in which they are met.
+        let destination = named(&mut self.values, Facet::Destination, event.destination.as_deref());
+        let known = known.filter(|known| known.standing == self.values.standing());
+        let action = known.map_or_else(|| self.action(event, day, config), |known| known.action);
+        let country = known.map_or_else(|| named(&mut self.values, Facet::Country, event.source_country.as_deref()), |known| known.country);
+        let asn = event.source_asn.map_or(ABSENT, |asn| self.asn(asn, day, config));
+        let user_agent = known.map_or_else(|| named(&mut self.values, Facet::UserAgent, event.user_agent.as_deref()), |known| known.user_agent);
+        let secret = match context.class {
+            action::Class::Secret if !failed(event) => named(&mut self.values, Facet::Secret, event.destination.as_deref()),
             _ => ABSENT,
         };
-        let protocol = named(Facet::Protocol, event.protocol.as_deref());
-        let auth_method = named(Facet::AuthMethod, event.auth_method.as_deref());
+        let known = known.filter(|known| known.standing == self.values.standing());
+        let protocol = known.map_or_else(|| named(&mut self.values, Facet::Protocol, event.protocol.as_deref()), |known| known.protocol);
+        let auth_method = known.map_or_else(|| named(&mut self.values, Facet::AuthMethod, event.auth_method.as_deref()), |known| known.auth_method);
         let address = event.source_ip.as_deref().and_then(|text| self.addresses.resolve(text, day, &mut self.values, config));
         let (wide, narrow, host) = match address {
             Some(address) => (plain(address.wide), plain(address.narrow), plain(address.host)),
-            None => {
-                let host = event.source_host.as_deref().filter(|name| !name.is_empty());
-                (ABSENT, ABSENT, host.map_or(ABSENT, |name| self.values.resolve(Facet::Host, name, day, config)))
-            }
+            None => (ABSENT, ABSENT, named(&mut self.values, Facet::Host, event.source_host.as_deref())),
         };
+        let known = known.filter(|known| known.standing == self.values.standing());
+        let deed = known.map_or_else(|| self.deed(event, context.class, day, config), |known| known.deed);
+        if known.is_none() && standing == self.values.standing() {
+            self.shapes.set(context.shape, OfShape { day, standing, action, country, user_agent, protocol, auth_method, deed });
+        }
+        [destination, action, country, asn, wide, narrow, host, user_agent, protocol, auth_method, deed, secret]
+    }
+
+    #[cold]
+    fn action(&mut self, event: &Event, day: u32, config: &Config) -> Resolved {
+        let Some(action) = event.action.as_deref().filter(|action| !action.is_empty() || failed(event)) else { return ABSENT };
+        if !failed(event) {
+            return self.values.resolve(Facet::Action, action, day, config);
+        }
+        self.scratch.clear();
+        // Writing to a string cannot fail.
+        let _ = write!(self.scratch, "{action} failed: {}", event.reason.as_deref().unwrap_or(event.outcome.as_str()));
+        self.values.resolve(Facet::Action, &self.scratch, day, config)
+    }
+
+    fn asn(&mut self, asn: i64, day: u32, config: &Config) -> Resolved {
+        self.scratch.clear();
+        let _ = write!(self.scratch, "AS{asn}");
+        self.values.resolve(Facet::Asn, &self.scratch, day, config)
+    }
+
+    #[cold]
+    fn deed(&mut self, event: &Event, deed: action::Class, day: u32, config: &Config) -> Resolved {
         // On the plant floor a command is what a permission is elsewhere.
         let commands = event.identity_kind == IdentityKind::Device && deed == action::Class::Write;
         // What was refused was not done: the action, with its reason, says that it was tried.
-        let deed = if (deed.is_privileged() || commands) && !failed(event) {
-            self.scratch.clear();
-            let _ = write!(
-                self.scratch,
-                "{} {} {}",
-                deed.as_str(),
-                event.destination_service.as_deref().unwrap_or_default(),
-                event.destination_kind.as_deref().unwrap_or_default()
-            );
-            self.values.resolve(Facet::Deed, &self.scratch, day, config)
-        } else {
-            ABSENT
-        };
-        [destination, action, country, asn, wide, narrow, host, user_agent, protocol, auth_method, deed, secret]
+        if !(deed.is_privileged() || commands) || failed(event) {
+            return ABSENT;
+        }
+        self.scratch.clear();
+        let _ = write!(
+            self.scratch,
+            "{} {} {}",
+            deed.as_str(),
+            event.destination_service.as_deref().unwrap_or_default(),
+            event.destination_kind.as_deref().unwrap_or_default()
+        );
+        self.values.resolve(Facet::Deed, &self.scratch, day, config)
     }
 
     /// The number of the event's failure: its reason, and the service that gave it.

@@ -103,6 +103,31 @@ impl Facet {
         }
     }
 
+    /// What a person calls several of it.
+    #[must_use]
+    pub const fn nouns(self) -> &'static str {
+        match self {
+            Self::Destination => "destinations",
+            Self::Action => "actions",
+            Self::Country => "countries",
+            Self::Asn => "autonomous systems",
+            Self::Wide => "networks",
+            Self::Narrow => "subnets",
+            Self::Host => "hosts",
+            Self::UserAgent => "clients",
+            Self::Protocol => "protocols",
+            Self::AuthMethod => "authentication methods",
+            Self::Deed => "kinds of privileged acts",
+            Self::Secret => "secrets",
+            Self::Failure => "failures",
+            Self::Overlap => "networks beside the old one",
+            Self::DayHour => "hours of the day",
+            Self::DayKindHour => "hours of that kind of day",
+            Self::WeekHour => "hours of the week",
+            Self::Gap => "times since it was last active",
+        }
+    }
+
     /// What a person calls it.
     #[must_use]
     pub const fn noun(self) -> &'static str {
@@ -126,6 +151,16 @@ impl Facet {
             Self::WeekHour => "hour of the week",
             Self::Gap => "time since it was last active",
         }
+    }
+}
+
+/// So many of a facet that are known, in words: `one of 3 known countries`.
+#[must_use]
+pub fn one_of_known(known: usize, facet: Facet) -> String {
+    match known {
+        0 => format!("no {} is known", facet.noun()),
+        1 => format!("the one known {}", facet.noun()),
+        _ => format!("one of {known} known {}", facet.nouns()),
     }
 }
 
@@ -160,5 +195,18 @@ impl<T> PerFacet<T> {
     /// All of them with their facets, to change.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (Facet, &mut T)> {
         Facet::ALL.into_iter().zip(&mut self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_are_called_as_people_do() {
+        assert_eq!(one_of_known(3, Facet::Country), "one of 3 known countries");
+        assert_eq!(one_of_known(1, Facet::Deed), "the one known kind of privileged act");
+        assert_eq!(one_of_known(0, Facet::Country), "no country is known");
+        assert!(Facet::ALL.iter().all(|facet| !facet.nouns().ends_with("ys") && facet.nouns() != facet.noun()));
     }
 }

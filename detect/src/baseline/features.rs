@@ -4,7 +4,7 @@ use keytrail_schemas::{Micros, Text};
 
 use super::aspect::{Aspect, Score};
 use super::habit::Habit;
-use crate::{IdentityIx, action::Class};
+use crate::{IdentityIx, action::Class, shape::Shape};
 
 /// What the detector knows when it asks.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -21,6 +21,8 @@ pub struct Context {
     pub first_use: bool,
     /// The class of the action.
     pub class: Class,
+    /// The event's shape, where it is known.
+    pub shape: Shape,
 }
 
 /// Whether a dimension could be judged.

@@ -86,6 +86,13 @@ impl Hours {
         (0..=DAY_HOURS / 2).find(|by| is_known(*by)).unwrap_or(0)
     }
 
+    /// The hours of a day of the week, as bits.
+    #[inline]
+    #[must_use]
+    pub fn known_on(&self, day: usize) -> u32 {
+        self.now.get(day).copied().unwrap_or_default()
+    }
+
     /// How many hours of the week are known.
     #[must_use]
     pub fn known(&self) -> u32 {

@@ -26,6 +26,7 @@ pub mod habit;
 pub mod hours;
 pub mod incident;
 mod judge;
+pub(crate) mod kept;
 mod learn;
 pub mod overlap;
 mod profile;
@@ -91,6 +92,16 @@ impl Baseline {
         self.config = config;
     }
 
+    /// Looks at what an event of `who` will ask for, to have it at hand: in three steps, each of which reads where the one before it points to.
+    #[inline]
+    #[must_use]
+    pub fn touch(&self, who: u32, event: &Event, step: u8) -> u32 {
+        match step {
+            0 => event.destination.as_deref().map_or(0, |destination| self.estate.values.peek(Facet::Destination, destination)),
+            _ => self.profile(IdentityIx(who)).map_or(0, |profile| profile.touch_ahead(step > 1)),
+        }
+    }
+
     /// Scores one event and takes it into its window. Called with events in the order of the log.
     pub fn observe(&mut self, who: IdentityIx, event: &Event, context: &Context) -> Features {
         let hour = hours::hour_of(event.time);
@@ -105,7 +116,7 @@ impl Baseline {
         let habit = context.class.is_privileged().then(|| profile.habits.meet(context.class, event, hour / 24, config));
         profile.source = source;
         profile.meet_time(event.time, at, silence, &mut brought);
-        let values = estate.resolve(event, context.class, hour / 24, config);
+        let values = estate.resolve(event, context, hour / 24, config);
         let new = profile.touch(at, &values, hour);
         profile.meet_values(at, &values, new, event.time, &mut brought, config);
         profile.count(at, event, &mut brought);
@@ -187,7 +198,10 @@ impl Baseline {
         let Self { config, estate, profiles, closing, silence, spare, .. } = self;
         while let Some(entry) = closing.first_entry().filter(|entry| *entry.key() < hour) {
             let (closed, identities) = entry.remove_entry();
-            for who in identities {
+            for (at, who) in identities.iter().copied().enumerate() {
+                if at % CLOSED_AHEAD == 0 {
+                    touch_ahead(profiles, identities.get(at..).unwrap_or_default());
+                }
                 let Some(profile) = profiles.get_mut(who.0 as usize).and_then(|profile| profile.as_deref_mut()) else { continue };
                 let Some(at) = profile.open.iter().position(|window| window.hour == closed) else { continue };
                 let window = profile.open.remove(at);
@@ -300,6 +314,17 @@ fn absence(overdue: Overdue, members: Vec<IdentityIx>) -> Absence {
         due: overdue.due,
         subject: overdue.subject,
         members,
+    }
+}
+
+/// Windows that are closed in one go.
+const CLOSED_AHEAD: usize = 16;
+
+/// Looks at the profiles whose windows are closed next, all at once: one after the other, each would be waited for.
+fn touch_ahead(profiles: &[Option<Box<Profile>>], next: &[IdentityIx]) {
+    for behind in [false, true] {
+        let profiles = next.iter().take(CLOSED_AHEAD).filter_map(|who| profiles.get(who.0 as usize)?.as_deref());
+        std::hint::black_box(profiles.fold(0, |all, profile| all ^ profile.touch_ahead(behind)));
     }
 }
 

@@ -129,6 +129,22 @@ impl Profile {
         }
     }
 
+    /// Looks at what an event will ask for: the profile itself (`behind` false), then what lies behind it.
+    #[inline]
+    #[must_use]
+    pub fn touch_ahead(&self, behind: bool) -> u32 {
+        if behind {
+            let window =
+                self.open.last().map_or(0, |window| window.hour ^ window.assessed ^ window.check_events ^ u32::from(window.spent) ^ window.news.len() as u32);
+            return self.seen.iter().fold(window, |all, (_, seen)| all ^ seen.touch_lightly()) ^ self.rhythm.touch();
+        }
+        let recent = self.recent.values.iter().step_by(4).fold(self.recent.hour, |all, values| all ^ values[0]);
+        let seen = self.seen.iter().step_by(2).fold(0, |all, (_, seen)| all ^ seen.len());
+        let own = self.own.iter().step_by(2).fold(0, |all, (_, own)| all ^ own.quiet());
+        let hours = self.hours.known_on(0) ^ self.uid ^ self.group;
+        self.windows ^ self.open.len() as u32 ^ self.rhythm.total() ^ recent ^ seen as u32 ^ own ^ hours
+    }
+
     /// Looks the values of an event up, stamps those that are known, and gives the facets that are new, as bits.
     #[inline]
     pub fn touch(&mut self, at: usize, values: &[Resolved; Facet::SEEN], hour: u32) -> u32 {

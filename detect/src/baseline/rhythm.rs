@@ -92,6 +92,13 @@ impl Rhythm {
         self.total
     }
 
+    /// Looks where a look-up will begin.
+    #[inline]
+    #[must_use]
+    pub fn touch(&self) -> u32 {
+        self.gaps.first().map_or(0, |(bin, _)| u32::from(*bin))
+    }
+
     /// The longest gap remembered, in seconds; 0 when there is none.
     #[must_use]
     pub fn longest_seconds(&self) -> f64 {

@@ -56,6 +56,9 @@ pub struct Values {
     /// Rises when a template turns ephemeral: aliases of an earlier epoch are resolved anew.
     epoch: u32,
     next: u32,
+    /// Rises when names are forgotten: what was resolved before may be another value now.
+    #[serde(skip)]
+    forgotten: u32,
     #[serde(skip)]
     general: String,
     #[serde(skip)]
@@ -83,6 +86,20 @@ impl Values {
             return alias.resolved;
         }
         self.resolve_anew(facet, name, day, config)
+    }
+
+    /// Looks where a name will be looked up; the value that it would have, 0 where that is not known.
+    #[inline]
+    #[must_use]
+    pub fn peek(&self, facet: Facet, name: &str) -> u32 {
+        self.aliases.of(facet).and_then(|names| names.0.get(name)).map_or(0, |alias| alias.resolved.value)
+    }
+
+    /// As long as it is equal, a name resolved before on the same day, or a later one, resolves to the same value.
+    #[inline]
+    #[must_use]
+    pub const fn standing(&self) -> (u32, u32) {
+        (self.epoch, self.forgotten)
     }
 
     /// The name behind a number, while it is remembered.
@@ -137,6 +154,7 @@ impl Values {
         if let Some(names) = self.aliases.of_mut(facet) {
             names.0.insert(Text::from(name), alias);
             if names.0.len() > config.aliases_max.max(4) {
+                self.forgotten = self.forgotten.wrapping_add(1);
                 drop_oldest(&mut names.0, 4, |alias| alias.day);
             }
         }
@@ -182,6 +200,7 @@ impl Values {
     /// Forgets the eighth of the values that was met longest ago, but not `kept`, and every alias of theirs.
     #[cold]
     fn forget_oldest(&mut self, kept: u32) {
+        self.forgotten = self.forgotten.wrapping_add(1);
         let mut ages: Vec<(u32, u32)> = self.values.iter().filter(|(number, _)| **number != kept).map(|(number, value)| (value.day, *number)).collect();
         let part = ages.len() / 8 + 1;
         for &(_, number) in least(&mut ages, part) {

@@ -47,11 +47,41 @@ pub(super) struct Story {
     lead: u64,
 }
 
-/// A rank in a snapshot.
+/// A rank, as a snapshot has it: its parts are JSON there, and wherever else somebody reads them. Most ranks are read by nobody.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Kept {
     points: f64,
-    parts: String,
+    #[serde(serialize_with = "as_json", deserialize_with = "of_json")]
+    parts: Parts,
+}
+
+#[derive(Debug, Clone)]
+enum Parts {
+    Json(String),
+    Of(Rank),
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self::Json(String::new())
+    }
+}
+
+impl Parts {
+    fn json(&self) -> String {
+        match self {
+            Self::Json(json) => json.clone(),
+            Self::Of(rank) => rank.to_json(),
+        }
+    }
+}
+
+fn as_json<S: serde::Serializer>(parts: &Parts, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&parts.json())
+}
+
+fn of_json<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Parts, D::Error> {
+    String::deserialize(deserializer).map(Parts::Json)
 }
 
 /// What a match did to a story.
@@ -226,8 +256,9 @@ impl Story {
     pub(super) fn rank(&mut self, triage: &Triage, now: Micros) -> f64 {
         let signs: Vec<Sign<'_>> = self.acute().map(|entry| sign(entry, triage, now)).collect();
         let rank: Rank = rank::of(&signs);
-        self.rank = Kept { points: rank.points, parts: rank.to_json() };
-        rank.points
+        let points = rank.points;
+        self.rank = Kept { points, parts: Parts::Of(rank) };
+        points
     }
 
     /// Whether anything but lasting conditions is in it.
@@ -322,7 +353,7 @@ impl Story {
         finding.last_event_time = of().map(|entry| entry.detection.last_event_time).max().unwrap_or(finding.time);
         finding.event_ids = self.event_ids();
         finding.score = Some(self.rank.points);
-        finding.rank_parts = Some(self.rank.parts.clone());
+        finding.rank_parts = Some(self.rank.parts.json());
         finding.p_value = of().filter_map(|entry| entry.detection.p_value).reduce(f64::min).map(exact);
         let mut entries: Vec<&Entry> = self.entries.iter().collect();
         entries.sort_by_key(|entry| (entry.cause != self.lead, entry.quiet, entry.detection.first_event_time));

@@ -27,6 +27,12 @@ impl Distinct {
         }
     }
 
+    /// Looks where a look-up will begin.
+    #[inline]
+    pub fn touch(&self) -> u64 {
+        self.0.get(self.0.len() / 2).copied().unwrap_or_default()
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

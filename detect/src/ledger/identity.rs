@@ -93,6 +93,20 @@ impl Identity {
         }
     }
 
+    /// Looks at what an event will ask for: the identity itself (`behind` false), then what lies behind it.
+    #[inline]
+    pub fn touch(&self, behind: bool) -> u64 {
+        if behind {
+            let environment = self.environments.first().map_or(0, |(_, events, _)| *events);
+            let succession = self.successions.first().map_or(0, |succession| succession.members.len() as u64);
+            return u64::from(self.name.as_bytes().first().copied().unwrap_or_default()) ^ self.destinations.touch() ^ environment ^ succession;
+        }
+        let lengths = self.environments.len() ^ self.successions.len() ^ self.destinations.len();
+        let counts = self.events ^ self.failures ^ u64::from(self.streak.0) ^ u64::from(self.active_days) ^ lengths as u64;
+        let times = self.last_seen.0 ^ self.first_seen.0 ^ self.longest_gap_us ^ self.last_act.map_or(0, |act| act.0);
+        counts ^ times.unsigned_abs() ^ u64::from(self.protocols.classes[0].0 ^ self.methods.classes[0].0 ^ self.protocols.classes[2].0)
+    }
+
     /// Takes `event`, and returns the features that concern the identity.
     pub fn observe(&mut self, event: &Event, destination: Option<u64>, destinations_max: usize) -> Features {
         let mut features = Features { is_new: self.events == 0, age_days: event.time.days_since(self.first_seen).max(0.0), ..Features::default() };

@@ -4,6 +4,7 @@
 //! them too. What is normal is not judged here.
 
 mod account;
+mod ahead;
 pub mod distinct;
 pub mod identity;
 mod place;
@@ -22,7 +23,7 @@ use self::{
     record::earlier,
     slab::{Named, Slab},
 };
-pub use self::{identity::Identity, record::Record};
+pub use self::{ahead::Likely, identity::Identity, record::Record};
 use crate::{IdentityIx, config::LedgerConfig};
 
 /// Links of a chain of parents that are followed.
@@ -160,9 +161,9 @@ impl Ledger {
         self.identities.reindex();
     }
 
-    /// The number of the event's identity, and the numbers of those that were forgotten to make room.
-    pub fn identify(&mut self, event: &Event, forgotten: &mut Vec<IdentityIx>) -> IdentityIx {
-        if let Some(slot) = self.identities.find(&event.identity) {
+    /// The number of the event's identity, and the numbers of those that were forgotten to make room. `likely` is held against the names.
+    pub fn identify(&mut self, event: &Event, likely: Likely, forgotten: &mut Vec<IdentityIx>) -> IdentityIx {
+        if let Some(slot) = self.identities.find_likely(&event.identity, likely.identity) {
             return IdentityIx(slot);
         }
         if self.identities.len() >= self.policy.config.identities_max {
@@ -178,13 +179,13 @@ impl Ledger {
     }
 
     /// Takes an event of `who`.
-    pub fn observe(&mut self, who: IdentityIx, event: &Event, limits: Limits) -> Observed {
+    pub fn observe(&mut self, who: IdentityIx, event: &Event, likely: Likely, limits: Limits) -> Observed {
         let destination = event.destination.as_ref().map(|destination| hash_of(destination.as_str()));
         let identity =
             self.identities.get_mut(who.0).map(|identity| identity.observe(event, destination, self.policy.config.destinations_max)).unwrap_or_default();
         let credential = match &event.credential {
             Some(name) => {
-                let slot = self.record(name, who, event);
+                let slot = self.record(name, likely.credential, who, event);
                 self.facts(slot, who, event);
                 self.features(slot, who, event, limits, destination)
             }
@@ -256,8 +257,8 @@ impl Ledger {
     }
 
     /// The slot of the record for `name`, made where there is none.
-    fn record(&mut self, name: &Text, who: IdentityIx, event: &Event) -> u32 {
-        if let Some(slot) = self.credentials.find(name) {
+    fn record(&mut self, name: &Text, likely: Option<u32>, who: IdentityIx, event: &Event) -> u32 {
+        if let Some(slot) = self.credentials.find_likely(name, likely) {
             return slot;
         }
         if self.credentials.len() >= self.policy.config.credentials_max {

@@ -42,6 +42,12 @@ pub struct Count {
 }
 
 impl Places {
+    /// Looks at the latest place.
+    #[inline]
+    pub fn touch(&self) -> u64 {
+        self.0.first().map_or(0, |place| place.address)
+    }
+
     /// Takes a use at `event`'s source, and counts. Sources that are no addresses (a provider's own services) are no places.
     pub fn observe(&mut self, event: &Event) -> Count {
         let mut new_network = None;

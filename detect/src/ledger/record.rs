@@ -96,6 +96,20 @@ impl Record {
         }
     }
 
+    /// Looks at what an event will ask for: the record itself (`behind` false), then what lies behind it.
+    #[inline]
+    pub fn touch(&self, behind: bool) -> u64 {
+        if behind {
+            return u64::from(self.credential.as_bytes().first().copied().unwrap_or_default()) ^ self.places.touch() ^ self.destinations.touch();
+        }
+        let times = self.first_seen.0
+            ^ self.last_seen.0
+            ^ self.longest_gap_us
+            ^ [self.issued_at, self.expires_at, self.last_used, self.superseded_at, self.revoked_at].into_iter().flatten().fold(0, |all, time| all ^ time.0);
+        let lengths = self.sources.len() ^ self.destinations.len() ^ self.identities.len();
+        times.unsigned_abs() ^ self.uses ^ u64::from(self.identity.0) ^ u64::from(self.depth) ^ lengths as u64
+    }
+
     /// When its present material came into being, and whether that is exact; otherwise it is at least as old as that.
     #[must_use]
     pub fn born(&self) -> (Micros, bool) {

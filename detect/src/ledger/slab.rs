@@ -1,7 +1,11 @@
 //! Named entries with stable numbers, bounded: at the cap a sixteenth is evicted at once, so that eviction costs little per entry.
 
+use std::collections::hash_map::Entry;
+
 use keytrail_schemas::Text;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
+
+use super::distinct::hash_of;
 
 /// What a slab can hold.
 pub trait Named {
@@ -9,13 +13,17 @@ pub trait Named {
     fn name(&self) -> &Text;
 }
 
-/// Entries by name and by number. The index is not part of a snapshot: [`Slab::index`] builds it again.
+/// Entries by name and by number. The index is not part of a snapshot: [`Slab::reindex`] builds it again. It holds hashes and no names: these stand in
+/// the entries, which whoever finds one is about to look at.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Slab<T> {
     entries: Vec<Option<T>>,
     free: Vec<u32>,
     #[serde(skip)]
-    index: FxHashMap<Text, u32>,
+    index: FxHashMap<u64, u32>,
+    /// Those whose hash another entry has already.
+    #[serde(skip)]
+    others: FxHashMap<Text, u32>,
     #[serde(skip)]
     changed: Changed,
 }
@@ -58,32 +66,54 @@ impl Changed {
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
-        Self { entries: Vec::new(), free: Vec::new(), index: FxHashMap::default(), changed: Changed::default() }
+        Self { entries: Vec::new(), free: Vec::new(), index: FxHashMap::default(), others: FxHashMap::default(), changed: Changed::default() }
     }
 }
 
 impl<T: Named> Slab<T> {
     /// Builds the index after a snapshot was read.
     pub fn reindex(&mut self) {
-        self.index = self.iter().map(|(slot, entry)| (entry.name().clone(), slot)).collect();
+        self.index = FxHashMap::with_capacity_and_hasher(self.entries.len() - self.free.len(), FxBuildHasher);
+        self.others = FxHashMap::default();
+        for (entry, slot) in self.entries.iter().zip(0_u32..) {
+            if let Some(entry) = entry {
+                enter(&mut self.index, &mut self.others, entry.name(), slot);
+            }
+        }
     }
 
     /// How many entries there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.index.len()
+        self.entries.len() - self.free.len()
     }
 
     /// The number of `name`.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<u32> {
-        self.index.get(name).copied()
+        if let Some(slot) = self.index.get(&hash_of(name))
+            && self.get(*slot).is_some_and(|entry| entry.name() == name)
+        {
+            return Some(*slot);
+        }
+        if self.others.is_empty() { None } else { self.others.get(name).copied() }
+    }
+
+    /// The number of the entry whose name probably has this hash: to look ahead, and to be held against its name.
+    #[inline]
+    pub fn probe(&self, hash: u64) -> Option<u32> {
+        self.index.get(&hash).copied()
+    }
+
+    /// The number of `name`, which probably is `likely`.
+    #[inline]
+    pub fn find_likely(&self, name: &str, likely: Option<u32>) -> Option<u32> {
+        likely.filter(|slot| self.get(*slot).is_some_and(|entry| entry.name() == name)).or_else(|| self.find(name))
     }
 
     /// Enters `entry` under its name, which must not be there.
     #[expect(clippy::expect_used, reason = "the cap of the configuration is far below 2^32")]
     pub fn insert(&mut self, entry: T) -> u32 {
-        let name = entry.name().clone();
         let slot = match self.free.pop() {
             Some(slot) => {
                 if let Some(place) = self.entries.get_mut(slot as usize) {
@@ -96,7 +126,9 @@ impl<T: Named> Slab<T> {
                 u32::try_from(self.entries.len() - 1).expect("fewer than 2^32 entries")
             }
         };
-        self.index.insert(name, slot);
+        if let Some(entry) = self.entries.get(slot as usize).and_then(Option::as_ref) {
+            enter(&mut self.index, &mut self.others, entry.name(), slot);
+        }
         self.changed.note(slot);
         slot
     }
@@ -132,7 +164,12 @@ impl<T: Named> Slab<T> {
     pub fn remove(&mut self, slots: &[u32]) {
         for slot in slots {
             if let Some(entry) = self.entries.get_mut(*slot as usize).and_then(Option::take) {
-                self.index.remove(entry.name());
+                let hash = hash_of(entry.name().as_str());
+                if self.index.get(&hash) == Some(slot) {
+                    self.index.remove(&hash);
+                } else {
+                    self.others.remove(entry.name());
+                }
                 self.free.push(*slot);
             }
         }
@@ -144,5 +181,47 @@ impl<T: Named> Slab<T> {
         ranked.sort_unstable();
         ranked.truncate((self.len() / 16).max(1));
         ranked.into_iter().map(|(_, slot)| slot).collect()
+    }
+}
+
+fn enter(index: &mut FxHashMap<u64, u32>, others: &mut FxHashMap<Text, u32>, name: &Text, slot: u32) {
+    match index.entry(hash_of(name.as_str())) {
+        Entry::Vacant(place) => {
+            place.insert(slot);
+        }
+        Entry::Occupied(_) => {
+            others.insert(name.clone(), slot);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq)]
+    struct Name(Text);
+
+    impl Named for Name {
+        fn name(&self) -> &Text {
+            &self.0
+        }
+    }
+
+    #[test]
+    fn names_of_one_hash_are_told_apart() {
+        let mut slab = Slab::default();
+        let (a, b) = (slab.insert(Name("a".into())), slab.insert(Name("b".into())));
+        // As if both had the hash of `a`.
+        slab.index.remove(&hash_of("b"));
+        slab.others.insert("b".into(), b);
+        assert_eq!((slab.find("a"), slab.find("b"), slab.find("c")), (Some(a), Some(b), None));
+        slab.remove(&[a]);
+        assert_eq!((slab.find("a"), slab.find("b"), slab.len()), (None, Some(b), 1));
+        let c = slab.insert(Name("c".into()));
+        assert_eq!((c, slab.find("c")), (a, Some(c)), "its number is used again");
+        slab.remove(&[b]);
+        slab.reindex();
+        assert_eq!((slab.find("b"), slab.find("c"), slab.len()), (None, Some(c), 1));
     }
 }

@@ -387,8 +387,7 @@ impl Evaluator {
         self.matched.clear();
         let record = if o.absence.is_none() { self.rules.programs.judge(o.event, &mut self.memories, &mut self.matched) } else { None };
         self.matched.retain(|number| self.rules.rules.get(*number).is_some_and(|rule| rule.judges(o)));
-        self.rules.prefilter.look(o, &mut self.memory);
-        for (number, certain) in self.rules.prefilter.candidates(&mut self.memory) {
+        for (number, certain) in self.rules.prefilter.candidates(o, &mut self.memory).iter().copied() {
             let Some(rule) = self.rules.rules.get(number).filter(|rule| rule.judges(o)) else { continue };
             let Body::Detection(compiled) = &rule.body else { continue };
             if certain || rsigma_eval::evaluate_rule(compiled, o).is_some() {

@@ -2,6 +2,7 @@
 //! JSON is built.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::sync::LazyLock;
 
 use keytrail_schemas::{Activity, CredentialKind, CredentialState, Event, IdentityKind, Outcome, SourceClass};
@@ -9,10 +10,14 @@ use rsigma_eval::EventValue;
 use rustc_hash::FxHashMap;
 
 use crate::{
-    action::{Class, Classed, Command, request::Request},
+    action::{
+        Class, Classed, Command,
+        request::{self, Request},
+    },
     baseline::{self, Aspect, Novelty},
     floor, inventory,
     ledger::{Ledger, Observed},
+    shape::Shape,
 };
 
 /// One event with all that is known of it.
@@ -22,8 +27,10 @@ pub struct Observation<'a> {
     pub event: &'a Event,
     /// The class of its action.
     pub classed: Classed,
-    /// What its request asked for, where that is looked at.
-    pub request: Option<Request>,
+    /// The event's shape.
+    pub shape: Shape,
+    /// What its request asked for: read from its record once a rule asks.
+    pub request: &'a OnceCell<Option<Request>>,
     /// The ledger's answer.
     pub observed: &'a Observed,
     /// The baseline's; `None` for a late event.
@@ -193,13 +200,13 @@ pub const FLAGS: &[(&str, Flag)] = &[
     ("session.anonymous_unusual", |o| o.floor.map(|f| f.anonymous_unusual)),
     ("action.class_guessed", |o| Some(o.classed.guessed)),
     ("action.privileged", |o| Some(o.classed.class.is_privileged())),
-    ("request.public", |o| o.request.map(|request| request.public)),
-    ("request.foreign_account", |o| o.request.map(|request| request.foreign_account)),
-    ("request.admin", |o| o.request.map(|request| request.admin)),
-    ("request.powerful", |o| o.request.map(|request| request.powerful)),
-    ("request.host_access", |o| o.request.map(|request| request.host_access)),
-    ("request.admin_port", |o| o.request.map(|request| request.admin_port)),
-    ("request.on_itself", |o| o.request.map(|request| request.on_itself)),
+    ("request.public", |o| o.request().map(|request| request.public)),
+    ("request.foreign_account", |o| o.request().map(|request| request.foreign_account)),
+    ("request.admin", |o| o.request().map(|request| request.admin)),
+    ("request.powerful", |o| o.request().map(|request| request.powerful)),
+    ("request.host_access", |o| o.request().map(|request| request.host_access)),
+    ("request.admin_port", |o| o.request().map(|request| request.admin_port)),
+    ("request.on_itself", |o| o.request().map(|request| request.on_itself)),
     ("credential.age_is_exact", |o| o.observed.credential.age_days.map(|_| o.observed.credential.age_is_exact)),
     ("credential.lifetime_over_policy", |o| Some(o.observed.credential.lifetime_over_policy)),
     ("credential.age_over_policy", |o| Some(o.observed.credential.age_over_policy)),
@@ -289,6 +296,11 @@ pub const TEXTS: &[(&str, Texts)] = &[
 ];
 
 impl<'a> Observation<'a> {
+    /// What its request asked for, where that is looked at.
+    fn request(&self) -> Option<Request> {
+        *self.request.get_or_init(|| request::read(self.event, self.classed.class))
+    }
+
     /// The text of a field of [`TEXTS`].
     #[must_use]
     pub fn text(&self, at: usize) -> Option<&'a str> {

@@ -5,7 +5,10 @@
 //! conjunctions over those bits, in which whatever is no atom counts as "may". So a rule that is ruled out here cannot match; one
 //! that is made of atoms alone is decided here, and says so.
 //!
-//! A conjunction is looked at only when its *trigger* is set: the one of its bits that is set most rarely, by its nature.
+//! Which conjunctions an event's [shape](crate::shape) leaves open is worked out once for each shape; of an event only what these still ask for is computed
+//! ([`opened`]): most features of most events are asked for by no rule.
+
+mod opened;
 
 use keytrail_schemas::Text;
 use rsigma_eval::{CompiledDetection, CompiledDetectionItem, CompiledMatcher, CompiledRule, EventValue};
@@ -13,46 +16,48 @@ use rsigma_parser::{ConditionExpr, Quantifier};
 use rustc_hash::FxHashMap;
 use std::{borrow::Cow, collections::BTreeMap};
 
-use super::observation::{FLAGS, Field, Flag, NUMBERS, Number, Observation, TEXTS, Texts, Word, field};
+use self::opened::{Literal, Opened, Test};
+use super::observation::{Field, Observation, TEXTS, Texts, Word, field};
+use crate::shape::PerShape;
 
 /// Conjunctions that one rule may have; beyond, it is always evaluated in full.
 const CONJUNCTIONS_MAX: usize = 64;
 /// Values remembered per text field; at the bound all are forgotten.
 const VALUES_MAX: usize = 4096;
+/// Words that follow from the event's shape.
+const OF_SHAPE: &[&str] = &["activity", "outcome", "identity_kind", "credential_kind", "action.class", "action.command"];
 
 /// The compiled prefilter of a set of rules. Immutable; what it remembers is in [`Memory`].
 #[derive(Default)]
 pub struct Prefilter {
     atoms: Vec<Atom>,
-    numbers: Vec<(Number, Vec<(usize, Comparison)>)>,
-    /// What each fact sets when it is false, and when it is true.
-    flags: Vec<(Flag, [Mask; 2])>,
+    /// How each atom is asked about by itself.
+    tests: Vec<Test>,
+    /// Words that shapes have: what each sets.
     words: Vec<(Word, Vec<Mask>)>,
     few: Vec<(usize, Vec<usize>)>,
-    plans: Vec<Plan>,
-    /// Conjunctions by the bit that triggers them, and those that nothing triggers.
-    by_trigger: Vec<Vec<(usize, Vec<Demand>)>>,
-    triggers: Mask,
-    untriggered: Vec<(usize, Vec<Demand>)>,
+    /// Rules that are made of atoms alone.
+    exact: Vec<bool>,
+    conjunctions: Vec<Conjunction>,
 }
 
-/// What was learned about values, and the bits of the present observation.
+/// Literals that hold together only if a rule matches, or may.
+struct Conjunction {
+    rule: usize,
+    literals: Vec<Literal>,
+}
+
+/// What was learned about values and shapes.
 #[derive(Default)]
 pub struct Memory {
-    bits: Mask,
-    candidates: Vec<usize>,
-    few: Vec<Known>,
+    candidates: Vec<(usize, bool)>,
+    few: Vec<FxHashMap<Text, Mask>>,
     absent: Vec<Mask>,
+    shapes: PerShape<usize>,
+    opened: Opened,
 }
 
 type Mask = Vec<u64>;
-
-/// What rules say of the values of one field; the latest is at hand.
-#[derive(Default)]
-struct Known {
-    masks: FxHashMap<Text, Mask>,
-    latest: Option<(Text, Mask)>,
-}
 
 #[derive(Clone)]
 enum Atom {
@@ -60,6 +65,28 @@ enum Atom {
     /// `None` asks whether the fact is known.
     Flag(usize, Option<bool>),
     Text(usize, CompiledDetectionItem),
+}
+
+impl Atom {
+    /// Whether it follows from the event's shape alone.
+    fn is_of_shape(&self) -> bool {
+        match self {
+            Self::Text(at, _) => TEXTS.get(*at).is_some_and(|(name, texts)| matches!(texts, Texts::Few(_)) || OF_SHAPE.contains(name)),
+            Self::Number(..) | Self::Flag(..) => false,
+        }
+    }
+
+    /// How often it is expected to hold, before that is known.
+    fn rarity(&self) -> f32 {
+        match self {
+            Self::Flag(_, Some(true)) => 0.05,
+            Self::Number(_, Comparison::Gt(_) | Comparison::Gte(_) | Comparison::Eq(_)) => 0.1,
+            // What must be searched is asked about last.
+            Self::Text(at, _) if TEXTS.get(*at).is_some_and(|(_, texts)| matches!(texts, Texts::Many(_))) => 0.9,
+            Self::Text(..) => 0.3,
+            _ => 0.5,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -85,45 +112,6 @@ impl Comparison {
     }
 }
 
-impl Known {
-    /// Makes `text` the latest value.
-    fn meet(&mut self, text: &str, mask: impl FnOnce() -> Mask) {
-        let mask = match self.masks.get(text) {
-            Some(mask) => mask,
-            None => {
-                if self.masks.len() >= VALUES_MAX {
-                    self.masks.clear();
-                }
-                self.masks.entry(Text::from(text)).or_insert_with(mask)
-            }
-        };
-        match &mut self.latest {
-            Some((latest, latest_mask)) => {
-                latest.clear();
-                latest.push_str(text);
-                latest_mask.clone_from(mask);
-            }
-            None => self.latest = Some((Text::from(text), mask.clone())),
-        }
-    }
-}
-
-/// A rule's condition over atoms.
-#[derive(Default)]
-struct Plan {
-    /// No conjunction has an item that is no atom.
-    exact: bool,
-    conjunctions: Vec<Vec<Demand>>,
-}
-
-/// Bits of one 64-bit word that must be set, and that must not.
-#[derive(Clone, Copy)]
-struct Demand {
-    word: usize,
-    set: u64,
-    unset: u64,
-}
-
 /// A condition in negation normal form.
 #[derive(Clone)]
 enum Expr {
@@ -138,43 +126,29 @@ impl Prefilter {
     #[must_use]
     pub fn new<'a>(rules: impl Iterator<Item = Option<&'a CompiledRule>>) -> Self {
         let mut prefilter = Self::default();
-        for rule in rules {
-            let plan = match rule {
-                Some(rule) => prefilter.plan(rule),
-                None => Plan::default(),
-            };
-            prefilter.plans.push(plan);
+        for (number, rule) in rules.enumerate() {
+            let exact = rule.is_some_and(|rule| prefilter.plan(number, rule));
+            prefilter.exact.push(exact);
         }
-        let width = prefilter.atoms.len().div_ceil(64);
-        // By field, so that each is asked for once.
-        let (mut numbers, mut flags, mut words) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        for (bit, atom) in prefilter.atoms.iter().enumerate() {
-            match atom {
-                Atom::Number(at, comparison) => numbers.entry(*at).or_insert_with(Vec::new).push((bit, *comparison)),
-                Atom::Flag(at, expected) => {
-                    for (value, mask) in [false, true].into_iter().zip(flags.entry(*at).or_insert_with(|| [vec![0; width], vec![0; width]])) {
-                        if expected.is_none_or(|expected| expected == value) {
+        prefilter.tests = prefilter.atoms.iter().map(Test::of).collect();
+        let width = prefilter.width();
+        let mut words: BTreeMap<usize, Vec<Mask>> = BTreeMap::new();
+        for (bit, atom) in prefilter.atoms.iter().enumerate().filter(|(_, atom)| atom.is_of_shape()) {
+            let Atom::Text(at, item) = atom else { continue };
+            match TEXTS.get(*at).map(|(_, texts)| *texts) {
+                Some(Texts::Word(list, _)) => {
+                    for (word, mask) in list.iter().zip(words.entry(*at).or_insert_with(|| vec![vec![0; width]; list.len()])) {
+                        if says(item, Some(word)) {
                             set(mask, bit);
                         }
                     }
                 }
-                Atom::Text(at, item) => match TEXTS.get(*at).map(|(_, texts)| *texts) {
-                    Some(Texts::Word(list, _)) => {
-                        for (word, mask) in list.iter().zip(words.entry(*at).or_insert_with(|| vec![vec![0; width]; list.len()])) {
-                            if says(item, Some(word)) {
-                                set(mask, bit);
-                            }
-                        }
-                    }
-                    _ => match prefilter.few.iter_mut().find(|(known, _)| known == at) {
-                        Some((_, bits)) => bits.push(bit),
-                        None => prefilter.few.push((*at, vec![bit])),
-                    },
+                _ => match prefilter.few.iter_mut().find(|(known, _)| known == at) {
+                    Some((_, bits)) => bits.push(bit),
+                    None => prefilter.few.push((*at, vec![bit])),
                 },
             }
         }
-        prefilter.numbers = numbers.into_iter().filter_map(|(at, comparisons)| Some((NUMBERS.get(at)?.1, comparisons))).collect();
-        prefilter.flags = flags.into_iter().filter_map(|(at, masks)| Some((FLAGS.get(at)?.1, masks))).collect();
         prefilter.words = words
             .into_iter()
             .filter_map(|(at, masks)| match TEXTS.get(at)?.1 {
@@ -182,119 +156,74 @@ impl Prefilter {
                 Texts::Few(_) | Texts::Many(_) => None,
             })
             .collect();
-        prefilter.trigger(width);
         prefilter
     }
 
-    /// Gives each conjunction its trigger.
-    fn trigger(&mut self, width: usize) {
-        let rarity = |bit: usize| match self.atoms.get(bit) {
-            Some(Atom::Flag(_, Some(true))) => 0,
-            Some(Atom::Number(_, Comparison::Gt(_) | Comparison::Gte(_) | Comparison::Eq(_))) => 1,
-            Some(Atom::Text(at, item)) if item.exists.is_none() && is_few(*at) && !says(item, None) => 2,
-            Some(Atom::Text(..)) => 3,
-            _ => 4,
-        };
-        let mut by_trigger = vec![Vec::new(); self.atoms.len()];
-        let mut triggers = vec![0; width];
-        let mut untriggered = Vec::new();
-        for (rule, plan) in self.plans.iter_mut().enumerate() {
-            for demands in plan.conjunctions.drain(..) {
-                let bits = demands.iter().flat_map(|demand| (0..64).filter(|bit| demand.set >> bit & 1 == 1).map(|bit| demand.word * 64 + bit));
-                match bits.min_by_key(|bit| rarity(*bit)) {
-                    Some(bit) => {
-                        set(&mut triggers, bit);
-                        if let Some(conjunctions) = by_trigger.get_mut(bit) {
-                            conjunctions.push((rule, demands));
-                        }
-                    }
-                    None => untriggered.push((rule, demands)),
-                }
-            }
-        }
-        (self.by_trigger, self.triggers, self.untriggered) = (by_trigger, triggers, untriggered);
+    fn width(&self) -> usize {
+        self.atoms.len().div_ceil(64)
     }
 
     /// Memory for this prefilter.
     #[must_use]
     pub fn memory(&self) -> Memory {
         Memory {
-            candidates: Vec::new(),
-            bits: vec![0; self.atoms.len().div_ceil(64)],
-            few: self.few.iter().map(|_| Known::default()).collect(),
+            few: self.few.iter().map(|_| FxHashMap::default()).collect(),
             absent: self.few.iter().map(|(_, bits)| self.mask_of(bits, None)).collect(),
+            opened: Opened::new(self.atoms.iter().map(Atom::rarity)),
+            ..Memory::default()
         }
     }
 
-    /// Computes the bits of an observation.
-    pub fn look(&self, o: &Observation<'_>, memory: &mut Memory) {
-        memory.bits.fill(0);
+    /// The rules that match or may match an observation, in order: their numbers, and whether they certainly do.
+    pub fn candidates<'m>(&self, o: &Observation<'_>, memory: &'m mut Memory) -> &'m [(usize, bool)] {
+        let at = match memory.shapes.get(o.shape) {
+            Some(at) => *at,
+            None => self.open(o, memory),
+        };
+        let Memory { candidates, opened, .. } = memory;
+        candidates.clear();
+        opened.look(at, &self.conjunctions, &self.tests, o, |rule| {
+            if candidates.iter().all(|(known, _)| *known != rule) {
+                candidates.push((rule, self.exact.get(rule).copied().unwrap_or_default()));
+            }
+        });
+        candidates.sort_unstable();
+        candidates
+    }
+
+    /// Works out what is open to a shape that was not met before.
+    #[cold]
+    fn open(&self, o: &Observation<'_>, memory: &mut Memory) -> usize {
+        let mut bits = vec![0; self.width()];
         for (word, masks) in &self.words {
             if let Some(mask) = masks.get(word(o)) {
-                union(&mut memory.bits, mask);
+                union(&mut bits, mask);
             }
         }
-        for (((at, bits), known), absent) in self.few.iter().zip(&mut memory.few).zip(&memory.absent) {
+        for (((at, of), known), absent) in self.few.iter().zip(&mut memory.few).zip(&memory.absent) {
             match o.text(*at) {
-                None => union(&mut memory.bits, absent),
+                None => union(&mut bits, absent),
                 Some(text) => {
-                    if known.latest.as_ref().is_none_or(|(latest, _)| latest != text) {
-                        known.meet(text, || self.mask_of(bits, Some(text)));
+                    if known.len() >= VALUES_MAX && !known.contains_key(text) {
+                        known.clear();
                     }
-                    if let Some((_, mask)) = &known.latest {
-                        union(&mut memory.bits, mask);
-                    }
+                    union(&mut bits, known.entry(Text::from(text)).or_insert_with(|| self.mask_of(of, Some(text))));
                 }
             }
         }
-        for (number, comparisons) in &self.numbers {
-            let Some(value) = number(o) else { continue };
-            for (bit, comparison) in comparisons {
-                if comparison.holds(value) {
-                    set(&mut memory.bits, *bit);
-                }
-            }
+        if memory.opened.is_full() {
+            memory.shapes.clear();
+            memory.opened.clear();
         }
-        for (flag, [no, yes]) in &self.flags {
-            if let Some(value) = flag(o) {
-                union(&mut memory.bits, if value { yes } else { no });
-            }
-        }
-    }
-
-    /// The rules that match or may match the bits, in order: their numbers, and whether they certainly do.
-    pub fn candidates<'m>(&self, memory: &'m mut Memory) -> impl Iterator<Item = (usize, bool)> + use<'m, '_> {
-        memory.candidates.clear();
-        let Memory { bits, candidates, .. } = memory;
-        let mut check = |conjunctions: &[(usize, Vec<Demand>)]| {
-            for (rule, demands) in conjunctions {
-                let holds = demands.iter().all(|demand| {
-                    let bits = bits.get(demand.word).copied().unwrap_or_default();
-                    bits & demand.set == demand.set && bits & demand.unset == 0
-                });
-                if holds && !candidates.contains(rule) {
-                    candidates.push(*rule);
-                }
-            }
-        };
-        check(&self.untriggered);
-        for (word, (set, triggers)) in bits.iter().zip(&self.triggers).enumerate() {
-            let mut set = set & triggers;
-            while set != 0 {
-                if let Some(conjunctions) = self.by_trigger.get(word * 64 + set.trailing_zeros() as usize) {
-                    check(conjunctions);
-                }
-                set &= set - 1;
-            }
-        }
-        candidates.sort_unstable();
-        candidates.iter().map(|rule| (*rule, self.plans.get(*rule).is_some_and(|plan| plan.exact)))
+        let at = memory.opened.open(bits, &self.conjunctions, &self.tests);
+        memory.shapes.set(o.shape, at);
+        at
     }
 
     /// How many rules are decided without a full evaluation.
     #[must_use]
     pub fn exact(&self) -> usize {
-        self.plans.iter().filter(|plan| plan.exact).count()
+        self.exact.iter().filter(|exact| **exact).count()
     }
 
     fn mask_of(&self, bits: &[usize], value: Option<&str>) -> Mask {
@@ -309,13 +238,23 @@ impl Prefilter {
         mask
     }
 
-    fn plan(&mut self, rule: &CompiledRule) -> Plan {
-        let expr = Expr::Or(rule.conditions.iter().map(|condition| self.condition(condition, rule, true)).collect());
+    /// Takes a rule's condition apart.
+    fn plan(&mut self, rule: usize, compiled: &CompiledRule) -> bool {
+        let expr = Expr::Or(compiled.conditions.iter().map(|condition| self.condition(condition, compiled, true)).collect());
         let mut exact = true;
-        match normal(&expr, &mut exact) {
-            Some(conjunctions) => Plan { exact, conjunctions: conjunctions.iter().filter_map(|literals| demands(literals)).collect() },
-            None => Plan { exact: false, conjunctions: vec![Vec::new()] },
+        let Some(conjunctions) = normal(&expr, &mut exact) else {
+            self.conjunctions.push(Conjunction { rule, literals: Vec::new() });
+            return false;
+        };
+        for mut literals in conjunctions {
+            literals.sort_unstable();
+            literals.dedup();
+            // One that contradicts itself never holds.
+            if !literals.array_windows::<2>().any(|[a, b]| a.0 == b.0) {
+                self.conjunctions.push(Conjunction { rule, literals });
+            }
         }
+        exact
     }
 
     fn condition(&mut self, condition: &ConditionExpr, rule: &CompiledRule, positive: bool) -> Expr {
@@ -359,12 +298,12 @@ impl Prefilter {
             return match field {
                 Field::Number(at) => self.atom(Atom::Number(at, Comparison::Known), positive == exists),
                 Field::Flag(at) => self.atom(Atom::Flag(at, None), positive == exists),
-                Field::Text(at) if !is_many(at) => self.atom(Atom::Text(at, item.clone()), positive),
+                Field::Text(at) => self.atom(Atom::Text(at, item.clone()), positive),
                 _ => Expr::Unknown,
             };
         }
         match field {
-            Field::Text(at) if !is_many(at) && alone(&item.matcher) => self.atom(Atom::Text(at, item.clone()), positive),
+            Field::Text(at) if alone(&item.matcher) => self.atom(Atom::Text(at, item.clone()), positive),
             Field::Number(at) => self.number(at, &item.matcher, positive),
             Field::Flag(at) => self.flag(at, &item.matcher, positive),
             _ => Expr::Unknown,
@@ -402,14 +341,6 @@ impl Prefilter {
         };
         Expr::Atom(bit, positive)
     }
-}
-
-fn is_few(at: usize) -> bool {
-    matches!(TEXTS.get(at), Some((_, Texts::Few(_))))
-}
-
-fn is_many(at: usize) -> bool {
-    !matches!(TEXTS.get(at), Some((_, Texts::Word(..) | Texts::Few(_))))
 }
 
 fn same(a: &Atom, b: &Atom) -> bool {
@@ -469,7 +400,7 @@ fn join(parts: Vec<Expr>, and: bool) -> Expr {
 }
 
 /// Disjunctive normal form; what is unknown may hold, whether negated or not. `None` when it grows too large.
-fn normal(expr: &Expr, exact: &mut bool) -> Option<Vec<Vec<(usize, bool)>>> {
+fn normal(expr: &Expr, exact: &mut bool) -> Option<Vec<Vec<Literal>>> {
     match expr {
         Expr::Unknown => {
             *exact = false;
@@ -484,7 +415,7 @@ fn normal(expr: &Expr, exact: &mut bool) -> Option<Vec<Vec<(usize, bool)>>> {
             (all.len() <= CONJUNCTIONS_MAX).then_some(all)
         }
         Expr::And(parts) => {
-            let mut all: Vec<Vec<(usize, bool)>> = vec![Vec::new()];
+            let mut all: Vec<Vec<Literal>> = vec![Vec::new()];
             for part in parts {
                 let right = normal(part, exact)?;
                 if all.len() * right.len() > CONJUNCTIONS_MAX {
@@ -495,27 +426,6 @@ fn normal(expr: &Expr, exact: &mut bool) -> Option<Vec<Vec<(usize, bool)>>> {
             Some(all)
         }
     }
-}
-
-/// The demands of one conjunction; `None` when it contradicts itself.
-fn demands(literals: &[(usize, bool)]) -> Option<Vec<Demand>> {
-    let mut demands: Vec<Demand> = Vec::new();
-    for (bit, positive) in literals {
-        let (word, mask) = (bit / 64, 1_u64 << (bit % 64));
-        let demand = match demands.iter_mut().position(|demand| demand.word == word) {
-            Some(at) => demands.get_mut(at)?,
-            None => {
-                demands.push(Demand { word, set: 0, unset: 0 });
-                demands.last_mut()?
-            }
-        };
-        if *positive {
-            demand.set |= mask;
-        } else {
-            demand.unset |= mask;
-        }
-    }
-    demands.iter().all(|demand| demand.set & demand.unset == 0).then_some(demands)
 }
 
 fn set(mask: &mut [u64], bit: usize) {

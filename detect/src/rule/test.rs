@@ -25,6 +25,7 @@ use super::{Rules, source::duration_us};
 use crate::{
     Config, Detector, IdentityIx,
     baseline::{self, Absence, Aspect, Novelty, Subject},
+    ledger::Likely,
 };
 
 /// 2026-01-05T00:00:00Z, a Monday.
@@ -125,7 +126,8 @@ fn detections(test: &Test, rules: &Arc<Rules>) -> Result<usize, String> {
                     }
                 }
                 Step::Absence(event, of_source) => {
-                    let subject = if of_source { Subject::Source(event.source.clone()) } else { Subject::Identity(detector.identify(&event)) };
+                    let subject =
+                        if of_source { Subject::Source(event.source.clone()) } else { Subject::Identity(detector.identify(&event, Likely::default())) };
                     detector.absent(&absence(subject, event.time), &mut out);
                 }
             }
