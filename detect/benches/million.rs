@@ -32,7 +32,7 @@ const MEASURED_SHARE: usize = 12;
 fn main() {
     let wanted: u32 = std::env::var("KEYTRAIL_BENCH_IDENTITIES").map_or(1_000_000, |text| text.parse().unwrap());
     let started = Instant::now();
-    let mut town = town::Town::new(wanted);
+    let mut town = town::Town::new(wanted, 2, 8);
     println!("{} identities, {} events; {:.0} s to simulate", town.identities(), town.events(), started.elapsed().as_secs_f64());
     let rules = Arc::new(Rules::embedded().unwrap());
     let mut detector = Detector::new(0, config(), rules.clone());

@@ -85,7 +85,7 @@ fn whole(set: &keytrail_detect::rule::set::Set, records: &[String]) {
     };
     let attacks: Vec<Event> = (0..60_000).map(event).collect();
     judge("attacks alone, cloudtrail", &rules, attacks);
-    judge("a hard estate", &rules, town::Town::new(1).collect());
+    judge("a hard estate", &rules, town::Town::new(1, 6, 20).collect());
 }
 
 /// Judges events, and says how fast the second half of them was.

@@ -120,7 +120,8 @@ proptest! {
         let mut restarted = Detector::new(3, Config::default(), rules());
         for cut in cuts {
             let from = usize::try_from(restarted.next_offset()).unwrap();
-            run(&mut restarted, &records[..cut.max(from)], from, &mut disturbed);
+            // Many at once is one after the other.
+            restarted.observe_all(i64::try_from(from).unwrap(), &records[from..cut.max(from)], &mut disturbed);
             let snapshot = restarted.snapshot();
             restarted = Detector::restore(&snapshot, Config::default(), rules()).unwrap();
             prop_assert_eq!(&restarted.snapshot(), &snapshot, "a snapshot of a restored detector is the snapshot");

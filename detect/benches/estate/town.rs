@@ -10,9 +10,6 @@ use keytrail_schemas::{Event, Micros, Text};
 
 /// Identities of one estate.
 const IDENTITIES: u32 = 2_000;
-const DAYS: u32 = 2;
-/// Events of an identity in a day.
-const PER_DAY: u64 = 8;
 
 /// The copies of one estate, in order of time.
 pub struct Town {
@@ -24,12 +21,12 @@ pub struct Town {
 }
 
 impl Town {
-    /// With so many identities, or a few more.
-    pub fn new(wanted: u32) -> Self {
+    /// With so many identities, or a few more; `per_day`: events of an identity in a day.
+    pub fn new(wanted: u32, days: u32, per_day: u32) -> Self {
         let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("town");
         let _ = std::fs::remove_dir_all(&folder);
-        let events = Some(u64::from(IDENTITIES * DAYS) * PER_DAY);
-        let options = Options { days: DAYS, identities: IDENTITIES, events, level: Level::Hard, gzip: false, ..Options::default() };
+        let events = Some(u64::from(IDENTITIES * days * per_day));
+        let options = Options { days, identities: IDENTITIES, events, level: Level::Hard, gzip: false, ..Options::default() };
         let simulation = generate(&options, &folder).unwrap();
         let folders: Vec<String> = simulation.folders.iter().map(|folder| folder.display().to_string()).collect();
         let mut reading = keytrail_ingest::source::Options::new("town", Choice::Auto, Redactor::new(&[7; 32]), || Micros(1));

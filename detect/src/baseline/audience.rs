@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::Config;
 use super::rate::{Class, Own, Tally, maturity};
+use super::value::least;
 
 /// Words of the Bloom filter: 2,048 bits, two of them per visitor (Bloom, CACM 13, 1970).
 const SKETCH_WORDS: usize = 32;
@@ -81,8 +82,8 @@ impl Audiences {
     #[cold]
     fn forget_oldest(&mut self) {
         let mut ages: Vec<(u32, u32)> = self.destinations.iter().map(|(number, audience)| (audience.met, *number)).collect();
-        ages.sort_unstable();
-        for (_, number) in ages.iter().take(ages.len() / 8 + 1) {
+        let part = ages.len() / 8 + 1;
+        for (_, number) in least(&mut ages, part) {
             self.destinations.remove(number);
         }
     }

@@ -230,7 +230,7 @@ pub fn drop_oldest<T>(names: &mut FxHashMap<Text, T>, part: usize, day: impl Fn(
 }
 
 /// The `part` least of `items`, in no order.
-fn least<T: Ord>(items: &mut [T], part: usize) -> &[T] {
+pub fn least<T: Ord>(items: &mut [T], part: usize) -> &[T] {
     if part < items.len() {
         items.select_nth_unstable(part);
     }
