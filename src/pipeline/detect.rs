@@ -218,13 +218,14 @@ impl Role<'_> {
                 continue;
             };
             let span = tracing::debug_span!("detect", partition, first_offset = chunk.first_offset, events = chunk.records.len()).entered();
-            let first = usize::try_from(chunk.first_offset).unwrap_or(0);
-            for (index, record) in chunk.records.iter().enumerate().skip(chunk.skip) {
-                let offset = i64::try_from(first + index).unwrap_or(i64::MAX);
-                if let LogRecord::Rules { rules } = record {
+            let mut offset = chunk.first_offset + i64::try_from(chunk.skip).unwrap_or(i64::MAX);
+            let records = chunk.records.get(chunk.skip..).unwrap_or_default();
+            for records in records.chunk_by(|_, next| !matches!(next, LogRecord::Rules { .. })) {
+                if let Some(LogRecord::Rules { rules }) = records.first() {
                     self.turn_to(&mut detector, offset, *rules)?;
                 }
-                detector.observe(offset, record, &mut findings);
+                detector.observe_all(offset, records, &mut findings);
+                offset += i64::try_from(records.len()).unwrap_or(i64::MAX);
             }
             findings.retain(|finding| last.is_none_or(|last| finding.coordinates() > last));
             if let Some(newest) = findings.last() {
