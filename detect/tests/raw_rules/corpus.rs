@@ -1,12 +1,15 @@
 //! SigmaHQ's rules and the real records in ../shared/data, where they are.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
 use keytrail_detect::rule::raw::{Given, Program, logsource};
 use keytrail_detect::rule::set::{File, Folder, Set};
-use keytrail_schemas::Severity;
+use keytrail_ingest::redact::Redactor;
+use keytrail_ingest::source::{Choice, Options, Reader};
+use keytrail_schemas::{Micros, Severity};
 use rsigma_eval::{CompiledDetection, CompiledRule, Event as _, JsonEvent, compile_rule};
 use rsigma_parser::SigmaRule;
 use serde_json::Value;
@@ -106,6 +109,26 @@ pub fn records(data: &Path) -> Vec<(String, String)> {
         }
     }
     records
+}
+
+/// Records as they are read from every file, at most so many of each format: the format, and what a detector is given of the original.
+#[allow(dead_code, reason = "the benchmark shares this file")]
+pub fn read(data: &Path, of_one_format_max: usize) -> Vec<(String, String)> {
+    let folders = std::fs::read_dir(data).unwrap().map(|entry| entry.unwrap().path());
+    let skipped = ["actions", "ocsf_schema", "rules_sigmahq", "redaction_gitleaks", "lanl"];
+    let mut folders: Vec<String> =
+        folders.filter(|path| path.is_dir() && !skipped.iter().any(|name| path.ends_with(name))).map(|path| path.display().to_string()).collect();
+    folders.sort();
+    let options = Options::new("real", Choice::Auto, Redactor::new(&[7; 32]), || Micros(1));
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    let events = Reader::open(&folders, options).unwrap().flat_map(|batch| batch.events);
+    let records = events.filter_map(|event| Some((event.format.to_string(), event.raw?)));
+    let mut kept = |format: &String| {
+        let count = counts.entry(format.clone()).or_default();
+        *count += 1;
+        *count <= of_one_format_max
+    };
+    records.filter(|(format, _)| kept(format)).collect()
 }
 
 fn spread(value: Value, name: &str, records: &mut Vec<(String, String)>) {
