@@ -184,7 +184,17 @@ impl<'d> Value<'d> {
     /// The value of the first key `key` of an object; `None` when there is none, or this is no object.
     #[must_use]
     pub fn get(self, key: &str) -> Option<Value<'d>> {
-        self.entries().find_map(|(k, v)| (k == key).then_some(v))
+        let Some(Node::Object { len, .. }) = self.nodes.first() else { return None };
+        let mut rest = self.nodes.get(1..)?;
+        for _ in 0..*len {
+            let (Node::String(found), value) = rest.split_first()? else { return None };
+            let nodes = node_len(value);
+            if *found == key {
+                return value.get(..nodes).map(|nodes| Value { nodes });
+            }
+            rest = value.get(nodes..)?;
+        }
+        None
     }
 
     /// The value at the end of a path of keys.
@@ -397,10 +407,27 @@ fn write_static(node: StaticNode, out: &mut String) {
     let _ = match node {
         StaticNode::Null => out.write_str("null"),
         StaticNode::Bool(b) => write!(out, "{b}"),
-        StaticNode::I64(n) => write!(out, "{n}"),
-        StaticNode::U64(n) => write!(out, "{n}"),
+        StaticNode::I64(n) => {
+            if n < 0 {
+                out.push('-');
+            }
+            write_number(n.unsigned_abs(), out);
+            Ok(())
+        }
+        StaticNode::U64(n) => {
+            write_number(n, out);
+            Ok(())
+        }
         StaticNode::F64(n) => write!(out, "{n:?}"),
     };
+}
+
+/// Writes a number in decimal digits, without what formatting costs: ports and lengths stand in each record.
+pub(crate) fn write_number(number: u64, out: &mut String) {
+    if number >= 10 {
+        write_number(number / 10, out);
+    }
+    out.push(char::from(b"0123456789".get(usize::try_from(number % 10).unwrap_or(0)).copied().unwrap_or(b'0')));
 }
 
 /// Writes `text` as a JSON string.
@@ -408,7 +435,8 @@ pub(crate) fn write_string(text: &str, out: &mut String) {
     use std::fmt::Write;
     out.push('"');
     let mut plain = text;
-    while let Some(at) = plain.find(|c: char| c == '"' || c == '\\' || c < ' ') {
+    // What is escaped is one byte long, so that what stands before and behind it is text.
+    while let Some(at) = plain.bytes().position(|b| b == b'"' || b == b'\\' || b < b' ') {
         let (before, rest) = plain.split_at(at);
         out.push_str(before);
         let mut chars = rest.chars();

@@ -1,20 +1,19 @@
-//! Secrets that are known by how they look, wherever they stand: gitleaks' rules and keytrail's own, behind one automaton over their
+//! Secrets that are known by how they look, wherever they stand: gitleaks' rules and keytrail's own, behind one look for all of their
 //! keywords; and the same after undoing an encoding.
 //!
 //! The rules are data (`data/redact/gitleaks.toml`, `data/redact/forms.toml`). A text in which no keyword stands is passed by one
-//! pass of the automaton; of the rest only the rules whose keyword was met are asked, in pieces of a bounded length, so that hostile
+//! look over it; of the rest only the rules whose keyword was met are asked, in pieces of a bounded length, so that hostile
 //! text takes linear time.
 
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use aho_corasick::automaton::Automaton as _;
-use aho_corasick::{Anchored, MatchKind, StartKind, dfa};
-
+use self::keywords::Keywords;
 use self::rule::Rule;
 use super::withheld;
 
 mod entropy;
+mod keywords;
 mod load;
 mod rule;
 pub(super) mod unwrap;
@@ -34,9 +33,14 @@ impl Scope {
     /// What stands where a name may stand: text, if it has signs that names do not have.
     pub(super) fn of(text: &str) -> Self {
         // Without an early end, so that many bytes are looked at at once.
-        let signs = text.bytes().fold(0_u8, |signs, b| signs | u8::from(matches!(b, b' ' | b'=' | b'"' | b'\'' | b'`' | b'|' | b';' | b'\\' | b'<')));
+        let signs = text.bytes().fold(0_u8, |signs, b| signs | u8::from(is_sign(b)));
         if signs == 0 { Self::Name } else { Self::Text }
     }
+}
+
+/// Whether a byte is none of a name's.
+const fn is_sign(byte: u8) -> bool {
+    matches!(byte, b' ' | b'=' | b'"' | b'\'' | b'`' | b'|' | b';' | b'\\' | b'<')
 }
 
 /// A secret that was found in a text.
@@ -67,90 +71,73 @@ const OVERLAP_BYTES: usize = 16 << 10;
 pub(super) const NAME_BYTES_MIN: usize = 8;
 pub(super) const TEXT_BYTES_MIN: usize = 5;
 
-/// The rules with the automata over their keywords.
+/// Names of fewer bytes are held against the few rules that so little can be.
+const SHORT_NAME_BYTES: usize = 18;
+
+/// The rules with their keywords.
 pub(super) struct Forms {
     rules: Vec<Rule>,
+    /// For names without an equals sign, short ones and others; for all names; for texts.
+    short_names: Keywords,
+    plain_names: Keywords,
     names: Keywords,
     texts: Keywords,
+    /// What each byte says of the text that it stands in.
+    signs: [u8; 256],
 }
 
-/// An automaton over the keywords of some rules.
-struct Keywords {
-    automaton: dfa::DFA,
-    /// The rules that each keyword calls for.
-    rules: Vec<Vec<u16>>,
-}
-
-/// Which rules are called for.
-#[derive(Default, Clone, Copy)]
-struct Called([u64; 6]);
-
-impl Called {
-    fn add(&mut self, rule: u16) {
-        if let Some(word) = self.0.get_mut(usize::from(rule / 64)) {
-            *word |= 1 << (rule % 64);
-        }
-    }
-
-    fn iter(self) -> impl Iterator<Item = usize> {
-        self.0.into_iter().enumerate().flat_map(|(word, bits)| (0..64).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| word * 64 + bit))
-    }
-
-    fn is_empty(self) -> bool {
-        self.0.iter().all(|word| *word == 0)
-    }
-}
-
-impl Keywords {
-    #[expect(clippy::expect_used, reason = "an automaton fails to build only for many megabytes of keywords")]
-    fn new(rules: &[Rule], takes: impl Fn(&Rule) -> bool) -> Self {
-        let mut words: Vec<&str> = Vec::new();
-        let mut called: Vec<Vec<u16>> = Vec::new();
-        for (rule, index) in rules.iter().zip(0_u16..).filter(|(rule, _)| takes(rule)) {
-            for word in &rule.keywords {
-                let at = words.iter().position(|known| known == word).unwrap_or_else(|| {
-                    words.push(word);
-                    called.push(Vec::new());
-                    words.len() - 1
-                });
-                if let Some(list) = called.get_mut(at) {
-                    list.push(index);
-                }
-            }
-        }
-        let automaton = dfa::Builder::new()
-            .match_kind(MatchKind::Standard)
-            .start_kind(StartKind::Unanchored)
-            .ascii_case_insensitive(true)
-            .prefilter(false)
-            .build(&words)
-            .expect("some hundred short keywords build");
-        Self { automaton, rules: called }
-    }
-
-    fn called(&self, text: &str) -> Called {
-        let mut called = Called::default();
-        // There is a state to begin at: the automaton was built for unanchored searches.
-        let Ok(mut state) = self.automaton.start_state(Anchored::No) else { return called };
-        for byte in text.bytes() {
-            state = self.automaton.next_state(Anchored::No, state, byte);
-            if self.automaton.is_special(state) && self.automaton.is_match(state) {
-                for index in 0..self.automaton.match_len(state) {
-                    let word = self.automaton.match_pattern(state, index);
-                    for rule in self.rules.get(word.as_usize()).into_iter().flatten() {
-                        called.add(*rule);
-                    }
-                }
-            }
-        }
-        called
-    }
-}
+/// It makes a text of a name, or may belong to an encoding.
+const NOT_PLAIN: u8 = 1;
+/// One of the bytes of which every keyword of short names has one.
+const RARE: u8 = 2;
 
 impl Forms {
     fn load() -> Self {
         let rules = load::rules();
-        Self { names: Keywords::new(&rules, |rule| !rule.in_text_only), texts: Keywords::new(&rules, |_| true), rules }
+        let plain = |rule: &Rule| !rule.in_text_only && !rule.needs(b'=');
+        let short_names = Keywords::new(&rules, |rule| plain(rule) && rule.bytes_min < SHORT_NAME_BYTES);
+        let mut signs = [0; 256];
+        let rare = short_names.rare();
+        for (byte, signs) in (0_u8..=255).zip(&mut signs) {
+            if is_sign(byte) || byte == b'%' {
+                *signs |= NOT_PLAIN;
+            }
+            if rare.contains(&byte.to_ascii_lowercase()) {
+                *signs |= RARE;
+            }
+        }
+        Self {
+            signs,
+            short_names,
+            plain_names: Keywords::new(&rules, plain),
+            names: Keywords::new(&rules, |rule| !rule.in_text_only),
+            texts: Keywords::new(&rules, |_| true),
+            rules,
+        }
+    }
+
+    /// The keywords that can call for a rule in such a text.
+    fn keywords(&self, text: &str, scope: Scope) -> &Keywords {
+        match scope {
+            Scope::Text => &self.texts,
+            Scope::Name if memchr::memchr(b'=', text.as_bytes()).is_some() => &self.names,
+            Scope::Name if text.len() < SHORT_NAME_BYTES => &self.short_names,
+            Scope::Name => &self.plain_names,
+        }
+    }
+
+    /// Whether one look over what stands in a name's place shows that nothing can be found in it: it has no sign that makes a text, no keyword stands there, and nothing
+    /// that may be an encoding. `false` says nothing.
+    #[inline]
+    pub(super) fn is_clear_name(&self, text: &str) -> bool {
+        let signs = text.bytes().fold(0, |signs, byte| signs | self.signs.get(usize::from(byte)).copied().unwrap_or_default());
+        if signs & NOT_PLAIN != 0 {
+            return false;
+        }
+        if text.len() < SHORT_NAME_BYTES {
+            return signs & RARE == 0 || self.short_names.is_silent(text);
+        }
+        self.plain_names.is_silent(text) && !unwrap::has_run(text)
     }
 
     /// The rules' names, each with where it comes from.
@@ -172,7 +159,7 @@ impl Forms {
 
     /// The secrets that stand in `text` as it is.
     fn plain(&'static self, text: &str, scope: Scope, cut: bool, found: &mut Vec<Found>) {
-        let keywords = if scope == Scope::Name { &self.names } else { &self.texts };
+        let keywords = self.keywords(text, scope);
         let mut from = 0;
         loop {
             let mut end = text.floor_char_boundary((from + PIECE_BYTES).min(text.len()));
@@ -182,7 +169,7 @@ impl Forms {
             let piece = text.get(from..end).unwrap_or_default();
             let called = keywords.called(piece);
             if !called.is_empty() {
-                for rule in called.iter().filter_map(|index| self.rules.get(index)) {
+                for rule in called.iter().filter_map(|index| self.rules.get(index)).filter(|rule| rule.may_match(piece)) {
                     let why = Why { rule: &rule.id, encoding: None };
                     rule.find(piece, cut && end == text.len(), |range| {
                         if !(rule.in_text_only && is_in_arn(piece, range.start)) {
@@ -236,7 +223,7 @@ mod tests {
 
     /// The shortest text in which any of some rules can be found, and the rule.
     fn shortest(takes: impl Fn(&Rule) -> bool) -> (usize, &'static str) {
-        FORMS.rules.iter().filter(|rule| takes(rule)).map(|rule| (rule.pattern.bytes_min(), rule.id.as_str())).min().unwrap()
+        FORMS.rules.iter().filter(|rule| takes(rule)).map(|rule| (rule.bytes_min, rule.id.as_str())).min().unwrap()
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use keytrail_schemas::{Event, Text};
+use keytrail_schemas::Text;
 
-use super::form::Scope;
-use super::memo::{As, Memo};
-use super::{Level, Redactor, value};
-use crate::format::{Columns, Context, Disposition, Draft, Format, Parser, Part, Reject, Rejected};
+use super::columns::Columns;
+use super::memo::Memo;
+use super::{Level, Redactor};
+use crate::format::{self, Context, Disposition, Draft, Format, Parser, Part, Reject, Rejected};
 
 /// A format's parser behind the gate.
 pub struct Gate {
@@ -16,6 +16,7 @@ pub struct Gate {
     redactor: Redactor,
     level: Level,
     memo: Memo,
+    columns: Columns,
     /// The last record as it came and as it is kept: a record's events share it.
     last: Option<(String, String)>,
 }
@@ -30,29 +31,31 @@ impl Gate {
             redactor: context.redactor.clone(),
             level: context.level,
             memo: Memo::default(),
+            columns: Columns::default(),
             last: None,
         }
     }
 
     fn drafts(&mut self, drafts: &mut [Draft]) {
-        let several = drafts.len() > 1;
+        let mut left = drafts.len();
         for draft in drafts {
-            self.columns(&mut draft.event);
+            left -= 1;
+            self.columns.keep_back(&mut draft.event, &self.redactor, self.level, &mut self.memo);
             if let Some(raw) = draft.event.raw.take() {
                 // An event that keytrail wrote once brings the record of the format that it was read as.
                 let format = if draft.event.format.is_empty() { Text::const_new(self.format) } else { draft.event.format.clone() };
-                draft.event.raw = Some(self.raw(raw, &format, several));
+                draft.event.raw = Some(self.raw(raw, &format, left > 0));
             }
         }
         self.last = None;
     }
 
-    /// The record without what must not be kept.
-    fn raw(&mut self, raw: String, format: &str, several: bool) -> String {
-        if let Some((came, kept)) = &self.last
+    /// The record without what must not be kept; `more` says that another event may bring the same one.
+    fn raw(&mut self, raw: String, format: &str, more: bool) -> String {
+        if let Some((came, kept)) = &mut self.last
             && *came == raw
         {
-            return kept.clone();
+            return if more { kept.clone() } else { std::mem::take(kept) };
         }
         let foreign_row = format != self.format && !raw.trim_start().starts_with(['{', '[']);
         let parts = if foreign_row || raw.trim_start().starts_with('{') { None } else { self.inner.parts(&raw) };
@@ -60,7 +63,7 @@ impl Gate {
             _ if parts.is_some() => self.redactor.line_remembering(format, parts.as_deref().unwrap_or_default(), &raw, self.level, &mut self.memo),
             // A row without its header: its columns have no names.
             _ if foreign_row => self.redactor.text(&raw),
-            Some(Columns { names, separator }) if !raw.starts_with('{') => {
+            Some(format::Columns { names, separator }) if !raw.starts_with('{') => {
                 self.redactor.row_remembering(format, names, separator, &raw, self.level, &mut self.memo)
             }
             _ => self.redactor.remembering(format, &raw, self.level, &mut self.memo),
@@ -69,113 +72,18 @@ impl Gate {
             Cow::Borrowed(_) => None,
             Cow::Owned(kept) => Some(kept),
         };
-        if several {
-            let kept = kept.unwrap_or_else(|| raw.clone());
-            self.last = Some((raw, kept.clone()));
-            return kept;
-        }
-        kept.unwrap_or(raw)
-    }
-
-    fn columns(&mut self, event: &mut Event) {
-        let Event { identity, identity_provider, identity_account, source, .. } = event;
-        for column in [identity, identity_provider, identity_account, source] {
-            if let Some(Cow::Owned(kept)) = changed(self.name(column)) {
-                *column = kept.into();
+        match (kept, more) {
+            (kept, true) => {
+                let kept = kept.unwrap_or_else(|| raw.clone());
+                self.last = Some((raw, kept.clone()));
+                kept
             }
-        }
-        let Event {
-            credential,
-            credential_parent,
-            issuer,
-            source_ip,
-            source_host,
-            source_country,
-            user_agent: _,
-            destination,
-            destination_kind,
-            destination_service,
-            environment,
-            protocol,
-            auth_method,
-            action,
-            session,
-            trace_id,
-            reason,
-            ..
-        } = event;
-        for column in [
-            credential,
-            credential_parent,
-            issuer,
-            source_ip,
-            source_host,
-            source_country,
-            destination,
-            destination_kind,
-            destination_service,
-            environment,
-            protocol,
-            auth_method,
-            action,
-            session,
-            trace_id,
-        ] {
-            self.column(column);
-        }
-        self.reason(reason);
-        // Whoever asks writes it as they like.
-        if let Some(text) = &mut event.user_agent
-            && let Some(Cow::Owned(kept)) = changed(self.judged(text, Scope::Text))
-        {
-            *text = kept.into();
-        }
-    }
-
-    fn column(&mut self, column: &mut Option<Text>) {
-        if let Some(text) = column
-            && let Some(Cow::Owned(kept)) = changed(self.name(text))
-        {
-            *column = Some(kept.into());
-        }
-    }
-
-    /// A code stays; a message is kept as far as its words are words of messages.
-    fn reason(&mut self, reason: &mut Option<Text>) {
-        const CODE_BYTES_MAX: usize = 80;
-        let Some(text) = reason else { return };
-        let code = text.len() <= CODE_BYTES_MAX && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b':'));
-        if code || self.level == Level::Open {
-            self.column(reason);
-        } else if let Some(verdict) = value::message(&self.redactor, text, false) {
-            *reason = Some(verdict.written.into());
-        }
-    }
-
-    /// A column's text without secrets.
-    fn name<'t>(&mut self, text: &'t str) -> Cow<'t, str> {
-        if text.len() < super::form::TEXT_BYTES_MIN || value::is_plain(text) {
-            return Cow::Borrowed(text);
-        }
-        let scope = Scope::of(text);
-        if scope == Scope::Name && text.len() < super::form::NAME_BYTES_MIN {
-            return Cow::Borrowed(text);
-        }
-        self.judged(text, scope)
-    }
-
-    /// The same for one that is text, or none; in a column a fingerprint stands bare, as it does for a credential that has no other name.
-    fn judged<'t>(&mut self, text: &'t str, scope: Scope) -> Cow<'t, str> {
-        let judged = if scope == Scope::Text { As::Text } else { As::Name };
-        if text.len() < super::form::TEXT_BYTES_MIN || self.memo.is_clean(text, judged) {
-            return Cow::Borrowed(text);
-        }
-        match value::replaced(&self.redactor, text, scope, false, false) {
-            Some(verdict) => Cow::Owned(verdict.written),
-            None => {
-                self.memo.keep_clean(text, judged);
-                Cow::Borrowed(text)
+            (Some(kept), false) => {
+                // What came is the room for what the next record is kept as.
+                self.memo.spare = raw;
+                kept
             }
+            (None, false) => raw,
         }
     }
 
@@ -187,10 +95,6 @@ impl Gate {
         let field = reject.field.map(|field| Text::from(self.redactor.text(&field).as_ref()));
         Reject { reason: reject.reason, field, message: message.unwrap_or(reject.message) }
     }
-}
-
-fn changed(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
-    matches!(text, Cow::Owned(_)).then_some(text)
 }
 
 impl Parser for Gate {
@@ -220,6 +124,7 @@ impl Parser for Gate {
 
     fn shed(&mut self) {
         self.inner.shed();
+        self.memo.spare = String::new();
     }
 
     fn dated(&mut self, written: keytrail_schemas::Micros) {
@@ -230,7 +135,7 @@ impl Parser for Gate {
         self.inner.parts(record)
     }
 
-    fn columns(&self) -> Option<Columns<'_>> {
+    fn columns(&self) -> Option<format::Columns<'_>> {
         self.inner.columns()
     }
 

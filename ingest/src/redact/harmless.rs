@@ -4,7 +4,7 @@
 
 use super::kind::is_uuid;
 
-/// Whether a string in a closed place cannot be a secret. `key` is the key that it stands under, in lower case.
+/// Whether a string in a closed place cannot be a secret. `key` is the key that it stands under.
 pub(super) fn is_harmless(value: &str, key: &str) -> bool {
     if value.is_empty() {
         return true;
@@ -19,7 +19,7 @@ pub(super) fn is_harmless(value: &str, key: &str) -> bool {
                 || is_arn(value)
                 || is_aws_resource(value)
                 || (is_uuid(value) && names_an_id(key))
-                || (value.len() == 12 && bytes.iter().all(u8::is_ascii_digit) && (key.contains("account") || key.contains("owner")))
+                || (value.len() == 12 && bytes.iter().all(u8::is_ascii_digit) && names_an_account(key))
         }
         _ => false,
     }
@@ -91,7 +91,13 @@ fn is_aws_resource(value: &str) -> bool {
 
 /// Whether a key says that its value is an id, and not a secret's.
 fn names_an_id(key: &str) -> bool {
-    (key.ends_with("id") || key.ends_with("ids")) && !names_secret(key)
+    let key = key.to_ascii_lowercase();
+    (key.ends_with("id") || key.ends_with("ids")) && !names_secret(&key)
+}
+
+fn names_an_account(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    key.contains("account") || key.contains("owner")
 }
 
 /// Whether a key, in lower case, says that its value is secret.

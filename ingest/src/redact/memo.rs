@@ -6,8 +6,13 @@ use super::place::Spot;
 use super::track::Track;
 
 const KEYS: usize = 1024;
-const SHORTS: usize = 8192;
+/// Short texts: few at first, for most files are small; where half of them are taken, the table is made twice as large.
+const SHORTS_MIN: usize = 1024;
+const SHORTS_MAX: usize = 8192;
 const TEXTS: usize = 2048;
+const VERDICTS: usize = 2048;
+/// A verdict stands in one of so many slots beside each other: texts of which each costs a microsecond must not get into one another's way.
+const WAYS: usize = 4;
 /// Longer ones are judged each time.
 const KEY_BYTES_MAX: usize = 64;
 const TEXT_BYTES_MAX: usize = 512;
@@ -17,17 +22,17 @@ const TEXT_BYTES_MAX: usize = 512;
 pub(super) struct Memo {
     /// One text is judged and no other: nothing is worth keeping.
     forgets: bool,
-    /// What is judged now stands where hardly anything is met again: it is neither looked up nor kept.
-    pub(super) skips: bool,
-    /// Something was looked up and found, since this was last set.
-    pub(super) met: bool,
     keys: Vec<Key>,
     /// A few bits of the hash of each short text, close together: most of what is new is told by them.
     tags: Vec<u16>,
     turn: u8,
     shorts: Vec<Short>,
+    shorts_kept: usize,
     texts: Vec<Text>,
+    verdicts: Vec<Judged>,
     pub(super) track: Track,
+    /// A buffer of a record that was written anew, for the next one.
+    pub(super) spare: String,
 }
 
 #[derive(Clone, Default)]
@@ -75,8 +80,21 @@ impl Short {
 pub(super) enum As {
     Name,
     Text,
+}
+
+/// What a text is whose parts are judged one by one, which takes long: what came of it is remembered, and not only that nothing did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Parts {
     Uri,
     Words,
+}
+
+/// A text whose parts were judged, and what is written in its place.
+#[derive(Clone, Default)]
+struct Judged {
+    parts: Option<Parts>,
+    text: String,
+    written: Option<String>,
 }
 
 impl Memo {
@@ -118,22 +136,14 @@ impl Memo {
 
     /// Whether the text is known to hold no secret.
     #[inline]
-    pub(super) fn is_clean(&mut self, text: &str, judged: As) -> bool {
-        if self.skips {
-            return false;
-        }
-        let is_clean = self.knows(text, judged);
-        self.met |= is_clean;
-        is_clean
-    }
-
-    fn knows(&self, text: &str, judged: As) -> bool {
+    pub(super) fn is_clean(&self, text: &str, judged: As) -> bool {
         // A text is searched for more than a name.
         let enough = |known: As| known == judged || (known == As::Text && judged == As::Name);
         let text = text.as_bytes();
         let hash = slot(text, 0);
         if text.len() <= SHORT_BYTES_MAX {
-            let (first, tag) = (hash % SHORTS, tag(hash));
+            let Some(last) = self.shorts.len().checked_sub(1) else { return false };
+            let (first, tag) = (hash & last, tag(hash));
             let is_known = |at: usize| self.shorts.get(at).is_some_and(|known| known.is(text) && known.judged.is_some_and(enough));
             return [first, first ^ 1].into_iter().any(|at| self.tags.get(at) == Some(&tag) && is_known(at));
         }
@@ -145,18 +155,20 @@ impl Memo {
     }
 
     pub(super) fn keep_clean(&mut self, text: &str, judged: As) {
-        if text.len() > TEXT_BYTES_MAX || self.forgets || self.skips {
+        if text.len() > TEXT_BYTES_MAX || self.forgets {
             return;
         }
         let hash = slot(text.as_bytes(), 0);
         if text.len() <= SHORT_BYTES_MAX {
-            if self.shorts.is_empty() {
-                self.shorts.resize_with(SHORTS, Short::default);
-                self.tags.resize(SHORTS, 0);
+            if self.shorts.is_empty() || (self.shorts_kept > self.shorts.len() / 2 && self.shorts.len() < SHORTS_MAX) {
+                self.grow();
             }
-            // One of the pair, in turn.
+            self.shorts_kept += 1;
+            // One of the pair that is free, else one in turn.
             self.turn = self.turn.wrapping_add(1);
-            let at = (hash % SHORTS) ^ usize::from(self.turn & 1);
+            let first = hash & (self.shorts.len() - 1);
+            let is_free = |at: &usize| self.shorts.get(*at).is_some_and(|known| known.judged.is_none());
+            let at = [first, first ^ 1].into_iter().find(is_free).unwrap_or(first ^ usize::from(self.turn & 1));
             if let (Some(known), Some(known_tag)) = (self.shorts.get_mut(at), self.tags.get_mut(at))
                 && let Some(place) = known.text.get_mut(..text.len())
             {
@@ -179,32 +191,106 @@ impl Memo {
     }
 }
 
-/// A slot by a few words of a text: what they have alike is told apart by comparing.
+impl Memo {
+    /// Makes room for more short texts; those that are there stay, but for some that get into one another's way.
+    fn grow(&mut self) {
+        let len = (2 * self.shorts.len()).max(SHORTS_MIN);
+        let known = std::mem::replace(&mut self.shorts, vec![Short::default(); len]);
+        self.tags = vec![0; len];
+        self.shorts_kept = 0;
+        for short in known {
+            let (Some(judged), Some(text)) = (short.judged, short.text.get(..usize::from(short.len))) else { continue };
+            let hash = slot(text, 0);
+            let first = hash & (len - 1);
+            let at = if self.shorts.get(first).is_some_and(|known| known.judged.is_some()) { first ^ 1 } else { first };
+            if let (Some(place), Some(tags)) = (self.shorts.get_mut(at), self.tags.get_mut(at)) {
+                *place = Short { judged: Some(judged), ..short };
+                *tags = tag(hash);
+                self.shorts_kept += 1;
+            }
+        }
+    }
+
+    /// What is written in the place of a text whose parts are judged, `None` where it stays: as it was before, or as `judge` says.
+    pub(super) fn verdict(&mut self, parts: Parts, text: &str, judge: impl FnOnce() -> Option<String>) -> Option<String> {
+        if self.forgets || text.len() > TEXT_BYTES_MAX {
+            return judge();
+        }
+        if self.verdicts.is_empty() {
+            self.verdicts.resize_with(VERDICTS, Judged::default);
+        }
+        let first = (slot(text.as_bytes(), parts as u64) % VERDICTS) & !(WAYS - 1);
+        self.turn = self.turn.wrapping_add(1);
+        let turn = usize::from(self.turn) % WAYS;
+        let Some(ways) = self.verdicts.get_mut(first..first + WAYS) else { return judge() };
+        let place = ways.iter().position(|known| known.parts == Some(parts) && known.text == text);
+        if let Some(known) = place.and_then(|place| ways.get(place)) {
+            return known.written.clone();
+        }
+        let written = judge();
+        let place = ways.iter().position(|known| known.parts.is_none()).unwrap_or(turn);
+        if let Some(known) = ways.get_mut(place) {
+            *known = Judged { parts: Some(parts), text: text.to_owned(), written: written.clone() };
+        }
+        written
+    }
+}
+
+/// A slot by all bytes of a text: texts of one place often differ in a single digit, wherever it stands. What they have alike is told apart by comparing.
 #[inline]
 fn slot(bytes: &[u8], mark: u64) -> usize {
     const K: u64 = 0x9e37_79b9_7f4a_7c15;
-    let word = |at: usize| bytes.get(at..at + 8).and_then(|w| w.first_chunk::<8>()).map_or(0, |w| u64::from_le_bytes(*w));
-    let len = bytes.len();
-    let mut hash = mark ^ (len as u64).wrapping_mul(K);
-    if len >= 8 {
-        hash = (hash ^ word(0)).wrapping_mul(K).rotate_left(29);
-        hash = (hash ^ word(len - 8)).wrapping_mul(K).rotate_left(29);
-        if len > 16 {
-            hash = (hash ^ word(len / 2 - 4)).wrapping_mul(K).rotate_left(29);
-            hash = (hash ^ word(len - 16)).wrapping_mul(K).rotate_left(29);
-        }
-    } else {
-        let mut short = [0; 8];
-        for (to, from) in short.iter_mut().zip(bytes) {
-            *to = *from;
-        }
-        hash = (hash ^ u64::from_le_bytes(short)).wrapping_mul(K).rotate_left(29);
-    }
-    usize::try_from(hash.wrapping_mul(K) >> 24).unwrap_or(0)
+    let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(K).rotate_left(29);
+    let (words, rest) = bytes.as_chunks::<8>();
+    let hash = words.iter().fold(mark ^ (bytes.len() as u64).wrapping_mul(K), |hash, word| mix(hash, u64::from_le_bytes(*word)));
+    let last = match (bytes.last_chunk::<8>(), rest.is_empty()) {
+        (_, true) => 0,
+        (Some(last), false) => u64::from_le_bytes(*last),
+        (None, false) => rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    };
+    usize::try_from(mix(hash, last).wrapping_mul(K) >> 24).unwrap_or(0)
 }
 
 /// What of a hash its slot does not say.
 #[inline]
 fn tag(hash: usize) -> u16 {
     u16::try_from(hash >> 13 & 0xffff).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What differs in one byte only, wherever it stands, must not get into one another's way: each record would be judged anew.
+    #[test]
+    fn texts_that_differ_in_a_digit_are_remembered_side_by_side() {
+        let text = |at: usize, n: usize| format!("{}{n:02}{}", "x".repeat(at), "y".repeat(58 - at));
+        for at in 0..=58 {
+            let mut memo = Memo::default();
+            let mut judged = 0;
+            for _ in 0..5 {
+                for n in 0..40 {
+                    if !memo.is_clean(&text(at, n), As::Text) {
+                        memo.keep_clean(&text(at, n), As::Text);
+                        judged += 1;
+                    }
+                    memo.verdict(Parts::Words, &text(at, n), || {
+                        judged += 1;
+                        None
+                    });
+                }
+            }
+            assert!(judged < 120, "{at}: {judged} of 400 were judged");
+        }
+    }
+
+    #[test]
+    fn a_table_grows_and_keeps_what_it_holds() {
+        let mut memo = Memo::default();
+        let text = |n: usize| format!("text-{n}");
+        (0..4 * SHORTS_MIN).for_each(|n| memo.keep_clean(&text(n), As::Name));
+        let known = (0..4 * SHORTS_MIN).filter(|n| memo.is_clean(&text(*n), As::Name)).count();
+        assert!(memo.shorts.len() > 4 * SHORTS_MIN && known > 3 * SHORTS_MIN, "{known} in {}", memo.shorts.len());
+        assert!(!memo.is_clean(&text(0), As::Text), "a name was searched for less than a text");
+    }
 }

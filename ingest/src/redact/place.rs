@@ -253,7 +253,7 @@ impl Policy {
         let found = self.nodes.get(usize::from(node));
         let kind = found.and_then(|node| node.kind).unwrap_or(Kind::Closed);
         let deep = found.and_then(|node| node.deep).unwrap_or(deep);
-        Spot { policy: self.number, node, deep, kind, names_secret: kind == Kind::Closed && names_secret(key) }
+        Spot { policy: self.number, node, deep, kind, names_secret: kind == Kind::Closed && !key.is_empty() && names_secret(key) }
     }
 
     /// The place of `key` in the object at `spot`.

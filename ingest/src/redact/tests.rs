@@ -276,6 +276,21 @@ fn what_was_judged_in_one_format_says_nothing_of_another() {
     }
 }
 
+/// A word outside of strings that begins as an earlier one did is another word.
+#[test]
+fn a_word_is_compared_to_its_end() {
+    let redactor = redactor();
+    let text = r#"{"name":"open,"user":"AssumedRole","userAgent":{5,"#;
+    for level in [Level::Safe, Level::Open] {
+        let mut memo = Memo::default();
+        for format in ["cloudtrail", "k8s_audit", "cloudtrail", "none"] {
+            for text in [text, text, &text.replace("userAgent", "user"), text, &text.replace("userAgent", "usersecret")] {
+                assert_eq!(redactor.remembering(format, text, level, &mut memo), redactor.record(format, text, level), "{format}: {text}");
+            }
+        }
+    }
+}
+
 /// The records of the folder of real logs, where it is there: each file's lines, and its JSON values.
 fn real_records() -> Vec<(&'static str, String)> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");

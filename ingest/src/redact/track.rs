@@ -25,8 +25,6 @@ const VALUE_BYTES_MAX: usize = 256;
 /// Where values are met again so much more seldom than not, none are compared.
 const SCORE_MIN: i16 = -48;
 const SCORE_MAX: i16 = 192;
-/// Where texts are hardly met again, one of so many is looked up all the same.
-const TRIED_EVERY: u8 = 16;
 /// Where long steps are learnt so much more often than taken, no more are.
 const LEAP_SCORE_MIN: i16 = -64;
 
@@ -87,8 +85,6 @@ struct Known {
     oldest: u8,
     score: i16,
     leap_score: i16,
-    text_score: i16,
-    turn: u8,
 }
 
 struct Step {
@@ -150,7 +146,7 @@ impl Track {
 
     /// Keeps a long step: from a value over others, each of which was kept, to the next.
     pub(super) fn keep_leap(&mut self, from: Stop, text: &[u8], to: To) {
-        if text.len() > STEP_BYTES_MAX {
+        if text.len() > STEP_BYTES_MAX || ends_open(text) {
             return;
         }
         let Some(known) = self.known(from) else { return };
@@ -168,7 +164,7 @@ impl Track {
 
     /// Keeps a step of which nothing was replaced.
     pub(super) fn keep_step(&mut self, from: Stop, text: &[u8], to: To) {
-        if text.len() > STEP_BYTES_MAX {
+        if text.len() > STEP_BYTES_MAX || ends_open(text) {
             return;
         }
         let Some(known) = self.known(from) else { return };
@@ -210,22 +206,6 @@ impl Track {
         self.bytes += value.len();
     }
 
-    /// Whether the values at a stop are hardly ever met again, as ids are; now and then it is seen whether that still holds.
-    #[inline]
-    pub(super) fn is_novel(&mut self, at: Stop) -> bool {
-        let Some(known) = self.known(at) else { return false };
-        known.turn = known.turn.wrapping_add(1);
-        known.text_score < SCORE_MIN && known.turn % TRIED_EVERY != 0
-    }
-
-    /// A value was looked up among the texts that were judged, and found or not.
-    #[inline]
-    pub(super) fn looked_up(&mut self, at: Stop, met: bool) {
-        if let Some(known) = self.known(at) {
-            known.text_score = if met { (known.text_score + 8).min(SCORE_MAX) } else { (known.text_score - 1).max(2 * SCORE_MIN) };
-        }
-    }
-
     /// The place of the values at a stop.
     #[inline]
     pub(super) fn spot(&mut self, at: Stop) -> Option<Spot> {
@@ -249,25 +229,18 @@ impl Stand<'_> {
 impl Known {
     fn new(stand: &Stand<'_>) -> Self {
         let Stand { root, depth, level, open, key } = *stand;
-        Self {
-            root,
-            depth,
-            level,
-            open: open.into(),
-            key: key.into(),
-            steps: Vec::new(),
-            values: Vec::new(),
-            oldest: 0,
-            score: 0,
-            leap_score: 0,
-            text_score: 0,
-            turn: 0,
-        }
+        Self { root, depth, level, open: open.into(), key: key.into(), steps: Vec::new(), values: Vec::new(), oldest: 0, score: 0, leap_score: 0 }
     }
 
     fn is(&self, stand: &Stand<'_>) -> bool {
         self.root == stand.root && self.depth == stand.depth && self.level == stand.level && *self.open == *stand.open && *self.key == *stand.key
     }
+}
+
+/// Whether what ends a text need not end there: a word outside of strings goes on as far as its letters do, and where the next value begins right behind it, another one
+/// may be as its beginning.
+fn ends_open(text: &[u8]) -> bool {
+    text.last().is_some_and(|byte| begins_value(*byte) && *byte != b'"')
 }
 
 /// Whether a byte is neither structure nor white space: a string begins with it, or a word outside of strings.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::form::{FORMS, Scope, Why, bits_per_byte};
 use super::harmless::{is_harmless, is_harmless_number, is_time};
 use super::kind::is_uuid;
-use super::memo::As;
+use super::memo::{As, Memo, Parts};
 use super::place::{Kind, Policy, Spot};
 use super::walk::Walk;
 use super::{Level, Redactor, command, is_withheld, uri, words};
@@ -14,7 +14,7 @@ use super::{Level, Redactor, command, is_withheld, uri, words};
 pub(super) struct Verdict {
     /// What is written in its place.
     pub(super) written: String,
-    pub(super) why: String,
+    pub(super) why: Cow<'static, str>,
 }
 
 /// Texts within texts are opened so deep.
@@ -25,10 +25,7 @@ pub(super) fn judge(walk: &mut Walk<'_>, value: &str, spot: Spot, key: &str, cut
     match spot.kind {
         _ if walk.broken && is_withheld(value) => return None,
         _ if walk.broken => {}
-        Kind::Name if is_plain(value) => return None,
-        Kind::Name if !cut && walk.memo.is_clean(value, As::Name) => return None,
-        Kind::Uri if !cut && walk.memo.is_clean(value, As::Uri) => return None,
-        Kind::Words if !cut && walk.memo.is_clean(value, As::Words) => return None,
+        Kind::Name if is_plain(value) || (!cut && is_clear_name(value, walk.memo)) => return None,
         _ if may_be_withheld(value) && is_withheld(value) => return None,
         _ => {}
     }
@@ -39,12 +36,11 @@ pub(super) fn judge(walk: &mut Walk<'_>, value: &str, spot: Spot, key: &str, cut
         _ if walk.broken && value.len() <= 4 && !value.bytes().any(|b| b.is_ascii_alphanumeric() || !b.is_ascii()) => None,
         Kind::Secret => Some(whole(walk.redactor, value, "place: holds a secret")),
         Kind::Name if is_plain(value) => None,
-        // It was looked up above.
+        // Whether it is known was looked up above.
         Kind::Name => searched(walk, value, Scope::of(value), cut),
         Kind::Text => by_form(walk, value, Scope::Text, cut),
         Kind::Json | Kind::Policy if value.trim_start().starts_with(['{', '[']) || value.starts_with("%7B") => nested(walk, value, spot),
         Kind::Closed | Kind::Json | Kind::Policy => {
-            let key = key.to_ascii_lowercase();
             if spot.names_secret {
                 let switch = value.len() <= 5 && matches!(value, "true" | "false" | "True" | "False");
                 return (!switch).then(|| whole(walk.redactor, value, "key: names a secret"));
@@ -52,28 +48,36 @@ pub(super) fn judge(walk: &mut Walk<'_>, value: &str, spot: Spot, key: &str, cut
             if open {
                 return by_form(walk, value, Scope::Text, cut);
             }
-            if is_harmless(value, &key) && !cut { by_form(walk, value, Scope::Name, cut) } else { Some(whole(walk.redactor, value, "place: not on the list")) }
+            if is_harmless(value, key) && !cut { by_form(walk, value, Scope::Name, cut) } else { Some(whole(walk.redactor, value, "place: not on the list")) }
         }
         Kind::Words | Kind::Command | Kind::Uri if open => by_form(walk, value, Scope::Text, cut),
+        // A password may be put together of words of messages: what says that it is one comes first.
+        Kind::Words if walk.broken || cut => message(walk.redactor, value, cut),
         Kind::Words => {
-            // A password may be put together of words of messages: what says that it is one comes first.
-            let verdict = message(walk.redactor, value, cut);
-            if verdict.is_none() && !walk.broken {
-                walk.memo.keep_clean(value, As::Words);
-            }
-            verdict
+            let redactor = walk.redactor;
+            let written = walk.memo.verdict(Parts::Words, value, || message(redactor, value, false).map(|verdict| verdict.written));
+            explained(written, walk, || message(redactor, value, false))
         }
         Kind::Command => part(value, command::redacted(walk.redactor, value), "place: a command; what is neither program nor option"),
-        Kind::Uri => match uri::redacted(walk.redactor, value) {
-            Cow::Owned(written) => Some(Verdict { written, why: "place: a URI; parameters that are not on the list".to_owned() }),
-            Cow::Borrowed(_) => {
-                let verdict = by_form(walk, value, Scope::Text, cut);
-                if verdict.is_none() {
-                    walk.memo.keep_clean(value, As::Uri);
-                }
-                verdict
-            }
-        },
+        Kind::Uri if walk.broken || cut => of_uri(walk.redactor, value, cut),
+        Kind::Uri => {
+            let redactor = walk.redactor;
+            let written = walk.memo.verdict(Parts::Uri, value, || of_uri(redactor, value, false).map(|verdict| verdict.written));
+            explained(written, walk, || of_uri(redactor, value, false))
+        }
+    }
+}
+
+/// A verdict that may come from the memory, which does not know why; who asks why has no memory.
+fn explained(written: Option<String>, walk: &Walk<'_>, judge: impl FnOnce() -> Option<Verdict>) -> Option<Verdict> {
+    if walk.trace.is_some() { judge() } else { written.map(|written| Verdict { written, why: Cow::Borrowed("") }) }
+}
+
+/// A path with a query without secrets.
+fn of_uri(redactor: &Redactor, value: &str, cut: bool) -> Option<Verdict> {
+    match uri::redacted(redactor, value) {
+        Cow::Owned(written) => Some(Verdict { written, why: Cow::Borrowed("place: a URI; parameters that are not on the list") }),
+        Cow::Borrowed(_) => replaced(redactor, value, Scope::Text, cut, true),
     }
 }
 
@@ -90,15 +94,31 @@ pub(super) fn is_plain(value: &str) -> bool {
     (bytes.len() == 36 && is_uuid(value)) || (bytes.first().is_some_and(u8::is_ascii_digit) && bytes.len() <= 40 && is_time(bytes))
 }
 
+/// Whether it is known of a name, or one look over it shows, that there is nothing in it. Most names are cheaper to look over than to remember.
+pub(super) fn is_clear_name(value: &str, memo: &mut Memo) -> bool {
+    const BYTES_MAX: usize = 40;
+    if value.len() <= BYTES_MAX {
+        return FORMS.is_clear_name(value) || memo.is_clean(value, As::Name);
+    }
+    if memo.is_clean(value, As::Name) {
+        return true;
+    }
+    let is_clear = FORMS.is_clear_name(value);
+    if is_clear {
+        memo.keep_clean(value, As::Name);
+    }
+    is_clear
+}
+
 /// Nothing withheld begins otherwise.
 fn may_be_withheld(value: &str) -> bool {
     value.is_empty() || matches!(value.as_bytes().first(), Some(b'h' | b'*' | b'H' | b'<' | b'[' | b'R' | b'V'))
 }
 
-fn part(value: &str, redacted: Cow<'_, str>, why: &str) -> Option<Verdict> {
+fn part(value: &str, redacted: Cow<'_, str>, why: &'static str) -> Option<Verdict> {
     match redacted {
         Cow::Borrowed(_) => None,
-        Cow::Owned(written) => (written != value).then(|| Verdict { written, why: why.to_owned() }),
+        Cow::Owned(written) => (written != value).then_some(Verdict { written, why: Cow::Borrowed(why) }),
     }
 }
 
@@ -131,7 +151,7 @@ pub(super) fn of_key(redactor: &Redactor, key: &str, broken: bool) -> Option<Ver
     }
     let found = FORMS.find(key, Scope::Name, false);
     let first = found.first()?;
-    Some(whole(redactor, key, &said(first.why)))
+    Some(Verdict { written: redactor.written(key.as_bytes()), why: said(first.why) })
 }
 
 /// The secrets of a text by their form.
@@ -187,15 +207,15 @@ pub(super) fn replaced(redactor: &Redactor, value: &str, scope: Scope, cut: bool
     why.map(|why| Verdict { written: text.into_owned(), why: said(why) })
 }
 
-fn said(why: Why) -> String {
-    match why.encoding {
+fn said(why: Why) -> Cow<'static, str> {
+    Cow::Owned(match why.encoding {
         Some(encoding) => format!("form: {}, in {encoding}", why.rule),
         None => format!("form: {}", why.rule),
-    }
+    })
 }
 
-fn whole(redactor: &Redactor, value: &str, why: &str) -> Verdict {
-    Verdict { written: redactor.written(value.as_bytes()), why: why.to_owned() }
+fn whole(redactor: &Redactor, value: &str, why: &'static str) -> Verdict {
+    Verdict { written: redactor.written(value.as_bytes()), why: Cow::Borrowed(why) }
 }
 
 /// A string of JSON by the places of what it stands for.
@@ -214,5 +234,5 @@ fn nested(walk: &mut Walk<'_>, value: &str, spot: Spot) -> Option<Verdict> {
     let Walk { redactor, level, .. } = *walk;
     let mut inner = Walk { redactor, policy, level, memo: &mut *walk.memo, trace: None, broken: false, slipped: false, depth: walk.depth + 1 };
     let written = inner.run_at(&plain, spot)?;
-    Some(Verdict { written, why: "place: JSON in a string; values in it".to_owned() })
+    Some(Verdict { written, why: Cow::Borrowed("place: JSON in a string; values in it") })
 }

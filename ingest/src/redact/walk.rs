@@ -44,8 +44,15 @@ struct Edit {
 }
 
 impl Edited<'_> {
-    fn put(&mut self, edit: Edit) {
-        let out = self.out.get_or_insert_with(|| String::with_capacity(self.text.len() + 256));
+    fn put(&mut self, edit: Edit, spare: &mut String) {
+        let out = self.out.get_or_insert_with(|| {
+            let wanted = self.text.len() + 256;
+            // One of about the size: the record keeps it.
+            let mut out = if spare.capacity() > 2 * wanted { String::new() } else { std::mem::take(spare) };
+            out.clear();
+            out.reserve(wanted);
+            out
+        });
         out.push_str(self.text.get(self.copied..edit.range.start).unwrap_or_default());
         out.push_str(&edit.written);
         self.copied = edit.range.end;
@@ -209,16 +216,9 @@ impl Walk<'_> {
                 around.be(self.memo.track.around(from));
                 behind = false;
             }
-            self.memo.skips = stop.is_some_and(|stop| self.memo.track.is_novel(stop));
-            self.memo.met = false;
             let edit = if is_string { self.string(text, token.clone(), spot, &around) } else { self.bare(text, token.clone(), spot, &around.path) };
-            if let Some(stop) = stop.filter(|_| is_string && !self.memo.skips) {
-                let met = self.memo.met;
-                self.memo.track.looked_up(stop, met);
-            }
-            self.memo.skips = false;
             match (edit, stop) {
-                (Some(edit), _) => edited.put(edit),
+                (Some(edit), _) => edited.put(edit, &mut self.memo.spare),
                 // What the text ends with need not be whole.
                 (None, Some(stop)) if at < bytes.len() => self.memo.track.keep_value(stop, bytes.get(token).unwrap_or_default()),
                 (None, _) => {}
@@ -249,7 +249,7 @@ impl Walk<'_> {
                     }
                     at = token.end;
                     if let Some(edit) = self.key(text, token, around) {
-                        edited.put(edit);
+                        edited.put(edit, &mut self.memo.spare);
                     }
                     continue;
                 }
@@ -347,7 +347,7 @@ impl Walk<'_> {
                 position: range.start,
                 bytes: range.len(),
                 kind: super::kind::of(value.as_bytes()),
-                why,
+                why: why.into_owned(),
                 written: written.clone(),
             });
         }
@@ -396,5 +396,40 @@ pub(super) fn decoded(token: &str) -> Cow<'_, str> {
     if memchr::memchr(b'\\', token.as_bytes()).is_none() {
         return Cow::Borrowed(inner);
     }
-    serde_json::from_str::<String>(token).map_or(Cow::Borrowed(inner), Cow::Owned)
+    let is_whole = inner.len() + 2 == token.len();
+    let plain = if is_whole { unescaped(inner) } else { None };
+    plain.map_or_else(|| serde_json::from_str::<String>(token).map_or(Cow::Borrowed(inner), Cow::Owned), Cow::Owned)
+}
+
+/// A string of JSON that has no other escapes than those of one letter; `None` for others, and for what is no such string.
+fn unescaped(inner: &str) -> Option<String> {
+    let mut out = String::with_capacity(inner.len());
+    let mut rest = inner;
+    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
+        let (before, escape) = rest.split_at(at);
+        out.push_str(before);
+        out.push(match escape.as_bytes().get(1)? {
+            b'"' => '"',
+            b'\\' => '\\',
+            b'/' => '/',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            _ => return None,
+        });
+        rest = escape.get(2..)?;
+    }
+    out.push_str(rest);
+    // A quote or a control character that stands there as it is makes it none.
+    let is_sound = !inner.bytes().any(|byte| byte < b' ') && !has_bare_quote(inner);
+    is_sound.then_some(out)
+}
+
+fn has_bare_quote(inner: &str) -> bool {
+    let mut escaped = false;
+    inner.bytes().any(|byte| {
+        let bare = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        bare
+    })
 }

@@ -6,7 +6,7 @@ use keytrail_schemas::{Micros, Text};
 
 use super::fields::Fields;
 use super::{address, outcome};
-use crate::format::{Reject, utc_time};
+use crate::format::{Reject, from_secs, utc_time};
 use crate::json::Value;
 
 /// How many fields a format may want.
@@ -119,9 +119,7 @@ pub(crate) fn time_of(value: Value<'_>) -> Option<Micros> {
         Some(text) => {
             utc_time(text).or_else(|| zone_apart(text)).or_else(|| if text.bytes().all(|b| b.is_ascii_digit()) { since_1970(text.parse().ok()?) } else { None })
         }
-        None => {
-            value.as_i64().map_or_else(|| value.as_f64().and_then(|secs| Micros::from_secs_f64(if secs >= 1e11 { secs / 1e3 } else { secs }).ok()), since_1970)
-        }
+        None => value.as_i64().map_or_else(|| value.as_f64().and_then(|secs| from_secs(if secs >= 1e11 { secs / 1e3 } else { secs })), since_1970),
     }
 }
 

@@ -78,11 +78,15 @@ fn file(text: &str) -> File {
 
 fn rule(entry: Entry, source: &'static str, in_text_only: bool, global: Option<&AllowEntry>) -> Rule {
     let allowed = entry.allowlists.iter().filter_map(allowed).chain(global.and_then(anchored)).collect();
+    let pattern = Pattern::new(&entry.regex);
+    let (bytes_min, needed) = pattern.least();
     Rule {
         id: entry.id,
         source,
         keywords: entry.keywords.iter().map(|word| word.to_ascii_lowercase()).collect(),
-        pattern: Pattern::new(&entry.regex),
+        pattern,
+        bytes_min,
+        needed,
         group: entry.secret_group,
         entropy_min: entry.entropy,
         in_text_only,

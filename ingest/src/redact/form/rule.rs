@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use aho_corasick::AhoCorasick;
 use regex::bytes::{Regex, RegexBuilder};
+use regex_syntax::hir::{Hir, HirKind};
 
 use super::entropy::bits_per_byte;
 use crate::redact::is_withheld;
@@ -17,6 +18,10 @@ pub(super) struct Rule {
     /// Where none of these stands, in lower case, the rule finds nothing.
     pub(super) keywords: Vec<String>,
     pub(super) pattern: Pattern,
+    /// The fewest bytes of a text in which it can be found.
+    pub(super) bytes_min: usize,
+    /// Bytes without each of which it cannot be found.
+    pub(super) needed: Vec<u8>,
     /// Which group is the secret; 0 for the first that took part, or all.
     pub(super) group: usize,
     /// The least entropy of a secret, in bits a byte.
@@ -89,11 +94,12 @@ impl Pattern {
         self.compiled.get_or_init(|| RegexBuilder::new(&self.source).unicode(false).size_limit(32 << 20).dfa_size_limit(4 << 20).build().ok()).as_ref()
     }
 
-    /// The fewest bytes of a text in which it can be found.
-    #[cfg(test)]
-    pub(super) fn bytes_min(&self) -> usize {
-        let expression = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(&self.source).unwrap();
-        expression.properties().minimum_len().unwrap_or(0)
+    /// The fewest bytes of a text in which it can be found, and signs that each such text has. Of an expression that is none nothing is known.
+    pub(super) fn least(&self) -> (usize, Vec<u8>) {
+        const SIGNS: &[u8] = b"=@:~$/-_. ";
+        let Ok(expression) = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(&self.source) else { return (0, Vec::new()) };
+        let needed = SIGNS.iter().copied().filter(|sign| needs(&expression, *sign)).collect();
+        (expression.properties().minimum_len().unwrap_or(0), needed)
     }
 
     fn is_match(&self, text: &[u8]) -> bool {
@@ -101,7 +107,30 @@ impl Pattern {
     }
 }
 
+/// Whether every text that an expression matches has this byte.
+fn needs(expression: &Hir, byte: u8) -> bool {
+    match expression.kind() {
+        HirKind::Literal(literal) => literal.0.contains(&byte),
+        HirKind::Class(class) => class.literal().is_some_and(|literal| literal == [byte]),
+        HirKind::Capture(capture) => needs(&capture.sub, byte),
+        HirKind::Repetition(repetition) => repetition.min > 0 && needs(&repetition.sub, byte),
+        HirKind::Concat(parts) => parts.iter().any(|part| needs(part, byte)),
+        HirKind::Alternation(parts) => parts.iter().all(|part| needs(part, byte)),
+        HirKind::Empty | HirKind::Look(_) => false,
+    }
+}
+
 impl Rule {
+    /// Whether it cannot be found without this byte.
+    pub(super) fn needs(&self, byte: u8) -> bool {
+        self.needed.contains(&byte)
+    }
+
+    /// Whether a text is long enough for it, and has what it cannot do without.
+    pub(super) fn may_match(&self, text: &str) -> bool {
+        text.len() >= self.bytes_min && self.needed.iter().all(|byte| memchr::memchr(*byte, text.as_bytes()).is_some())
+    }
+
     /// Hands the place of each secret in `text` to `found`. `cut` says that the text goes on behind its end: a secret that reaches it counts
     /// whatever its length.
     pub(super) fn find(&self, text: &str, cut: bool, mut found: impl FnMut(Range<usize>)) {
@@ -183,6 +212,22 @@ mod tests {
         let rules = crate::redact::form::load::rules();
         assert!(rules.iter().any(|rule| rule.pattern.source.contains(STARTS_HERE)));
         assert!(rules.iter().filter(|rule| rule.pattern.source.contains(ENDS_HERE)).count() > 100);
+    }
+
+    #[test]
+    fn what_an_expression_needs_is_in_all_that_it_matches() {
+        for (source, bytes_min, needed) in [
+            (r"[?&](?:sig|token)=([a-z]{2,})", 7, "="),
+            (r"a=|b=+", 2, "="),
+            (r"a=|b", 1, ""),
+            (r"(?:a=)?b{3}", 3, ""),
+            (r"(?i)x-[=]{2}\.y", 6, "=-."),
+            (r"(?:^|[^a-z])ab\.", 3, "."),
+            ("(", 0, ""),
+        ] {
+            let (found, signs) = Pattern { source: source.to_owned(), compiled: OnceLock::new() }.least();
+            assert_eq!((found, String::from_utf8(signs).unwrap().as_str()), (bytes_min, needed), "{source}");
+        }
     }
 
     #[test]

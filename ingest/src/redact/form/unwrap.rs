@@ -64,6 +64,9 @@ fn first(forms: &'static Forms, plain: &str, _scope: Scope, depth: u8) -> Option
 
 const BASE64: u8 = 1;
 const HEX: u8 = 2;
+/// The first digit of a quad whose first byte is ASCII; the second digit of one whose second byte is.
+const FIRST: u8 = 4;
+const SECOND: u8 = 8;
 
 /// What each byte can be part of.
 static CLASS: [u8; 256] = {
@@ -77,14 +80,25 @@ static CLASS: [u8; 256] = {
         if b.is_ascii_hexdigit() {
             class[byte] |= HEX;
         }
+        if sextet(b) < 32 {
+            class[byte] |= FIRST;
+        }
+        if sextet(b) & 0b1000 == 0 {
+            class[byte] |= SECOND;
+        }
         byte += 1;
     }
     class
 };
 
+#[inline]
+fn class(byte: u8) -> u8 {
+    CLASS.get(usize::from(byte)).copied().unwrap_or_default()
+}
+
 /// The next run that may be base64 or hexadecimal, at or after `at`.
 fn next_run(bytes: &[u8], mut at: usize) -> Option<Range<usize>> {
-    let is = |at: usize| bytes.get(at).is_some_and(|b| CLASS.get(usize::from(*b)).is_some_and(|class| class & BASE64 != 0));
+    let is = |at: usize| bytes.get(at).is_some_and(|b| class(*b) & BASE64 != 0);
     // Only every so many bytes have to be looked at to find a run of that length.
     while at + BASE64_BYTES_MIN <= bytes.len() {
         let mut last = at + BASE64_BYTES_MIN;
@@ -130,9 +144,10 @@ fn in_base64(forms: &'static Forms, token: &str, scope: Scope, depth: u8) -> Opt
     let bytes = token.as_bytes();
     let bytes = bytes.get(..bytes.len().min(DECODED_BYTES_MAX / 3 * 4)).unwrap_or(bytes);
     // What stands before the first letter of the encoding belongs to the run: each of the four places where a quad can begin is tried.
+    let begins = text_begins(bytes);
     (0..4).find_map(|skip| {
         let digits = bytes.get(skip..)?;
-        if !may_be_text(digits) && !is_packed(digits) {
+        if begins >> skip & 1 == 0 && !is_packed(digits) {
             return None;
         }
         let decoded = base64(digits);
@@ -144,16 +159,47 @@ fn in_base64(forms: &'static Forms, token: &str, scope: Scope, depth: u8) -> Opt
     })
 }
 
-/// Whether some quads in a row encode ASCII: the first byte's highest bit, and the second's, are not set.
-fn may_be_text(digits: &[u8]) -> bool {
+/// Of the four places where a quad can begin, one bit each: those from which some quads in a row encode ASCII, in that the first byte's highest bit, and the second's,
+/// are not set.
+fn text_begins(digits: &[u8]) -> u8 {
     /// Twelve bytes of text are what a secret has at least.
-    const QUADS: u32 = 4;
-    let mut row = 0;
-    for quad in digits.chunks_exact(4) {
-        let (Some(first), Some(second)) = (quad.first(), quad.get(1)) else { break };
-        let text = sextet(*first) < 32 && sextet(*second) & 0b1000 == 0;
-        row = if text { row + 1 } else { 0 };
-        if row >= QUADS {
+    const QUADS: usize = 4;
+    /// Digits that are looked at at once; the last ones are looked at again with the next, for a row may go on there.
+    const STEP: usize = 64;
+    const AGAIN: usize = 4 * QUADS;
+    let mut begins = 0;
+    let mut from = 0;
+    while let Some(part) = digits.get(from..(from + STEP).min(digits.len())) {
+        // One bit for each digit.
+        let (mut firsts, mut seconds) = (0_u64, 0_u64);
+        for (at, digit) in part.iter().enumerate() {
+            let class = class(*digit);
+            firsts |= u64::from(class & FIRST != 0) << at;
+            seconds |= u64::from(class & SECOND != 0) << at;
+        }
+        // A quad is whole: its last digit is there, too.
+        let whole = part.len().checked_sub(3).filter(|quads| *quads > 0).map_or(0, |quads| u64::MAX >> (64 - quads));
+        let quads = firsts & (seconds >> 1) & whole;
+        let rows = quads & (quads >> 4) & (quads >> 8) & (quads >> 12);
+        // By its place among the four; `from` is a multiple of four.
+        begins |= (0..4).filter(|place| rows & (0x1111_1111_1111_1111 << place) != 0).fold(0, |bits, place| bits | 1 << place);
+        if from + STEP >= digits.len() || begins == 0b1111 {
+            break;
+        }
+        from += STEP - AGAIN;
+    }
+    begins
+}
+
+/// Whether a run of digits in a text leaves it open that it encodes something: base64 of text or of what is packed, or hexadecimal. Of other encodings it says nothing.
+pub(in crate::redact) fn has_run(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while let Some(run) = next_run(bytes, at) {
+        at = run.end;
+        let digits = bytes.get(run).unwrap_or_default();
+        let hex = digits.split(|byte| class(*byte) & HEX == 0).any(|part| part.len() >= HEX_BYTES_MIN);
+        if hex || text_begins(digits) != 0 || (0..4).any(|skip| digits.get(skip..).is_some_and(is_packed)) {
             return true;
         }
     }
@@ -167,7 +213,7 @@ fn is_packed(digits: &[u8]) -> bool {
 
 const NO_SEXTET: u8 = 64;
 
-fn sextet(byte: u8) -> u8 {
+const fn sextet(byte: u8) -> u8 {
     match byte {
         b'A'..=b'Z' => byte - b'A',
         b'a'..=b'z' => byte - b'a' + 26,
@@ -277,4 +323,32 @@ fn escapes(text: &str) -> Option<Cow<'_, str>> {
     }
     out.push_str(rest);
     Some(Cow::Owned(out))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The same, quad by quad.
+    fn quad_by_quad(digits: &[u8]) -> u8 {
+        let is_text = |quad: &[u8]| sextet(quad[0]) < 32 && sextet(quad[1]) & 0b1000 == 0;
+        let from = |skip: usize| digits.get(skip..).unwrap_or_default().chunks_exact(4).map(is_text).collect::<Vec<_>>();
+        (0..4).filter(|skip| from(*skip).windows(4).any(|row| row.iter().all(|text| *text))).fold(0, |bits, skip| bits | 1 << skip)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+        #[test]
+        fn where_text_begins_is_told_for_many_digits_at_once(before in "[A-Za-z0-9+/=_-]{0,200}", text in "[ -~]{0,40}", after in "[A-Za-z0-9+/=_-]{0,90}") {
+            let encoded: String = text.bytes().collect::<Vec<_>>().chunks(3).map(|chunk| {
+                const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+                let word = chunk.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+                (0..4).map(|place| char::from(DIGITS[(word >> (18 - 6 * place) & 63) as usize])).collect::<String>()
+            }).collect();
+            let digits = format!("{before}{encoded}{after}");
+            prop_assert_eq!(text_begins(digits.as_bytes()), quad_by_quad(digits.as_bytes()), "{}", digits);
+        }
+    }
 }

@@ -1,0 +1,168 @@
+//! The columns of an event without secrets. Most repeat themselves from event to event: what stood in a column before and was kept is compared, and not judged again.
+
+use keytrail_schemas::{Event, Text};
+
+use super::form::{Scope, TEXT_BYTES_MIN};
+use super::memo::{As, Memo, Parts};
+use super::{Level, Redactor, value};
+
+/// Columns that are names.
+const NAMES: usize = 19;
+
+/// What is remembered of an event's columns.
+#[derive(Default)]
+pub(super) struct Columns {
+    names: [Recent; NAMES],
+    reason: Recent,
+    user_agent: Recent,
+}
+
+/// Texts that stood in a column and were kept.
+#[derive(Default)]
+struct Recent {
+    texts: [Short; 4],
+    /// Which of them gives way to the next newcomer.
+    oldest: u8,
+}
+
+/// A short text, in a line of a processor's memory.
+#[repr(align(64))]
+struct Short {
+    len: u8,
+    text: [u8; Self::BYTES_MAX],
+}
+
+impl Default for Short {
+    fn default() -> Self {
+        Self { len: 0, text: [0; Self::BYTES_MAX] }
+    }
+}
+
+impl Short {
+    const BYTES_MAX: usize = 63;
+}
+
+impl Recent {
+    #[inline]
+    fn has(&self, text: &str) -> bool {
+        let bytes = text.as_bytes();
+        self.texts.iter().any(|known| usize::from(known.len) == bytes.len() && known.text.get(..bytes.len()) == Some(bytes))
+    }
+
+    fn keep(&mut self, text: &str) {
+        if let Some(known) = self.texts.get_mut(usize::from(self.oldest))
+            && let Some(place) = known.text.get_mut(..text.len())
+        {
+            place.copy_from_slice(text.as_bytes());
+            known.len = u8::try_from(text.len()).unwrap_or_default();
+            self.oldest = (self.oldest + 1) % 4;
+        }
+    }
+
+    /// Changes the column where `judge` gives something else in place of its text.
+    #[inline]
+    fn column(&mut self, column: &mut Text, judge: impl FnOnce(&str) -> Option<String>) {
+        if self.has(column) {
+            return;
+        }
+        match judge(column) {
+            Some(kept) => *column = kept.into(),
+            None => self.keep(column),
+        }
+    }
+}
+
+impl Columns {
+    /// Every column of `event` passes here.
+    pub(super) fn keep_back(&mut self, event: &mut Event, redactor: &Redactor, level: Level, memo: &mut Memo) {
+        let Event {
+            identity,
+            identity_provider,
+            identity_account,
+            source,
+            credential,
+            credential_parent,
+            issuer,
+            source_ip,
+            source_host,
+            source_country,
+            user_agent,
+            destination,
+            destination_kind,
+            destination_service,
+            environment,
+            protocol,
+            auth_method,
+            action,
+            session,
+            trace_id,
+            reason,
+            ..
+        } = event;
+        let always = [identity, identity_provider, identity_account, source].map(Some);
+        let others = [
+            credential,
+            credential_parent,
+            issuer,
+            source_ip,
+            source_host,
+            source_country,
+            destination,
+            destination_kind,
+            destination_service,
+            environment,
+            protocol,
+            auth_method,
+            action,
+            session,
+            trace_id,
+        ]
+        .map(Option::as_mut);
+        const { assert!(NAMES == 4 + 15, "every column that is a name has its memory") };
+        for (column, recent) in always.into_iter().chain(others).zip(&mut self.names) {
+            // What is shorter is no secret.
+            if let Some(column) = column.filter(|column| column.len() >= TEXT_BYTES_MIN) {
+                recent.column(column, |text| name(text, redactor, memo));
+            }
+        }
+        if let Some(reason) = reason {
+            self.reason.column(reason, |text| said(text, redactor, level, memo));
+        }
+        // Whoever asks writes it as they like.
+        if let Some(agent) = user_agent.as_mut().filter(|agent| agent.len() >= TEXT_BYTES_MIN) {
+            self.user_agent.column(agent, |text| judged(text, Scope::Text, redactor, memo));
+        }
+    }
+}
+
+/// A code stays; a message is kept as far as its words are words of messages.
+fn said(text: &str, redactor: &Redactor, level: Level, memo: &mut Memo) -> Option<String> {
+    const CODE_BYTES_MAX: usize = 80;
+    let code = text.len() <= CODE_BYTES_MAX && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b':'));
+    if code || level == Level::Open {
+        return name(text, redactor, memo);
+    }
+    // The same message stands in the record.
+    memo.verdict(Parts::Words, text, || value::message(redactor, text, false).map(|verdict| verdict.written))
+}
+
+/// What is written in place of a name that holds a secret.
+fn name(text: &str, redactor: &Redactor, memo: &mut Memo) -> Option<String> {
+    if value::is_plain(text) || value::is_clear_name(text, memo) {
+        return None;
+    }
+    judged(text, Scope::of(text), redactor, memo)
+}
+
+/// The same for one that is text, or none; in a column a fingerprint stands bare, as it does for a credential that has no other name.
+fn judged(text: &str, scope: Scope, redactor: &Redactor, memo: &mut Memo) -> Option<String> {
+    let judged = if scope == Scope::Text { As::Text } else { As::Name };
+    if memo.is_clean(text, judged) {
+        return None;
+    }
+    let verdict = value::replaced(redactor, text, scope, false, false);
+    if verdict.is_none() {
+        memo.keep_clean(text, judged);
+    }
+    verdict.map(|verdict| verdict.written)
+}
