@@ -189,7 +189,7 @@ impl<'a> Row<'a> {
 
 /// Seconds since 1970 with a fraction; more than 10^11 is taken for milliseconds (`JSON::TS_MILLIS`).
 fn from_number(number: f64) -> Option<Micros> {
-    Micros::from_secs_f64(if number >= 1e11 { number / 1e3 } else { number }).ok()
+    crate::format::from_secs(if number >= 1e11 { number / 1e3 } else { number })
 }
 
 /// A time as Zeek writes it: `1381967744.641998`, or ISO 8601.

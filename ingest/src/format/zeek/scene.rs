@@ -4,6 +4,7 @@ use keytrail_schemas::{Activity, CredentialKind, Event, IdentityKind, Micros, Ou
 
 use super::answer::Waiting;
 use super::row::{ORIG_H, RESP_H, RESP_P, Row, SENSOR, UID};
+use super::x509::Issuers;
 use crate::format::recent::Recent;
 use crate::format::{Draft, Reject};
 
@@ -22,6 +23,7 @@ pub(super) struct Memory {
     pub(super) certificates: Recent<Certificate>,
     /// Requests whose answer is a row of its own.
     pub(super) waiting: Waiting,
+    pub(super) issuers: Issuers,
 }
 
 /// What is known of a certificate.

@@ -108,12 +108,18 @@ fn certificate(row: &Row<'_>, scene: &Scene<'_>, chains: [usize; 2], names: [usi
         return Some(certificate.clone());
     }
     let [subject, issuer] = names.map(|slot| row.text(slot));
-    let (identity, account) = holder(&subject?, issuer.as_deref().unwrap_or_default());
+    let (identity, account) = holder(&subject?, issuer.as_deref().unwrap_or_default(), &scene.memory.issuers);
     Some(Certificate { identity, account, issuer: Text::from(issuer.unwrap_or_default().as_ref()), credential: fingerprint, issued_at: None, expires_at: None })
 }
 
 /// `tls1.2` of `TLSv12`, `dtls1.0` of `DTLSv10`, `tls1.3` of `TLSv13-draft19`, `ssl3` of `SSLv3`; `tls` of what is unknown.
 fn version_word(version: &str) -> Text {
+    // Nearly all that there are.
+    match version {
+        "TLSv12" => return Text::const_new("tls1.2"),
+        "TLSv13" => return Text::const_new("tls1.3"),
+        _ => {}
+    }
     let lower = version.to_ascii_lowercase();
     match lower.split_once('v') {
         Some(("ssl", number)) => super::scene::join(&["ssl", number]),
@@ -135,6 +141,7 @@ mod tests {
     fn versions_become_words_that_sort() {
         for (version, word) in [
             ("TLSv12", "tls1.2"),
+            ("TLSv13", "tls1.3"),
             ("TLSv10", "tls1.0"),
             ("DTLSv12", "dtls1.2"),
             ("TLSv13-draft19", "tls1.3"),

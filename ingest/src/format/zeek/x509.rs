@@ -4,6 +4,9 @@
 //!
 //! Source: Zeek, `base/files/x509/main.zeek`.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
+
 use keytrail_schemas::{Activity, IdentityKind, Outcome, Text};
 use sha2::{Digest, Sha256};
 
@@ -45,7 +48,7 @@ pub(super) static KIND: Kind = Kind {
 fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     let Some(subject) = row.text(SUBJECT) else { return Ok(()) };
     let issuer = row.text(ISSUER).unwrap_or_default();
-    let (identity, account) = holder(&subject, &issuer);
+    let (identity, account) = holder(&subject, &issuer, &scene.memory.issuers);
     let credential = row.owned(FINGERPRINT).or_else(|| Some(join(&[&account, "/", &row.text(SERIAL)?])));
     let certificate =
         Certificate { identity, account, issuer: Text::from(issuer.as_ref()), credential, issued_at: row.time(NOT_BEFORE), expires_at: row.time(NOT_AFTER) };
@@ -67,8 +70,31 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
 
 /// The identity of a certificate's holder, `x509:<issuer-dn-hash>/<subject>`, and the hash: the first 16 hex digits of SHA-256 of
 /// the issuer's distinguished name as Zeek prints it (RFC 4514).
-pub(super) fn holder(subject: &str, issuer: &str) -> (Text, Text) {
-    let digest = Sha256::digest(issuer.as_bytes());
-    let account = Text::from(hex::encode(digest.get(..8).unwrap_or_default()));
+pub(super) fn holder(subject: &str, issuer: &str, issuers: &Issuers) -> (Text, Text) {
+    let account = issuers.hash(issuer);
     (join(&["x509:", &account, "/", subject]), account)
+}
+
+/// The hashes of the issuers that came last: a network has few.
+#[derive(Default)]
+pub(super) struct Issuers {
+    known: RefCell<VecDeque<(Text, Text)>>,
+}
+
+impl Issuers {
+    fn hash(&self, issuer: &str) -> Text {
+        const KNOWN_MAX: usize = 8;
+        const BYTES_MAX: usize = 512;
+        let mut known = self.known.borrow_mut();
+        if let Some((_, hash)) = known.iter().find(|(name, _)| name == issuer) {
+            return hash.clone();
+        }
+        let digest = Sha256::digest(issuer.as_bytes());
+        let hash = Text::from(hex::encode(digest.get(..8).unwrap_or_default()));
+        if issuer.len() <= BYTES_MAX {
+            known.truncate(KNOWN_MAX - 1);
+            known.push_front((issuer.into(), hash.clone()));
+        }
+        hash
+    }
 }
