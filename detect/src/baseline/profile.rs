@@ -214,7 +214,8 @@ impl Profile {
         match facet {
             Facet::DayHour | Facet::DayKindHour | Facet::WeekHour | Facet::Gap => {
                 let today = u32::try_from(self.last.0.div_euclid(Micros::DAY)).unwrap_or(0);
-                let days = self.days().min(today.saturating_sub(own.day()).saturating_add(1));
+                // Who came twice in a month knows two days of it.
+                let days = self.days().min(today.saturating_sub(own.day()).saturating_add(1)).min(self.windows.max(1));
                 super::rate::maturity(days.saturating_mul(days))
             }
             _ => super::rate::maturity(self.windows.min(own.quiet().saturating_add(1))),

@@ -5,6 +5,10 @@ use keytrail_schemas::Micros;
 use super::{Features, PAIRS_MAX};
 use crate::action::Command;
 
+/// Who is active for so long without a pause stands a turn, as masters and panels do and engineers in their windows do not.
+const TURN: i64 = 3 * Micros::HOUR;
+/// A pause ends a turn.
+const PAUSE: i64 = Micros::HOUR;
 /// Authenticated commands by which it is known that an identity authenticates.
 const AUTHENTICATES: u32 = 10;
 
@@ -15,6 +19,13 @@ pub(super) struct Doer {
     days: Days,
     authenticated: u32,
     refused: Recent,
+    /// Its last command of any class, and the first one after a pause.
+    active: Micros,
+    resumed: Micros,
+    /// It stood a turn.
+    turns: bool,
+    /// When it first changed something.
+    commands_since: Option<Micros>,
     /// By controller, in order of its hash.
     pairs: Vec<(u64, Pair)>,
 }
@@ -38,6 +49,8 @@ struct Recent {
 struct Pair {
     last: Micros,
     burst: Recent,
+    /// The most within a minute before the present one.
+    burst_most: u32,
     kinds: [Kind; 4],
     seen: u16,
 }
@@ -92,12 +105,24 @@ impl Doer {
             days: Days { day: time.0.div_euclid(Micros::DAY), days: 0 },
             authenticated: 0,
             refused: Recent::default(),
+            active: time,
+            resumed: time,
+            turns: false,
+            commands_since: None,
             pairs: Vec::new(),
         }
     }
 
     pub(super) fn observe(&mut self, time: Micros, command: Command, place: Option<u64>, refused: bool, features: &mut Features) {
         features.events = self.counts.iter().sum();
+        if time.0 - self.active.0 > PAUSE {
+            self.resumed = time;
+        }
+        self.active = self.active.max(time);
+        self.turns |= self.active.0 - self.resumed.0 >= TURN;
+        if command.controls() && !refused && self.commands_since.is_none() {
+            self.commands_since = Some(time);
+        }
         features.days = self.days.meet(time);
         if let Some(count) = self.counts.get_mut(command as usize) {
             features.first = *count == 0;
@@ -113,6 +138,11 @@ impl Doer {
         {
             pair.observe(time, command, refused, features);
         }
+    }
+
+    /// Since when it commands, of one that stands turns.
+    pub(super) fn master_since(&self) -> Option<Micros> {
+        self.commands_since.filter(|_| self.turns)
     }
 
     pub(super) const fn authenticates(&self) -> bool {
@@ -148,12 +178,18 @@ impl Pair {
     fn observe(&mut self, time: Micros, command: Command, refused: bool, features: &mut Features) {
         self.last = self.last.max(time);
         let bit = 1_u16 << command as u16;
+        features.stranger = self.seen == 0;
         features.first_here = self.seen & bit == 0;
         if !refused {
             self.seen |= bit;
         }
         let Some(kind) = changing(command).and_then(|at| self.kinds.get_mut(at)) else { return };
+        let before = self.burst.count;
         features.burst = self.burst.meet(time, Micros::MINUTE);
+        if features.burst == 1 {
+            self.burst_most = self.burst_most.max(before);
+        }
+        features.burst_times = f64::from(features.burst) / f64::from(self.burst_most.max(1));
         if kind.days.days > 0 {
             features.idle_days = Some(time.days_since(kind.last).max(0.0));
         }

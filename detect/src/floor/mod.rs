@@ -10,12 +10,13 @@
 mod controller;
 mod doer;
 mod standing;
+mod together;
 
 use keytrail_schemas::{Event, Micros, Outcome};
 use rustc_hash::FxHashMap;
 
 pub use self::standing::Outlives;
-use self::{controller::Controller, doer::Doer, standing::Standing};
+use self::{controller::Controller, doer::Doer, standing::Standing, together::Together};
 use crate::{IdentityIx, action::Command, ledger, ledger::distinct::hash_of};
 
 /// Controllers remembered per identity.
@@ -40,6 +41,8 @@ pub struct Features {
     pub first: bool,
     /// It never gave such a command to this controller.
     pub first_here: bool,
+    /// It never spoke to this controller at all.
+    pub stranger: bool,
     /// Days on which it gave such commands to this controller before today.
     pub days_here: u32,
     /// Since it last gave one to this controller, in days.
@@ -50,13 +53,17 @@ pub struct Features {
     pub refused_in_hour: u32,
     /// Commands that change something, of this identity to this controller within the last minute, this one included.
     pub burst: u32,
+    /// That number, as a multiple of the most that there were within any minute before.
+    pub burst_times: f64,
     /// Days since the controller was first heard of.
     pub controller_age_days: f64,
+    /// Nobody ever gave the controller a command of this class.
+    pub first_of_class: bool,
     /// Identities that changed something in the controller within thirty days, others than this one.
     pub controller_others: u32,
     /// This identity is new in changing things here, and one that did before goes on: two masters at once.
     pub beside: bool,
-    /// It and another commander of old are active at once here, who always relieved each other.
+    /// It and another master of old are active at once here, who always relieved each other.
     pub at_once: bool,
     /// Since the session was first heard of, in hours.
     pub session_hours: Option<f64>,
@@ -79,6 +86,7 @@ pub struct Floor {
     doers: FxHashMap<u32, Doer>,
     #[serde(with = "crate::sorted::map")]
     controllers: FxHashMap<u64, Controller>,
+    together: Together,
     standing: Standing,
 }
 
@@ -101,7 +109,9 @@ impl Floor {
         if let Some(place) = place {
             make_room(&mut self.controllers, place, CONTROLLERS_MAX, |controller| controller.last);
             let controller = self.controllers.entry(place).or_insert_with(|| Controller::new(event.time));
-            controller.observe(who, event, command, refused, &mut features);
+            let doers = &self.doers;
+            let masters = |who: u32| doers.get(&who).and_then(Doer::master_since);
+            controller.observe(who, event, command, refused, (&mut self.together, masters), &mut features);
         }
         self.standing.observe(event, credential, retired, &mut features);
         Some(features)
@@ -110,6 +120,7 @@ impl Floor {
     /// The registry evicted the identity.
     pub fn forget(&mut self, who: IdentityIx) {
         self.doers.remove(&who.0);
+        self.together.forget(who.0);
         self.controllers.values_mut().for_each(|controller| controller.forget(who));
     }
 }

@@ -28,6 +28,7 @@ const SECRETS: &[&str] = &["secret", "key", "parameter", "credential"];
 struct Weights {
     base: f64,
     evidence: Evidence,
+    floor_nothing_new: f64,
     severity: BTreeMap<String, f64>,
     severity_beside_evidence: f64,
     severity_of_judgement: f64,
@@ -154,7 +155,8 @@ impl Signals {
             Some(p) => {
                 let decades = (-p.max(1e-300).log10() - weights.evidence.from_decades).max(0.0);
                 let points = (decades * weights.evidence.per_decade).min(weights.evidence.max) + severity * weights.severity_beside_evidence;
-                self.evidence.raise(points, || format!("{}: p = {p:.1e}, {}", rule.id, rule.severity));
+                let (points, on_floor) = if is_old_on_the_floor(o) { (points * weights.floor_nothing_new, ", no command that is new") } else { (points, "") };
+                self.evidence.raise(points, || format!("{}: p = {p:.1e}, {}{on_floor}", rule.id, rule.severity));
             }
             None if rule.meta.sign => {
                 self.evidence.raise(severity * weights.severity_beside_evidence, || format!("{}: a sign of {} severity", rule.id, rule.severity));
@@ -163,7 +165,8 @@ impl Signals {
                 format!("{}: of {} severity, where it is not known yet who does such things", rule.id, rule.severity)
             }),
             None if is_judgement(rule) => {
-                self.evidence.raise(severity * weights.severity_of_judgement, || format!("{}: a judgement of {} severity", rule.id, rule.severity));
+                let share = weights.severity_of_judgement * if is_old_on_the_floor(o) { weights.floor_nothing_new } else { 1.0 };
+                self.evidence.raise(severity * share, || format!("{}: a judgement of {} severity", rule.id, rule.severity));
             }
             None => self.evidence.raise(severity, || format!("{}: a fact of {} severity", rule.id, rule.severity)),
         }
@@ -221,6 +224,11 @@ impl Signals {
         let points = parts.iter().map(|(points, _)| points).sum();
         self.credential.raise(points, || parts.iter().map(|(_, what)| *what).collect::<Vec<_>>().join(", "));
     }
+}
+
+/// A command on the floor of a plant of a class that the identity gave before, and that changes nothing in a controller that it never changed.
+fn is_old_on_the_floor(o: &Observation<'_>) -> bool {
+    o.floor.is_some_and(|floor| !floor.first && !(o.classed.command.controls() && floor.first_here))
 }
 
 /// The calibrated probability that speaks for a detection of this kind; none for facts.

@@ -188,6 +188,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("ot/function-that-nobody-lists.yml", include_str!("../../../rules/ot/function-that-nobody-lists.yml")),
     ("ot/io-brute-force.yml", include_str!("../../../rules/ot/io-brute-force.yml")),
     ("ot/method-called.yml", include_str!("../../../rules/ot/method-called.yml")),
+    ("ot/method-new-to-controller.yml", include_str!("../../../rules/ot/method-new-to-controller.yml")),
     ("ot/modbus-new-function-or-peer.yml", include_str!("../../../rules/ot/modbus-new-function-or-peer.yml")),
     ("ot/mqtt-new-client.yml", include_str!("../../../rules/ot/mqtt-new-client.yml")),
     ("ot/operating-mode-changed.yml", include_str!("../../../rules/ot/operating-mode-changed.yml")),
