@@ -59,7 +59,14 @@ impl Needles {
         Self { automaton: AhoCorasick::new(patterns).unwrap(), of }
     }
 
-    /// Every secret in `bytes`, once per encoding.
+    /// Every secret that stands in `bytes` as they are, once per encoding.
+    pub fn find_as_it_is(&self, bytes: &[u8]) -> BTreeMap<(usize, &'static str), String> {
+        let mut found = BTreeMap::new();
+        self.at_depth(bytes, 0, &mut BTreeSet::new(), &mut found);
+        found
+    }
+
+    /// The same, and in what is encoded in them.
     pub fn find(&self, bytes: &[u8]) -> BTreeMap<(usize, &'static str), String> {
         let mut found = BTreeMap::new();
         self.at_depth(bytes, if bytes.len() > LONG { DEPTH_OF_LONG } else { DEPTH }, &mut BTreeSet::new(), &mut found);

@@ -11,11 +11,13 @@ use keytrail_schemas::Topic;
 pub struct Written {
     pub at: String,
     pub bytes: Vec<u8>,
+    /// It is compressed or packed, and searched unpacked beside this: here nothing is undone once more.
+    pub is_packed: bool,
 }
 
 impl Written {
     pub fn new(at: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
-        Self { at: at.into(), bytes: bytes.into() }
+        Self { at: at.into(), bytes: bytes.into(), is_packed: false }
     }
 }
 
@@ -36,16 +38,19 @@ pub fn folder(data: &Path) -> (Vec<Written>, Looked) {
         let bytes = std::fs::read(&path).unwrap();
         let at = path.strip_prefix(data).unwrap().display().to_string();
         looked.files += 1;
+        let mut is_packed = at.starts_with("log");
         if path.extension().is_some_and(|extension| extension == "parquet") {
             let (text, rows) = parquet(&path);
             looked.parquet_rows += rows;
+            is_packed = true;
             all.push(Written::new(format!("{at} (rows)"), text));
         }
         if let Some(state) = state(&bytes) {
             looked.states += 1;
+            is_packed = true;
             all.push(Written::new(format!("{at} (unpacked)"), state));
         }
-        all.push(Written::new(at, bytes));
+        all.push(Written { at, bytes, is_packed });
     }
     if data.join("log").exists() {
         let (text, records) = log(&data.join("log"));
