@@ -85,11 +85,18 @@ pub fn parquet(path: &Path) -> (Vec<u8>, usize) {
     (text, rows)
 }
 
-/// A detector's state: magic, version, unpacked length, checksum, and a block of LZ4.
+/// A detector's state: magic, version, checksum, the number of pieces, the unpacked and the packed length of each, and the pieces as blocks of LZ4.
 fn state(bytes: &[u8]) -> Option<Vec<u8>> {
-    let rest = bytes.strip_prefix(b"ktdetect")?;
-    let length = u64::from_le_bytes(rest.get(4..12)?.try_into().unwrap());
-    Some(lz4_flex::block::decompress(rest.get(44..)?, usize::try_from(length).unwrap()).expect("a state unpacks"))
+    let body = bytes.strip_prefix(b"ktdetect")?.get(36..)?;
+    let number = |at: usize| usize::try_from(u64::from_le_bytes(body[at..at + 8].try_into().unwrap())).unwrap();
+    let (mut plain, mut at) = (Vec::new(), 8 + number(0) * 16);
+    for piece in 0..number(0) {
+        let (unpacked, packed) = (number(8 + piece * 16), number(16 + piece * 16));
+        plain.extend(lz4_flex::block::decompress(&body[at..at + packed], unpacked).expect("a piece of a state unpacks"));
+        at += packed;
+    }
+    assert_eq!(at, body.len(), "the pieces are all of it");
+    Some(plain)
 }
 
 /// Every record of the embedded log's topics, as it is shown for debugging: all fields, in clear.
