@@ -14,6 +14,7 @@ use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder, TaskContext};
 use datafusion::logical_expr::utils::conjunction;
+use datafusion::parquet::file::statistics::Statistics;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{Expr, SessionConfig};
 use futures::TryStreamExt as _;
@@ -23,7 +24,10 @@ use tokio::task::JoinSet;
 use url::Url;
 
 use crate::cooperate::CooperativeJoins;
-use crate::table::{FileScan, FileSet, LakeTable, LiveTable, Means, TOUCHES_WITHIN, TableName, Touches, TouchesTable, Wanted, Within, scan_plan, store_url};
+use crate::table::{
+    FileScan, FileSet, LakeTable, LiveTable, LookUps, Looked, Means, Order, TOUCHES_WITHIN, TableName, Touches, TouchesTable, Wanted, Within, files_plan,
+    footer, scan_plan, store_url,
+};
 use crate::{Error, LiveLedger, Options};
 
 /// The latest revision of each finding.
@@ -41,8 +45,11 @@ pub(crate) struct Engine {
     task: Arc<TaskContext>,
     options: Options,
     watermark: Mutex<Option<(u64, Option<Micros>)>>,
+    /// Who stands behind the names of the estate.
+    pub(crate) subjects: crate::machine::Subjects,
     pub(crate) resolved: Mutex<crate::resolve::Cache>,
     covered: Mutex<crate::question::Remembered>,
+    pub(crate) covered_before: crate::question::Memo,
 }
 
 impl std::fmt::Debug for Engine {
@@ -71,11 +78,24 @@ impl Engine {
             runtime.register_object_store(&url, table.store().clone());
         }
         let context = SessionContext::new_with_state(state(&options, runtime));
-        let touches = touches(&tables, options.roll_up);
+        let footers = context.runtime_env().cache_manager.get_file_metadata_cache();
+        let look_ups = LookUps::new(options.rows_cache_bytes_max, footers).map_err(own)?;
+        let touches = touches(&tables, options.roll_up, look_ups);
         register_tables(&context, &tables, &touches).await.map_err(own)?;
         context.register_udtf(TOUCHES_WITHIN, Arc::new(Within(touches.clone())));
         let task = context.task_ctx();
-        Ok(Arc::new(Self { tables, touches, context, task, options, watermark: Mutex::new(None), resolved: Mutex::default(), covered: Mutex::default() }))
+        Ok(Arc::new(Self {
+            tables,
+            touches,
+            context,
+            task,
+            options,
+            watermark: Mutex::new(None),
+            subjects: Default::default(),
+            resolved: Mutex::default(),
+            covered: Mutex::default(),
+            covered_before: Default::default(),
+        }))
     }
 
     /// A second context over the same tables and the same runtime, for SQL from outside.
@@ -98,6 +118,22 @@ impl Engine {
         let runtime = self.context.runtime_env();
         let means = Means { runtime: &runtime, partitions: self.options.partitions(), parquet: self.task.session_config().options().execution.parquet.clone() };
         self.touches.plan(wanted, &means).map_err(|e| self.own(e))
+    }
+
+    /// The touches of one name within `[from, to)`, looked up without a plan.
+    pub(crate) async fn look_up(&self, order: Order, name: &str, from: Option<Micros>, to: Option<Micros>) -> Result<Vec<Looked>, Error> {
+        self.touches.look_up(order, name, from, to).await.map_err(|e| self.own(e))
+    }
+
+    /// [`Touches::events_of`].
+    pub(crate) async fn events_of(
+        &self,
+        identity: &str,
+        period: (Option<Micros>, Option<Micros>),
+        wanted: &[&str],
+        rows_max: usize,
+    ) -> Result<Option<RecordBatch>, Error> {
+        self.touches.events_of(identity, period, wanted, rows_max).await.map_err(|e| self.own(e))
     }
 
     /// Lays what is newer than the lake over its tables.
@@ -165,6 +201,16 @@ impl Engine {
         files: Option<(&FileSet, Vec<usize>)>,
     ) -> Result<Arc<dyn ExecutionPlan>, Error> {
         self.plan_scan(name, columns, filters, files).map_err(|e| self.own(e))
+    }
+
+    /// A scan of all rows that are in the lake, without what is newer.
+    pub(crate) fn published(&self, name: TableName, columns: &[&str]) -> Result<Arc<dyn ExecutionPlan>, Error> {
+        let (table, schema) = (self.table(name), name.schema());
+        let projection = columns.iter().map(|column| schema.index_of(column)).collect::<Result<Vec<_>, _>>().map_err(|e| self.own(e.into()))?;
+        let parquet = self.task.session_config().options().execution.parquet.clone();
+        let partitions = self.options.partitions();
+        let scan = FileScan { projection: Some(projection), predicate: None, exact: false, limit: None, partitions, parquet, files: None };
+        files_plan(table, &table.files(), &self.context.runtime_env(), scan).map_err(|e| self.own(e))
     }
 
     fn plan_scan(
@@ -235,7 +281,33 @@ impl Engine {
         {
             return Ok(watermark);
         }
-        let plan = self.scan(TableName::Events, &["time"], Vec::new(), Some((&files, files.files_with_latest("time"))))?;
+        let newest = files.files_with_latest("time");
+        let watermark = match self.latest_of_footers(&files, &newest).await {
+            Some(latest) => Some(latest),
+            None => self.latest_of_rows(&files, newest).await?,
+        };
+        *self.watermark.lock().unwrap_or_else(PoisonError::into_inner) = Some((version, watermark));
+        Ok(watermark)
+    }
+
+    /// The greatest event time of these files as their footers have it; `None` where one does not say.
+    async fn latest_of_footers(&self, files: &FileSet, newest: &[usize]) -> Option<Micros> {
+        let footers = self.context.runtime_env().cache_manager.get_file_metadata_cache();
+        let mut latest = None;
+        for file in newest.iter().filter_map(|index| files.files.get(*index)) {
+            let metadata = footer(self.table(TableName::Events), file, &footers).await.ok()?;
+            let column = metadata.file_metadata().schema_descr().columns().iter().position(|column| column.path().string() == "time")?;
+            for group in metadata.row_groups().iter().filter(|group| group.num_rows() > 0) {
+                let Some(Statistics::Int64(known)) = group.columns().get(column)?.statistics() else { return None };
+                latest = latest.max(Some(*known.max_opt()?));
+            }
+        }
+        latest.map(Micros)
+    }
+
+    /// The greatest event time of these files as their rows have it.
+    async fn latest_of_rows(&self, files: &FileSet, newest: Vec<usize>) -> Result<Option<Micros>, Error> {
+        let plan = self.scan(TableName::Events, &["time"], Vec::new(), Some((files, newest)))?;
         let latest = self
             .fold(
                 plan,
@@ -246,9 +318,7 @@ impl Engine {
                 },
             )
             .await?;
-        let watermark = latest.into_iter().flatten().max().map(Micros);
-        *self.watermark.lock().unwrap_or_else(PoisonError::into_inner) = Some((version, watermark));
-        Ok(watermark)
+        Ok(latest.into_iter().flatten().max().map(Micros))
     }
 }
 
@@ -267,7 +337,7 @@ const fn of(tables: &[Arc<LiveTable>; TableName::ALL.len()], name: TableName) ->
     }
 }
 
-fn touches(tables: &[Arc<LiveTable>; TableName::ALL.len()], rolled: bool) -> Touches {
+fn touches(tables: &[Arc<LiveTable>; TableName::ALL.len()], rolled: bool, look_ups: LookUps) -> Touches {
     let table = |name| of(tables, name).clone();
     Touches {
         events: table(TableName::Events),
@@ -275,6 +345,7 @@ fn touches(tables: &[Arc<LiveTable>; TableName::ALL.len()], rolled: bool) -> Tou
         by_destination: table(TableName::TouchesByDestination),
         rolled,
         distrusted: Arc::default(),
+        look_ups: Arc::new(look_ups),
     }
 }
 

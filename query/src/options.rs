@@ -19,6 +19,11 @@ pub struct Options {
     pub rows_max: usize,
     /// Whether the roll-up of closed days is read where it holds them; without, every question reads events.
     pub roll_up: bool,
+    /// Whether `touched`, `who_touched` and the first hop of `blast_radius` look names up in the files' page indexes themselves; without, they are
+    /// planned like any other question. The answers are the same.
+    pub look_up: bool,
+    /// Rows that were looked up lately and are kept in memory, in bytes; the names that were not asked for longest leave first.
+    pub rows_cache_bytes_max: usize,
 }
 
 impl Default for Options {
@@ -31,6 +36,8 @@ impl Default for Options {
             time_limit_seconds: 60,
             rows_max: 10_000_000,
             roll_up: true,
+            look_up: true,
+            rows_cache_bytes_max: 256 << 20,
         }
     }
 }

@@ -10,7 +10,7 @@ use datafusion::common::ScalarValue;
 use keytrail_schemas::{Micros, Text};
 
 use crate::engine::Engine;
-use crate::table::TableName;
+use crate::table::{Order, TableName};
 use crate::{Error, column};
 
 /// Resolved names that are remembered; beyond it all are forgotten.
@@ -125,6 +125,9 @@ async fn look_up(engine: &Engine, kind: Kind, text: &str) -> Result<Text, Error>
     if text.is_empty() {
         return Err(Error::Unknown { what, text: String::new(), nearest: Vec::new() });
     }
+    if is_touched_by_name(engine, kind, text).await {
+        return Ok(Text::from(text));
+    }
     for place in kind.places() {
         let found = engine.rows(place.exact, vec![ScalarValue::from(text)]).await?;
         if found.iter().any(|batch| batch.num_rows() > 0) {
@@ -149,6 +152,16 @@ async fn look_up(engine: &Engine, kind: Kind, text: &str) -> Result<Text, Error>
         nearest = nearest_to(text, names(engine, &some, Vec::new()).await?.into_iter().map(|(name, _)| name));
     }
     Err(Error::Unknown { what, text: text.to_owned(), nearest })
+}
+
+/// Whether events have the name, as looking it up says; what cannot be looked up is asked for in SQL.
+async fn is_touched_by_name(engine: &Engine, kind: Kind, text: &str) -> bool {
+    let order = match kind {
+        Kind::Identity => Order::Identity,
+        Kind::Destination => Order::Destination,
+        Kind::Credential | Kind::Finding => return false,
+    };
+    engine.options().look_up && engine.look_up(order, text, None, None).await.is_ok_and(|looked| looked.iter().any(|of| of.run.rows() > 0))
 }
 
 async fn names(engine: &Engine, sql: &str, parameters: Vec<ScalarValue>) -> Result<Vec<(String, Option<String>)>, Error> {

@@ -268,7 +268,7 @@ impl Session {
     /// What reading the lake gives.
     pub async fn coverage_line(&self, from: Option<Micros>, to: Option<Micros>) -> Result<String, Error> {
         self.refresh().await?;
-        Ok(question::line(&question::covered(&self.engine, Period { from, to }).await?))
+        Ok(question::line(question::covered(&self.engine, Period { from, to }).await?.as_ref()))
     }
 
     /// One finding whole: its evidence, its credential and what else was found around it. `id` may be a fragment.

@@ -4,14 +4,19 @@
 //! A service account's name is proof only with its cluster. Where several clusters have one of that name, or several issuers vouched for it, a federated
 //! name belongs to the cluster whose tokens the same issuer signed, as the cluster's own records say; where they do not say it, the name is left out.
 
+mod known;
 mod subject;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use arrow::array::RecordBatch;
 use datafusion::common::ScalarValue;
+use datafusion::prelude::{col, lit};
 
 use crate::engine::Engine;
+use crate::table::TableName;
 use crate::{Error, column, ledger};
+pub(crate) use known::Subjects;
 use subject::{From, Subject, plain};
 
 /// Sessions of one machine that a question follows; beyond it the question ends with an error.
@@ -40,8 +45,8 @@ impl Machine {
         let own = || Self { names: vec![name.to_owned()], federated: Vec::new(), accounts: Vec::new() };
         let Some((subject, from)) = Subject::of(name) else { return Ok(own()) };
         let mut all: BTreeMap<String, From> = BTreeMap::from([(name.to_owned(), from)]);
-        for candidate in candidates(engine, &subject).await? {
-            if let Some((_, from)) = Subject::of(&candidate).filter(|(other, _)| *other == subject) {
+        for candidate in known::candidates(engine, &subject).await? {
+            if let Some((_, from)) = Subject::of(&candidate) {
                 all.insert(candidate, from);
             }
         }
@@ -62,29 +67,19 @@ impl Machine {
         let mut sessions: BTreeSet<String> = BTreeSet::new();
         let mut frontier = self.federated.clone();
         if !self.accounts.is_empty() {
-            let sql = format!(
-                "SELECT DISTINCT credential FROM credentials WHERE parent IN ({}) AND identity NOT LIKE 'k8s:%' LIMIT {}",
-                ledger::placeholders(self.accounts.len()),
-                SESSIONS_MAX + 1
-            );
-            let batches = engine.rows(&sql, self.accounts.iter().map(|name| ScalarValue::from(name.as_str())).collect()).await?;
-            frontier.extend(batches.iter().flat_map(|batch| column::texts(batch, "credential")).flatten().inspect(|session| {
-                sessions.insert(session.clone());
-            }));
+            let given = obtained(engine, &self.accounts, |identity| !identity.starts_with("k8s:")).await?;
+            sessions.extend(given.iter().cloned());
+            frontier.extend(given);
         }
         for _ in 0..STEPS_MAX {
             let mut found = BTreeSet::new();
             for parents in frontier.chunks(ledger::NAMES_PER_QUERY) {
-                let sql =
-                    format!("SELECT DISTINCT credential FROM credentials WHERE parent IN ({}) LIMIT {}", ledger::placeholders(parents.len()), SESSIONS_MAX + 1);
-                let batches = engine.rows(&sql, parents.iter().map(|name| ScalarValue::from(name.as_str())).collect()).await?;
-                found.extend(batches.iter().flat_map(|batch| column::texts(batch, "credential")).flatten());
+                found.extend(obtained(engine, parents, |_| true).await?);
             }
             frontier = found.difference(&sessions).cloned().collect();
             sessions.extend(found);
             if sessions.len() > SESSIONS_MAX {
-                let bytes = engine.options().memory_bytes_max;
-                return Err(Error::MemoryLimit { bytes, detail: format!("the machine has more than {SESSIONS_MAX} sessions under its other names") });
+                return Err(too_many(engine));
             }
             if frontier.is_empty() {
                 break;
@@ -94,20 +89,25 @@ impl Machine {
     }
 }
 
-/// Names of the estate that may be the subject's: of identities, and of what credentials were obtained under.
-async fn candidates(engine: &Engine, subject: &Subject) -> Result<BTreeSet<String>, Error> {
-    let fragments = subject.fragments();
-    let holds = |column: &str| (1..=fragments.len()).map(|at| format!("strpos(lower({column}), lower(${at})) > 0")).collect::<Vec<_>>().join(" OR ");
-    let mut sql = format!("SELECT identity AS name FROM identities WHERE {}", holds("identity"));
-    match subject {
-        // What a cloud's own account is called elsewhere, only Vault says.
-        Subject::Aws(_) | Subject::Google(_) => sql = format!("SELECT identity AS name FROM identities WHERE provider = 'vault' AND ({})", holds("identity")),
-        Subject::ServiceAccount(..) | Subject::Pipeline(_) => {
-            sql.push_str(&format!(" UNION SELECT parent AS name FROM credentials WHERE parent IS NOT NULL AND ({})", holds("parent")));
-        }
+fn too_many(engine: &Engine) -> Error {
+    let bytes = engine.options().memory_bytes_max;
+    Error::MemoryLimit { bytes, detail: format!("the machine has more than {SESSIONS_MAX} sessions under its other names") }
+}
+
+/// Credentials that were obtained with one of `parents`, of identities that are meant.
+async fn obtained(engine: &Engine, parents: &[String], is_meant: fn(&str) -> bool) -> Result<BTreeSet<String>, Error> {
+    if parents.is_empty() {
+        return Ok(BTreeSet::new());
     }
-    let batches = engine.rows(&sql, fragments.iter().map(|fragment| ScalarValue::from(fragment.as_str())).collect()).await?;
-    Ok(batches.iter().flat_map(|batch| column::texts(batch, "name")).flatten().collect())
+    let of_parents = col("parent").in_list(parents.iter().map(|parent| lit(parent.as_str())).collect(), false);
+    let plan = engine.scan(TableName::Credentials, &["credential", "identity"], vec![of_parents], None)?;
+    let add = move |found: &mut BTreeSet<String>, batch: &RecordBatch| {
+        let rows = column::texts(batch, "credential").into_iter().zip(column::texts(batch, "identity"));
+        found.extend(rows.filter(|(_, identity)| identity.as_deref().is_some_and(is_meant)).filter_map(|(credential, _)| credential).take(SESSIONS_MAX + 1));
+        Ok(())
+    };
+    let found: BTreeSet<String> = engine.fold(plan, BTreeSet::new, add).await?.into_iter().flatten().collect();
+    if found.len() > SESSIONS_MAX { Err(too_many(engine)) } else { Ok(found) }
 }
 
 /// Of the names of several clusters' service accounts, those of the machine that `name` names.

@@ -24,7 +24,7 @@ mod who;
 mod who_touched;
 
 pub use call::Call;
-pub(crate) use coverage::{Remembered, covered, line};
+pub(crate) use coverage::{Memo, Remembered, covered, line};
 pub use function::{Argument, Kind};
 pub(crate) use function::{Function, Period, TableFunction, run};
 pub use typed::{Question, Who};

@@ -8,7 +8,7 @@ use keytrail_schemas::{Column, ColumnType};
 
 use super::function::{Answer, Argument, FROM, Function, Kind, TO, Values};
 use super::touch::{self, Of};
-use crate::column::{always, batch, maybe};
+use crate::column::{always, maybe};
 use crate::engine::Engine;
 use crate::machine::Machine;
 use crate::{Error, resolve};
@@ -65,7 +65,6 @@ impl Function for Touched {
             Machine { names, .. } if names.len() <= 1 && sessions.is_empty() => Of::Identity(identity.to_string()),
             Machine { names, federated, .. } => Of::Machine { names, federated, sessions },
         };
-        let touches = touch::roll_up(engine, &of, period).await?;
-        Ok(Answer::Batch(batch(COLUMNS, touch::arrays(&touches))?))
+        Ok(Answer::Batch(touch::answer(engine, &of, period).await?))
     }
 }

@@ -8,7 +8,6 @@ use keytrail_schemas::Column;
 use super::function::{Answer, Argument, FROM, Function, Kind, TO, Values};
 use super::touch::{self, Of};
 use super::touched::COLUMNS;
-use crate::column::batch;
 use crate::engine::Engine;
 use crate::{Error, resolve};
 
@@ -37,7 +36,6 @@ impl Function for WhoTouched {
     async fn answer(&self, engine: &Arc<Engine>, values: &Values) -> Result<Answer, Error> {
         let destination = resolve::resolve(engine, resolve::Kind::Destination, values.text(0).unwrap_or_default()).await?;
         let period = values.period(engine, 1).await?;
-        let touches = touch::roll_up(engine, &Of::Destination(destination.to_string()), period).await?;
-        Ok(Answer::Batch(batch(COLUMNS, touch::arrays(&touches))?))
+        Ok(Answer::Batch(touch::answer(engine, &Of::Destination(destination.to_string()), period).await?))
     }
 }

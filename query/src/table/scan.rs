@@ -48,7 +48,7 @@ pub(crate) fn scan_plan(table: &LiveTable, set: &FileSet, runtime: &RuntimeEnv, 
 }
 
 /// Plans the scan of the table's files.
-pub(super) fn files_plan(table: &LiveTable, set: &FileSet, runtime: &RuntimeEnv, scan: FileScan) -> Result<Arc<dyn ExecutionPlan>> {
+pub(crate) fn files_plan(table: &LiveTable, set: &FileSet, runtime: &RuntimeEnv, scan: FileScan) -> Result<Arc<dyn ExecutionPlan>> {
     let schema = table.name.schema();
     let files = kept(set, scan.predicate.as_ref(), scan.files)?;
     if files.is_empty() {

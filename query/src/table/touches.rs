@@ -24,19 +24,29 @@ use datafusion::physical_plan::union::UnionExec;
 use datafusion::prelude::{Expr, col, lit};
 use keytrail_schemas::{Micros, Table as _, Touch};
 
-use super::{DAY, FileScan, FileSet, LiveTable, TableName, scan_plan};
+use super::{DAY, FileScan, FileSet, LiveTable, LookUps, TableName, scan_plan};
 
 /// The columns that touches and events have in common: filters on them hold for both.
 pub(crate) const SHARED: [&str; 9] =
     ["identity", "identity_kind", "destination", "environment", "credential", "credential_parent", "protocol", "action", "outcome"];
 
 /// Which copy of the roll-up is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Order {
     /// Sorted by identity.
     Identity,
     /// Sorted by destination.
     Destination,
+}
+
+impl Order {
+    /// The column that it is sorted by.
+    pub(crate) const fn column(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Destination => "destination",
+        }
+    }
 }
 
 /// The tables that touches are read from.
@@ -49,6 +59,8 @@ pub(crate) struct Touches {
     pub(crate) rolled: bool,
     /// The versions at which it could not be read: it is not tried again before they change.
     pub(crate) distrusted: Arc<Mutex<Option<Versions>>>,
+    /// What is looked up by name, and kept.
+    pub(crate) look_ups: Arc<LookUps>,
 }
 
 /// The versions of the two tables.
@@ -100,15 +112,25 @@ impl Touches {
         (self.by_identity.files().version, self.by_destination.files().version)
     }
 
+    /// Whether whole days are read from the roll-up, by somebody who would have it so.
+    pub(super) fn is_read(&self, rolled: bool) -> bool {
+        self.rolled && rolled && self.is_trusted()
+    }
+
+    /// The copy of the roll-up that is sorted so.
+    pub(super) fn in_order(&self, order: Order) -> &Arc<LiveTable> {
+        match order {
+            Order::Identity => &self.by_identity,
+            Order::Destination => &self.by_destination,
+        }
+    }
+
     /// Plans the reading.
     pub(crate) fn plan(&self, wanted: &Wanted<'_>, means: &Means<'_>) -> Result<Arc<dyn ExecutionPlan>> {
         let events = self.events.files();
-        let rolled_table = match wanted.order {
-            Order::Identity => &self.by_identity,
-            Order::Destination => &self.by_destination,
-        };
+        let rolled_table = self.in_order(wanted.order);
         let rolled = rolled_table.files();
-        let holding = if self.rolled && wanted.rolled && self.is_trusted() { holding(&events, &rolled, wanted.from, wanted.to) } else { BTreeMap::new() };
+        let holding = if self.is_read(wanted.rolled) { holding(&events, &rolled, wanted.from, wanted.to) } else { BTreeMap::new() };
         let mut plans = Vec::new();
         for (days, files) in scans(&rolled, &holding) {
             plans.push(rolled_plan(rolled_table, &rolled, wanted, means, days, files)?);
@@ -190,14 +212,25 @@ fn rolled_plan(table: &LiveTable, set: &Arc<FileSet>, wanted: &Wanted<'_>, means
 
 /// The days of a file that are read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Days {
+pub(super) enum Days {
     All,
     Between(i64, i64),
     These(Vec<i64>),
 }
 
+impl Days {
+    /// Whether the day is one of them.
+    pub(super) fn has(&self, day: i64) -> bool {
+        match self {
+            Self::All => true,
+            Self::Between(first, last) => (*first..=*last).contains(&day),
+            Self::These(these) => these.binary_search(&day).is_ok(),
+        }
+    }
+}
+
 /// Per whole day within the period that holds, the file that is read for it.
-fn holding(events: &FileSet, rolled: &FileSet, from: Option<Micros>, to: Option<Micros>) -> BTreeMap<i64, usize> {
+pub(super) fn holding(events: &FileSet, rolled: &FileSet, from: Option<Micros>, to: Option<Micros>) -> BTreeMap<i64, usize> {
     let whole = |day: i64| {
         let begin = day.saturating_mul(Micros::DAY);
         from.is_none_or(|from| from.0 <= begin) && to.is_none_or(|to| begin.saturating_add(Micros::DAY) <= to.0)
@@ -214,7 +247,7 @@ fn holding(events: &FileSet, rolled: &FileSet, from: Option<Micros>, to: Option<
 }
 
 /// Files that are read alike together.
-fn scans(rolled: &FileSet, holding: &BTreeMap<i64, usize>) -> BTreeMap<Days, Vec<usize>> {
+pub(super) fn scans(rolled: &FileSet, holding: &BTreeMap<i64, usize>) -> BTreeMap<Days, Vec<usize>> {
     let mut of_file: BTreeMap<usize, Vec<i64>> = BTreeMap::new();
     for (day, index) in holding {
         of_file.entry(*index).or_default().push(*day);

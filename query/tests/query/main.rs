@@ -7,12 +7,14 @@
 //! - `pruning`: that statistics, page indexes and bloom filters are used, by the reader's own metrics.
 //! - `views`: the questions in other engines' dialects, run by them.
 //! - `rolled`: the roll-up changes no answer, whatever state the lake is in.
+//! - `looked_up`: what is looked up by name is what a plan gives, with the live ledger over it and without.
 //! - `fresh`: a session sees what is committed after it was opened.
 
 mod answer;
 mod fault;
 mod fresh;
 mod lake;
+mod looked_up;
 mod pruning;
 mod rolled;
 mod slt;

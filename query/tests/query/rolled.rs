@@ -130,7 +130,8 @@ async fn total(session: &Session, sql: &str) -> i64 {
 }
 
 async fn sessions(path: &str) -> [Session; 2] {
-    let options = |roll_up| Options { threads: 2, roll_up, ..Options::default() };
+    // The other reads events, and plans every question.
+    let options = |roll_up| Options { threads: 2, roll_up, look_up: roll_up, ..Options::default() };
     [Session::open(path, options(true)).await.unwrap(), Session::open(path, options(false)).await.unwrap()]
 }
 

@@ -3,9 +3,11 @@
 
 mod cell;
 mod line;
+mod memo;
 
 pub(crate) use cell::Remembered;
 pub(crate) use line::line;
+pub(crate) use memo::Memo;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use crate::Error;
 use crate::column::{self, always, batch, maybe};
 use crate::engine::Engine;
 use crate::question::function::{Answer, Argument, FROM, Function, Period, TO, Values};
+use crate::table::TableName;
 
 /// A silence shorter than this is not told.
 const GAP_MIN: i64 = Micros::HOUR;
@@ -80,7 +83,8 @@ impl Function for Coverage {
 
     async fn answer(&self, engine: &Arc<Engine>, values: &Values) -> Result<Answer, Error> {
         let period = values.period(engine, 0).await?;
-        let Covered { sources, unreadable } = covered(engine, period).await?;
+        let covered = covered(engine, period).await?;
+        let Covered { sources, unreadable } = covered.as_ref();
         if let Some(period) = unreadable.first() {
             return Err(Error::Execution(Box::new(DataFusionError::Execution(format!("the events of {period} cannot be read")))));
         }
@@ -114,7 +118,20 @@ pub(crate) struct Covered {
 }
 
 /// Every source of the period, and what could not be read.
-pub(crate) async fn covered(engine: &Engine, period: Period) -> Result<Covered, Error> {
+pub(crate) async fn covered(engine: &Engine, period: Period) -> Result<Arc<Covered>, Error> {
+    let versions = [TableName::Events, TableName::DeadLetters].map(|name| engine.table(name).files().version);
+    if let Some(known) = engine.covered_before.covered(period, versions) {
+        return Ok(known);
+    }
+    let covered = Arc::new(cover(engine, period, versions).await?);
+    // What could not be read may come back.
+    if covered.unreadable.is_empty() {
+        engine.covered_before.keep(period, versions, &covered);
+    }
+    Ok(covered)
+}
+
+async fn cover(engine: &Engine, period: Period, versions: memo::Versions) -> Result<Covered, Error> {
     let cells = cell::read(engine, period).await?;
     let end = period.to.into_iter().chain(engine.watermark().await?).min();
     let mut sources: BTreeMap<String, Source> = BTreeMap::new();
@@ -135,15 +152,27 @@ pub(crate) async fn covered(engine: &Engine, period: Period) -> Result<Covered, 
         let span = hours.keys().next().zip(hours.keys().next_back()).map_or(0, |(first, last)| last - first + 1);
         source.silent_hours = span - i64::try_from(hours.len()).unwrap_or(span);
     }
-    for batch in engine.rows("SELECT source, reason, count(*) AS count FROM dead_letters GROUP BY source, reason", Vec::new()).await? {
-        let counts = batch.column_by_name("count").and_then(|counts| counts.as_primitive_opt::<Int64Type>().cloned());
-        for (row, (source, reason)) in column::texts(&batch, "source").into_iter().zip(column::texts(&batch, "reason")).enumerate() {
-            let (Some(name), Some(reason), Some(counts)) = (source, reason, counts.as_ref()) else { continue };
-            let source = sources.entry(name.clone()).or_insert_with(|| Source { name, ..Source::default() });
-            *source.dead_letters.entry(reason).or_default() += counts.value(row);
-        }
+    for (name, reason, count) in dead_letters(engine, versions).await?.iter() {
+        let source = sources.entry(name.clone()).or_insert_with(|| Source { name: name.clone(), ..Source::default() });
+        *source.dead_letters.entry(reason.clone()).or_default() += count;
     }
     Ok(Covered { sources: sources.into_values().collect(), unreadable: cells.unreadable })
+}
+
+/// Dead letters by source and reason.
+async fn dead_letters(engine: &Engine, versions: memo::Versions) -> Result<Arc<Vec<(String, String, i64)>>, Error> {
+    if let Some(known) = engine.covered_before.dead_letters(versions) {
+        return Ok(known);
+    }
+    let mut all = Vec::new();
+    for batch in engine.rows("SELECT source, reason, count(*) AS count FROM dead_letters GROUP BY source, reason", Vec::new()).await? {
+        let Some(counts) = batch.column_by_name("count").and_then(|counts| counts.as_primitive_opt::<Int64Type>()) else { continue };
+        let names = column::texts(&batch, "source").into_iter().zip(column::texts(&batch, "reason"));
+        all.extend(names.zip(counts.values()).filter_map(|((source, reason), count)| Some((source?, reason?, *count))));
+    }
+    let all = Arc::new(all);
+    engine.covered_before.keep_dead_letters(versions, &all);
+    Ok(all)
 }
 
 /// The longest time between the end of one span and the start of the next, or from the last to `end`.

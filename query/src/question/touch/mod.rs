@@ -1,6 +1,8 @@
 //! Touches rolled up: what `touched` and `who_touched` share. Whole days are read from the roll-up where it holds them, events straight from the
 //! files that may hold them elsewhere, and both are counted per identity, destination, credential, protocol, action and outcome.
 
+mod merged;
+
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
@@ -10,6 +12,7 @@ use keytrail_schemas::{IdentityKind, Micros};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::function::Period;
+use super::touched::COLUMNS;
 use crate::engine::Engine;
 use crate::table::{Order, TableName, Wanted, moment};
 use crate::{Error, column};
@@ -53,6 +56,16 @@ impl Of {
         match self {
             Self::Identity(_) | Self::Machine { .. } => Order::Identity,
             Self::Destination(_) => Order::Destination,
+        }
+    }
+
+    /// The names whose touches it is, where it is nothing but names.
+    fn names(&self) -> Option<(Order, &[String])> {
+        match self {
+            Self::Identity(name) => Some((Order::Identity, std::slice::from_ref(name))),
+            Self::Machine { names, federated, sessions } if federated.is_empty() && sessions.is_empty() => Some((Order::Identity, names)),
+            Self::Machine { .. } => None,
+            Self::Destination(name) => Some((Order::Destination, std::slice::from_ref(name))),
         }
     }
 
@@ -116,6 +129,19 @@ impl Touch {
     pub(crate) fn is_human(&self) -> bool {
         self.identity_kind() == IdentityKind::Human.as_str()
     }
+}
+
+/// The answer of `touched` and `who_touched`: looked up by name where that is all that is asked for, else planned.
+pub(crate) async fn answer(engine: &Engine, of: &Of, period: Period) -> Result<RecordBatch, Error> {
+    if engine.options().look_up {
+        match merged::answer(engine, of, period).await {
+            Ok(Some(answer)) => return Ok(answer),
+            Ok(None) => {}
+            Err(Error::Execution(error)) => tracing::debug!(%error, "a name could not be looked up: the question is planned"),
+            Err(error) => return Err(error),
+        }
+    }
+    column::batch(COLUMNS, arrays(&roll_up(engine, of, period).await?))
 }
 
 /// The touches of `of` within `period`, in order of their key (humans last), with ages and what is first-ever.
@@ -240,9 +266,13 @@ impl Groups {
     }
 }
 
+fn is_failure(outcome: &str) -> bool {
+    matches!(outcome, "failure" | "denied")
+}
+
 impl Touch {
     fn is_failure(&self) -> bool {
-        matches!(self.outcome(), "failure" | "denied")
+        is_failure(self.outcome())
     }
 
     fn absorb(&mut self, count: i64, failures: i64, first: i64, last: i64, issued: Option<(i64, i64)>) {
@@ -316,8 +346,8 @@ fn prefer(found: &mut FxHashMap<String, (i64, bool)>, name: String, (time, exact
         .or_insert((time, exact));
 }
 
-/// The columns of [`super::touched::COLUMNS`].
-pub(crate) fn arrays(touches: &[Touch]) -> Vec<ArrayRef> {
+/// The columns of [`COLUMNS`].
+fn arrays(touches: &[Touch]) -> Vec<ArrayRef> {
     vec![
         column::text(touches.iter().map(|t| Some(t.identity()))),
         column::text(touches.iter().map(|t| Some(t.destination()))),

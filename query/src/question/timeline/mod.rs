@@ -1,14 +1,16 @@
 //! `timeline(identity, from, to)`: events in order, with findings and the credentials' life woven in.
 
+mod woven;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::common::ScalarValue;
 use keytrail_schemas::{Column, ColumnType};
 
-use super::function::{Answer, Argument, FROM, Function, Kind, TO, Values};
 use crate::column::{always, maybe};
 use crate::engine::Engine;
+use crate::question::function::{Answer, Argument, FROM, Function, Kind, TO, Values};
 use crate::{Error, resolve};
 
 const COLUMNS: &[Column] = &[
@@ -52,6 +54,14 @@ impl Function for Timeline {
     async fn answer(&self, engine: &Arc<Engine>, values: &Values) -> Result<Answer, Error> {
         let identity = resolve::resolve(engine, resolve::Kind::Identity, values.text(0).unwrap_or_default()).await?;
         let period = values.period(engine, 1).await?;
+        if engine.options().look_up {
+            match woven::answer(engine, &identity, period).await {
+                Ok(Some(answer)) => return Ok(Answer::Batch(answer)),
+                Ok(None) => {}
+                Err(Error::Execution(error)) => tracing::debug!(%error, "a timeline could not be looked up: the question is planned"),
+                Err(error) => return Err(error),
+            }
+        }
         let (on_event, on_moment) = (period.condition("time", 2), period.condition("moment", 2));
         let [from, to] = period.parameters();
         // What the ledger knows is shown where no record of that moment says it: inferred succession, expiry, and

@@ -1,0 +1,166 @@
+//! What one name touched, or was touched by, from the roll-up for whole days and from events for the rest, without a planner: the same rows that
+//! [`Touches::plan`] would give, from memory where they were asked for before.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::datatypes::Schema;
+use arrow::row::Row;
+use datafusion::error::Result;
+use datafusion::execution::cache::cache_manager::FileMetadataCache;
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
+use keytrail_schemas::Micros;
+use object_store::path::Path;
+use rustc_hash::FxHashSet;
+
+use super::file_set::File;
+use super::hot::Hot;
+use super::look_up::{column, look_up, rows};
+use super::run::{Keys, Run};
+use super::touches::{Days, Order, Touches, holding, scans};
+use super::{FileSet, LiveTable, TableName};
+
+/// Files of one name that are read side by side.
+const FILES_AT_ONCE: usize = 8;
+
+/// What looking up needs.
+#[derive(Debug)]
+pub(crate) struct LookUps {
+    hot: Hot,
+    keys: Keys,
+    pub(super) footers: Arc<FileMetadataCache>,
+}
+
+impl LookUps {
+    /// Keeps up to `bytes_max` of what was read.
+    pub(crate) fn new(bytes_max: usize, footers: Arc<FileMetadataCache>) -> Result<Self> {
+        Ok(Self { hot: Hot::new(bytes_max), keys: Keys::new()?, footers })
+    }
+}
+
+/// Rows of one file, and which of them are meant.
+#[derive(Debug, Clone)]
+pub(crate) struct Looked {
+    pub(crate) run: Arc<Run>,
+    keep: Keep,
+}
+
+#[derive(Debug, Clone)]
+enum Keep {
+    All,
+    /// Whole days.
+    Days(Arc<Days>),
+    /// Events of a period.
+    Within(Option<Micros>, Option<Micros>),
+}
+
+impl Looked {
+    /// The rows that are meant, in order of their key.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = usize> {
+        (0..self.run.rows()).filter(|row| self.is_meant(*row))
+    }
+
+    pub(crate) fn key(&self, row: usize) -> Row<'_> {
+        self.run.key(row)
+    }
+
+    fn is_meant(&self, row: usize) -> bool {
+        match &self.keep {
+            Keep::All => true,
+            Keep::Days(days) => days.has(self.run.day(row)),
+            Keep::Within(from, to) => {
+                let time = self.run.first.value(row);
+                from.is_none_or(|from| from.0 <= time) && to.is_none_or(|to| time < to.0)
+            }
+        }
+    }
+}
+
+fn nullable(schema: &Schema) -> Schema {
+    Schema::new(schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect::<Vec<_>>())
+}
+
+/// A file that is looked into.
+struct Into<'a> {
+    table: &'a LiveTable,
+    file: &'a File,
+    keep: Keep,
+}
+
+impl Touches {
+    /// The touches of `name` within `[from, to)`, file by file. Files that hold none are left out.
+    pub(crate) async fn look_up(&self, order: Order, name: &str, from: Option<Micros>, to: Option<Micros>) -> Result<Vec<Looked>> {
+        let (events, rolled_table) = (self.events.files(), self.in_order(order));
+        let rolled = rolled_table.files();
+        let files = self.files(&events, rolled_table, &rolled, from, to);
+        let known = self.look_ups.hot.of(order, name);
+        let column = order.column();
+        let mut missing = Vec::new();
+        for into in files.iter().filter(|into| !known.files.contains_key(&into.file.meta.location)) {
+            missing.push(self.read(into, column, name).boxed());
+        }
+        let read: Vec<(Path, Arc<Run>)> = stream::iter(missing).buffer_unordered(FILES_AT_ONCE).try_collect().await?;
+        let looked = files.iter().filter_map(|into| {
+            let path = &into.file.meta.location;
+            let run = known.files.get(path).or_else(|| read.iter().find(|(of, _)| of == path).map(|(_, run)| run))?;
+            (run.rows() > 0).then(|| Looked { run: run.clone(), keep: into.keep.clone() })
+        });
+        let looked = looked.collect();
+        if !read.is_empty() {
+            let named: FxHashSet<&Path> = events.files.iter().chain(&rolled.files).map(|file| &file.meta.location).collect();
+            self.look_ups.hot.keep(order, name, read, &named);
+        }
+        Ok(looked)
+    }
+
+    async fn read(&self, into: &Into<'_>, column: &str, name: &str) -> Result<(Path, Arc<Run>)> {
+        let found = look_up(into.table, into.file, column, name, &self.look_ups.footers).await?;
+        Ok((into.file.meta.location.clone(), Arc::new(Run::of(&found, &self.look_ups.keys)?)))
+    }
+
+    /// The columns `wanted` of the events of `identity` within `[from, to)`; `None` where they are more than `rows_max`, which is for a plan to stream.
+    pub(crate) async fn events_of(
+        &self,
+        identity: &str,
+        (from, to): (Option<Micros>, Option<Micros>),
+        wanted: &[&str],
+        rows_max: usize,
+    ) -> Result<Option<RecordBatch>> {
+        let events = self.events.files();
+        let all = TableName::Events.schema();
+        let schema = Arc::new(nullable(&all.project(&wanted.iter().map(|name| all.index_of(name)).collect::<std::result::Result<Vec<_>, _>>()?)?));
+        let mut reading = Vec::new();
+        for file in events.within("time", from, to).into_iter().filter_map(|index| events.files.get(index)) {
+            reading.push(rows(&self.events, file, ("identity", identity), wanted, &self.look_ups.footers).boxed());
+        }
+        let (mut reading, mut batches, mut count) = (stream::iter(reading).buffered(FILES_AT_ONCE), Vec::new(), 0);
+        while let Some(found) = reading.try_next().await? {
+            let columns = schema.fields().iter().map(|field| column(&found, field.name(), field.data_type())).collect::<Result<Vec<_>>>()?;
+            let batch = RecordBatch::try_new(schema.clone(), columns)?;
+            count += batch.num_rows();
+            if count > rows_max {
+                return Ok(None);
+            }
+            batches.push(batch);
+        }
+        Ok(Some(concat_batches(&schema, &batches)?))
+    }
+
+    /// The files that hold the period: those of the roll-up for the whole days that they hold, and those of events for the rest.
+    fn files<'a>(&'a self, events: &'a FileSet, rolled_table: &'a LiveTable, rolled: &'a FileSet, from: Option<Micros>, to: Option<Micros>) -> Vec<Into<'a>> {
+        let holding = if self.is_read(true) { holding(events, rolled, from, to) } else { Default::default() };
+        let mut files = Vec::new();
+        for (days, of) in scans(rolled, &holding) {
+            let keep = if days == Days::All { Keep::All } else { Keep::Days(Arc::new(days)) };
+            files.extend(of.into_iter().filter_map(|index| Some(Into { table: rolled_table, file: rolled.files.get(index)?, keep: keep.clone() })));
+        }
+        let is_open = |file: &File| file.day.is_none_or(|day| !holding.contains_key(&i64::from(day)));
+        for index in events.within("time", from, to) {
+            if let Some(file) = events.files.get(index).filter(|file| is_open(file)) {
+                files.push(Into { table: &self.events, file, keep: Keep::Within(from, to) });
+            }
+        }
+        files
+    }
+}
