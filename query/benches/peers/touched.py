@@ -3,8 +3,8 @@
     pip install duckdb chdb deltalake
     python touched.py LAKE ROUNDS < questions.json
 
-Reads `[{"label": …, "column": "identity" | "destination", "value": …, "from": microseconds | null}, …]`, and writes for each question and engine
-the median of the rounds in milliseconds, the processor time of a round, and how many rows the answer has. Three ways: events as Parquet, as keytrail's
+Reads `[{"label": …, "kind": "touched" | "timeline" | "blast_radius", "column": "identity" | "destination", "value": …, "from": microseconds | null}, …]`, and writes for each question and engine
+the median of the rounds in milliseconds, the processor time of a round, how many rows the answer has, and how many events they count. Three ways: events as Parquet, as keytrail's
 own question reads them without its roll-up; the roll-up as Parquet (whole history only, for questions without a period); and ClickHouse's own format,
 sorted by the column that is asked for.
 """
@@ -25,13 +25,14 @@ def processor_ms():
 
 
 def timed(rounds, ask):
-    rows = ask()
+    """`ask` gives the rows of the answer and the events that they count."""
+    rows, events = ask()
     took, before = [], processor_ms()
     for _ in range(rounds):
         begun = time.perf_counter()
-        assert ask() == rows
+        assert ask() == (rows, events)
         took.append((time.perf_counter() - begun) * 1e3)
-    return {"p50_ms": statistics.median(took), "processor_ms": (processor_ms() - before) / rounds, "rows": rows}
+    return {"p50_ms": statistics.median(took), "processor_ms": (processor_ms() - before) / rounds, "rows": rows, "events": events}
 
 
 def files(lake, table):
@@ -62,27 +63,38 @@ def main():
     except duckdb.Error:
         pass
 
+    def duck_rows(sql, count):
+        def ask():
+            rows = duck.execute(sql).fetchall()
+            return len(rows), 0 if count is None else int(sum(row[count] for row in rows))
+
+        return ask
+
     def duck_events(question):
         since = f" AND time >= make_timestamptz({question['from']})" if question["from"] is not None else ""
         sql = (
             f"SELECT {KEY}, count(*), count(*) FILTER (outcome IN ('failure', 'denied')), min(time), max(time) FROM read_parquet({events})"
             f" WHERE {question['column']} = {quoted(question['value'])} AND destination IS NOT NULL{since} GROUP BY ALL"
         )
-        return lambda: len(duck.execute(sql).fetchall())
+        return duck_rows(sql, 7)
 
     def duck_touches(question):
         sql = (
             f"SELECT {KEY}, sum(count), min(first), max(last) FROM read_parquet({touches[question['column']]})"
             f" WHERE {question['column']} = {quoted(question['value'])} AND destination IS NOT NULL GROUP BY ALL"
         )
-        return lambda: len(duck.execute(sql).fetchall())
+        return duck_rows(sql, 7)
 
     import chdb.session
 
     chdb_session = chdb.session.Session()
 
-    def ch(sql):
-        return lambda: chdb_session.query(sql, "TabSeparated").bytes().count(b"\n")
+    def ch(sql, count):
+        def ask():
+            rows = chdb_session.query(sql, "TabSeparated").bytes().split(b"\n")[:-1]
+            return len(rows), 0 if count is None else sum(int(row.split(b"\t")[count]) for row in rows)
+
+        return ask
 
     def ch_since(question):
         return f" AND time >= fromUnixTimestamp64Micro({question['from']}, 'UTC')" if question["from"] is not None else ""
@@ -94,7 +106,37 @@ def main():
         )
 
     def ch_files(paths):
-        return "file('{" + ",".join(paths) + "}', 'Parquet')" if len(paths) > 1 else f"file('{paths[0]}', 'Parquet')"
+        """ClickHouse takes alternatives within one part of a path: no two files have the same name, so folders may be any."""
+        if len(paths) == 1:
+            return f"file('{paths[0]}', 'Parquet')"
+        folder = os.path.commonpath(paths)
+        between = "/*" * (paths[0].removeprefix(folder).count("/") - 1)
+        return f"file('{folder}{between}/{{{','.join(os.path.basename(path) for path in paths)}}}', 'Parquet')"
+
+    def timeline(relation, question, since):
+        return (
+            f"SELECT time, activity, outcome, identity, credential, destination, protocol, action, source_ip, event_id, reason FROM {relation}"
+            f" WHERE identity = {quoted(question['value'])}{since} ORDER BY time, event_id"
+        )
+
+    def blast_radius(relation, question, failed):
+        """Three hops: what the identity touched, what was touched with credentials that were obtained with its own, and once more."""
+        name = quoted(question["value"])
+        hop = (
+            "SELECT {n} AS hop, identity, credential, max(credential_parent) AS via, destination, max(environment) AS environment, count(*) AS n,"
+            f" {failed} AS s, min(time) AS a, max(time) AS b FROM {relation} WHERE destination IS NOT NULL AND {{whose}} GROUP BY identity, credential, destination"
+        )
+        return (
+            f"WITH c1 AS (SELECT DISTINCT credential FROM {relation} WHERE identity = {name} AND credential IS NOT NULL),"
+            f" c2 AS (SELECT DISTINCT credential FROM {relation} WHERE credential_parent IN (SELECT credential FROM c1) AND credential NOT IN (SELECT credential FROM c1)),"
+            f" c3 AS (SELECT DISTINCT credential FROM {relation} WHERE credential_parent IN (SELECT credential FROM c2)"
+            " AND credential NOT IN (SELECT credential FROM c1) AND credential NOT IN (SELECT credential FROM c2)) "
+            + hop.format(n=1, whose=f"identity = {name}")
+            + " UNION ALL "
+            + hop.format(n=2, whose="credential IN (SELECT credential FROM c2)")
+            + " UNION ALL "
+            + hop.format(n=3, whose="credential IN (SELECT credential FROM c3)")
+        )
 
     # ClickHouse's own format, a copy sorted for each of the two questions.
     own = {}
@@ -109,13 +151,24 @@ def main():
         own[column] = f"k.{name}"
 
     for question in questions:
-        ways = [
-            ("DuckDB, events as Parquet", duck_events(question)),
-            ("chDB, events as Parquet", ch(ch_sql(ch_files(events), question))),
-            ("chDB, ClickHouse's own format sorted for it", ch(ch_sql(own[question["column"]], question))),
-        ]
-        if question["from"] is None and touches[question["column"]]:
-            ways.append(("DuckDB, the roll-up as Parquet", duck_touches(question)))
+        since = f" AND time >= make_timestamptz({question['from']})" if question["from"] is not None else ""
+        if question["kind"] == "timeline":
+            ways = [
+                ("DuckDB, events as Parquet", duck_rows(timeline(f"read_parquet({events})", question, since), None)),
+                ("chDB, events as Parquet", ch(timeline(ch_files(events), question, ch_since(question)), None)),
+            ]
+        elif question["kind"] == "blast_radius":
+            duck_sql = blast_radius(f"read_parquet({events})", question, "count(*) FILTER (outcome NOT IN ('failure', 'denied'))")
+            ch_sql_ = blast_radius(ch_files(events), question, "countIf(outcome NOT IN ('failure', 'denied'))")
+            ways = [("DuckDB, events as Parquet", duck_rows(duck_sql, 6)), ("chDB, events as Parquet", ch(ch_sql_, 6))]
+        else:
+            ways = [
+                ("DuckDB, events as Parquet", duck_events(question)),
+                ("chDB, events as Parquet", ch(ch_sql(ch_files(events), question), 7)),
+                ("chDB, ClickHouse's own format sorted for it", ch(ch_sql(own[question["column"]], question), 7)),
+            ]
+            if question["from"] is None and touches[question["column"]]:
+                ways.append(("DuckDB, the roll-up as Parquet", duck_touches(question)))
         for engine, ask in ways:
             results.append({"label": question["label"], "engine": engine, **timed(rounds, ask)})
     versions = {"duckdb": duckdb.__version__, "chdb": __import__("chdb").__version__}
