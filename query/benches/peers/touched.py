@@ -126,16 +126,20 @@ def main():
             "SELECT {n} AS hop, identity, credential, max(credential_parent) AS via, destination, max(environment) AS environment, count(*) AS n,"
             f" {failed} AS s, min(time) AS a, max(time) AS b FROM {relation} WHERE destination IS NOT NULL AND {{whose}} GROUP BY identity, credential, destination"
         )
+        # No `format`: a list of files has braces of its own.
+        def of(number, whose):
+            return hop.replace("{n}", number).replace("{whose}", whose)
+
         return (
             f"WITH c1 AS (SELECT DISTINCT credential FROM {relation} WHERE identity = {name} AND credential IS NOT NULL),"
             f" c2 AS (SELECT DISTINCT credential FROM {relation} WHERE credential_parent IN (SELECT credential FROM c1) AND credential NOT IN (SELECT credential FROM c1)),"
             f" c3 AS (SELECT DISTINCT credential FROM {relation} WHERE credential_parent IN (SELECT credential FROM c2)"
             " AND credential NOT IN (SELECT credential FROM c1) AND credential NOT IN (SELECT credential FROM c2)) "
-            + hop.format(n=1, whose=f"identity = {name}")
+            + of("1", f"identity = {name}")
             + " UNION ALL "
-            + hop.format(n=2, whose="credential IN (SELECT credential FROM c2)")
+            + of("2", "credential IN (SELECT credential FROM c2)")
             + " UNION ALL "
-            + hop.format(n=3, whose="credential IN (SELECT credential FROM c3)")
+            + of("3", "credential IN (SELECT credential FROM c3)")
         )
 
     # ClickHouse's own format, a copy sorted for each of the two questions.
