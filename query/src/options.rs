@@ -19,7 +19,7 @@ pub struct Options {
     pub rows_max: usize,
     /// Whether the roll-up of closed days is read where it holds them; without, every question reads events.
     pub roll_up: bool,
-    /// Whether `touched`, `who_touched` and the first hop of `blast_radius` look names up in the files' page indexes themselves; without, they are
+    /// Whether `touched`, `who_touched` and `timeline` look names up in the files' page indexes themselves; without, they are
     /// planned like any other question. The answers are the same.
     pub look_up: bool,
     /// Rows that were looked up lately and are kept in memory, in bytes; the names that were not asked for longest leave first.
