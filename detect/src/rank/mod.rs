@@ -228,7 +228,7 @@ impl Signals {
 
 /// A command on the floor of a plant of a class that the identity gave before, and that changes nothing in a controller that it never changed.
 fn is_old_on_the_floor(o: &Observation<'_>) -> bool {
-    o.floor.is_some_and(|floor| !floor.first && !(o.classed.command.controls() && floor.first_here))
+    o.floor.is_some_and(|floor| !(floor.first || o.classed.command.controls() && floor.first_here))
 }
 
 /// The calibrated probability that speaks for a detection of this kind; none for facts.

@@ -130,7 +130,7 @@ fn pages(metadata: &ParquetMetaData, key: usize, name: &[u8]) -> (Vec<usize>, Ve
             continue;
         }
         let rows = usize::try_from(group.num_rows()).unwrap_or(usize::MAX);
-        let within = pages_of(metadata, number, key, name, rows).unwrap_or_else(|| vec![0..rows]);
+        let within = pages_of(metadata, number, key, name, rows).unwrap_or_else(|| std::iter::once(0..rows).collect());
         if within.is_empty() {
             continue;
         }
