@@ -174,10 +174,16 @@ fn fresh_lines(written: &[super::written::Written]) -> Vec<(&super::written::Wri
     let mut seen = HashSet::new();
     let mut parts = Vec::new();
     for part in written {
-        let lines = part.bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| seen.insert(*line));
+        let lines = part.bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| seen.insert(without_time(line)));
         parts.push((part, lines.flatten().copied().collect::<Vec<u8>>()));
     }
     let (before, after): (usize, usize) = parts.iter().fold((0, 0), |(before, after), (part, bytes)| (before + part.bytes.len(), after + bytes.len()));
     println!("searched {} MiB of {} MiB that were written", after >> 20, before >> 20);
     parts
+}
+
+/// A line of a log without the time that it begins with.
+fn without_time(line: &[u8]) -> &[u8] {
+    const TIME: usize = "2026-01-01T00:00:00.000000Z".len();
+    if line.len() > TIME && line[4] == b'-' && line[10] == b'T' && line[TIME - 1] == b'Z' { &line[TIME..] } else { line }
 }

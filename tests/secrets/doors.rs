@@ -54,7 +54,8 @@ pub fn planted_leaks(corpus: &Corpus, home: &Home) {
     caught("stray.txt");
     let plain = format!("{}{secret}", "state ".repeat(100));
     let packed = lz4_flex::block::compress(plain.as_bytes());
-    let state = [b"ktdetect".as_slice(), &3_u32.to_le_bytes(), &(plain.len() as u64).to_le_bytes(), &[0; 32], &packed].concat();
+    let lengths = [1, plain.len() as u64, packed.len() as u64].map(u64::to_le_bytes).concat();
+    let state = [b"ktdetect".as_slice(), &3_u32.to_le_bytes(), &[0; 32], &lengths, &packed].concat();
     std::fs::write(data.join("planted.state"), state).unwrap();
     caught("planted.state (unpacked)");
     let column: arrow::array::ArrayRef = std::sync::Arc::new(arrow::array::StringArray::from(vec![format!("{}{secret}", "row ".repeat(100)); 3]));

@@ -142,7 +142,7 @@ fn undone(bytes: &[u8], done: &mut BTreeSet<u64>) -> Vec<Vec<u8>> {
         use std::hash::{DefaultHasher, Hash as _, Hasher as _};
         let mut hasher = DefaultHasher::new();
         inner.hash(&mut hasher);
-        if done.insert(hasher.finish()) {
+        if !inner.is_empty() && done.insert(hasher.finish()) {
             all.push(inner);
         }
     };
@@ -164,22 +164,26 @@ fn undone(bytes: &[u8], done: &mut BTreeSet<u64>) -> Vec<Vec<u8>> {
             keep(run.chunks(2).map(|pair| u8::try_from(digit(pair[0]) * 16 + digit(pair[1])).unwrap()).collect());
         }
     }
-    if bytes.contains(&b'%') {
-        let mut plain = Vec::with_capacity(bytes.len());
-        let mut at = 0;
-        while at < bytes.len() {
-            let hex = (bytes[at] == b'%').then(|| bytes.get(at + 1..at + 3)).flatten().and_then(|pair| std::str::from_utf8(pair).ok());
-            match hex.and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
-                Some(byte) => (plain.push(byte), at += 3).1,
-                None => (plain.push(if bytes[at] == b'+' { b' ' } else { bytes[at] }), at += 1).1,
-            }
-        }
-        keep(plain);
-    }
-    if bytes.contains(&b'\\') {
-        keep(unescaped(bytes));
-    }
+    // Of what is undone in place the lines that it changes: the others were searched as they are.
+    let changed = |signs: &[u8], undo: fn(&[u8]) -> Vec<u8>| -> Vec<u8> {
+        bytes.split_inclusive(|b| *b == b'\n').filter(|line| signs.iter().any(|sign| line.contains(sign))).flat_map(undo).collect()
+    };
+    keep(changed(b"%+", unpercented));
+    keep(changed(b"\\", unescaped));
     all
+}
+
+fn unpercented(bytes: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = (bytes[at] == b'%').then(|| bytes.get(at + 1..at + 3)).flatten().and_then(|pair| std::str::from_utf8(pair).ok());
+        match hex.and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
+            Some(byte) => (plain.push(byte), at += 3).1,
+            None => (plain.push(if bytes[at] == b'+' { b' ' } else { bytes[at] }), at += 1).1,
+        }
+    }
+    plain
 }
 
 fn unescaped(bytes: &[u8]) -> Vec<u8> {
