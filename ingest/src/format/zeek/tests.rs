@@ -147,7 +147,7 @@ proptest! {
         log.splice(at..end, with);
         let (drafts, _) = read_as("all.log", &log);
         for draft in drafts {
-            prop_assert!(!draft.event.identity.is_empty() && draft.event.time > keytrail_schemas::Micros::MIN && draft.event.raw.is_some());
+            prop_assert!(!draft.event.identity.is_empty() && draft.event.time >= keytrail_schemas::Micros::MIN && draft.event.raw.is_some());
         }
     }
 }
