@@ -215,6 +215,32 @@ mod tests {
     }
 
     #[test]
+    fn masters_are_a_pair_on_every_controller_and_engineers_are_none() {
+        let mut floor = Floor::default();
+        // Two masters relieve each other on one controller for six days; on the other one only the first commands. An engineer visits both.
+        for n in 0..288 {
+            let hours = f64::from(n) * 0.5;
+            let leads = if (n / 48) % 2 == 0 { 1 } else { 2 };
+            let told = see(&mut floor, leads, &event(hours, "plc", "c", None), if n % 5 == 0 { Command::Write } else { Command::Read });
+            assert!(!told.at_once, "{n}");
+            if leads == 1 {
+                see(&mut floor, 1, &event(hours + 0.01, "other", "c", None), Command::Write);
+            }
+        }
+        for n in 0..6 {
+            let hours = 144.0 + f64::from(n) * 0.2;
+            see(&mut floor, 1, &event(hours, "other", "c", None), Command::Read);
+            assert!(!see(&mut floor, 7, &event(hours + 0.05, "other", "c", None), Command::Write).at_once, "an engineer stands no turn");
+        }
+        // The stand-by reads beside the leading one, which is nothing; then it commands, on the controller that it never commanded.
+        see(&mut floor, 1, &event(150.0, "other", "c", None), Command::Read);
+        assert!(!see(&mut floor, 2, &event(150.1, "other", "c", None), Command::Read).at_once);
+        assert!(!see(&mut floor, 2, &event(150.2, "other", "c", None), Command::Write).at_once, "nobody went on yet");
+        see(&mut floor, 1, &event(150.3, "other", "c", None), Command::Read);
+        assert!(see(&mut floor, 2, &event(150.4, "other", "c", None), Command::Write).at_once);
+    }
+
+    #[test]
     fn sessions_grow_old_and_outlive_what_opened_them() {
         let mut floor = Floor::default();
         let good = ledger::Features::default();
