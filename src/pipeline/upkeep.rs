@@ -69,7 +69,11 @@ async fn rounds(config: &Config, stop: &AtomicBool) {
 fn tell(report: &UpkeepReport) {
     if report.elsewhere {
         tracing::debug!("another process does the lake's upkeep");
-    } else if *report != UpkeepReport::default() {
+        return;
+    }
+    // A look for files to remove that found none is nothing to tell.
+    let idle = UpkeepReport { removal: report.removal.filter(|removal| removal.files_removed == 0), ..UpkeepReport::default() };
+    if *report != idle {
         tracing::info!(
             days_compacted = report.compaction.groups,
             days_rolled_up = report.roll_up.days,
