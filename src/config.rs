@@ -102,7 +102,7 @@ pub struct Ingest {
     pub open_files_max: usize,
     /// Most events in one append.
     pub batch_events_max: usize,
-    /// Most bytes of records that wait for their turn, over all open files: half of it for events that are parsed ahead, half for originals of great records;
+    /// Most bytes of records that wait for their turn, over all open files: half of it for events that are parsed ahead and buffers of open files, half for originals of great records;
     /// of what is over it, files are read on only when it is their turn, and originals wait on disk. What one great record takes while it is parsed, one at a
     /// time, comes on top.
     pub waiting_bytes_max: u64,

@@ -8,6 +8,7 @@ use keytrail_schemas::{DeadLetter, Event, EventId, Hash32, Micros, Reason, Text}
 use rustc_hash::FxHashMap;
 
 use super::archive::Budget;
+use super::buffer::Buffers;
 use super::fault::Fault;
 use super::frame::{Frame, Framer, Place};
 use super::input::{Input, Origin};
@@ -39,6 +40,8 @@ pub struct Shared {
     pub progress: Arc<Progress>,
     /// Bytes of the units that are parsed ahead.
     pub under_way: AtomicU64,
+    /// What open files hold in buffers.
+    pub buffers: Arc<Buffers>,
     /// Taken while a great record is read and parsed.
     pub great: Arc<Turn>,
     /// Where originals wait for which there is no room in memory.
@@ -65,6 +68,8 @@ const STRANGE_RECORDS_MAX: usize = 16;
 const STRANGE_BYTES_MAX: usize = 4 << 20;
 /// Records from this size on are parsed one at a time, over all files, and the parser's buffers are given back behind each.
 const GREAT_RECORD_BYTES: usize = 1 << 20;
+/// What a parser holds in buffers is about so many times the longest record that it has read.
+const BUFFERS_A_BYTE: usize = 8;
 /// An event's own size in memory, for the size of batches.
 const EVENT_BYTES: usize = size_of::<Event>();
 
@@ -115,7 +120,9 @@ impl Lane {
                 break;
             }
         }
-        self.framer.shed();
+        if self.framer.shed(self.records.buffer_bytes()) {
+            self.records.shed();
+        }
         if let Some(trail) = &mut self.trail {
             unit.reached = Some(Box::new(trail.reached(&self.framer, &self.records)));
         }
@@ -164,6 +171,8 @@ pub struct Records {
     last_time: Micros,
     /// Reads a record that the file's format rejects, for the others to look at.
     sample: Option<Box<json::Reader>>,
+    /// The longest record since the parsers' buffers were given back.
+    longest: usize,
 }
 
 impl Records {
@@ -193,7 +202,19 @@ impl Records {
             drafts: Vec::new(),
             last_time: Micros::MIN,
             sample: None,
+            longest: 0,
         }
+    }
+
+    /// About how many bytes the parsers hold in buffers.
+    fn buffer_bytes(&self) -> usize {
+        self.longest.saturating_mul(BUFFERS_A_BYTE)
+    }
+
+    /// Gives the parsers' buffers back.
+    fn shed(&mut self) {
+        self.parsers.values_mut().for_each(|parser| parser.shed());
+        (self.sample, self.longest) = (None, 0);
     }
 
     /// The file has grown meanwhile.
@@ -354,6 +375,7 @@ impl Records {
             parser
         });
         if bytes.len() < GREAT_RECORD_BYTES {
+            self.longest = self.longest.max(bytes.len());
             return parser.record(bytes, place.line, drafts);
         }
         let _alone = self.shared.great.take();

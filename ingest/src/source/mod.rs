@@ -4,6 +4,7 @@
 //! What concerns one file or one record is never an error: it is a dead letter, and the rest is read.
 
 mod archive;
+mod buffer;
 mod complete;
 mod count;
 mod fault;

@@ -130,7 +130,8 @@ pub struct Limits {
     pub unit_bytes_max: usize,
     /// Records of a file that are parsed ahead as one unit.
     pub unit_records_max: usize,
-    /// The most bytes of events that are parsed ahead, over all files; past it a file is parsed on only when it is the next one's turn.
+    /// The most bytes of events that are parsed ahead and of buffers, over all files; past it a file is parsed on only when it is the next one's turn. From a quarter of it
+    /// on in buffers, a file that waits gives its own back.
     pub under_way_bytes_max: u64,
     /// The most bytes of originals of great records that wait in memory for their turn, over all open files; the others wait on disk.
     pub held_bytes_max: u64,

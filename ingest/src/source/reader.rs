@@ -12,6 +12,7 @@ use std::sync::{Arc, PoisonError};
 use keytrail_schemas::{DeadLetter, Event, Micros};
 
 use super::archive::Budget;
+use super::buffer::Buffers;
 use super::complete::complete;
 use super::count::{Counts, Tally};
 use super::follow::{Changed, Reached};
@@ -89,6 +90,7 @@ impl Reader {
         let threads = if options.threads == 0 { cores() } else { options.threads };
         let shared = Arc::new(Shared {
             budget: Budget::new(options.limits.archive_memory_bytes_max),
+            buffers: Buffers::new(options.limits.under_way_bytes_max / 4),
             spill: Spill::new(options.waiting_dir.as_deref(), options.limits.held_bytes_max),
             options,
             progress,

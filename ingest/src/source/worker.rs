@@ -60,7 +60,7 @@ struct State {
 
 /// Whether so much is parsed ahead that only what the merge waits for is parsed on.
 fn is_much(shared: &Shared) -> bool {
-    shared.under_way.load(Ordering::Acquire) > shared.options.limits.under_way_bytes_max
+    shared.under_way.load(Ordering::Acquire) + shared.buffers.held() > shared.options.limits.under_way_bytes_max
 }
 
 impl Queue {

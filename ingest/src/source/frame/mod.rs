@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use keytrail_schemas::Reason;
 
+use super::buffer::Share;
 use super::fault::Fault;
 use super::turn::{Taken, Turn};
 
@@ -60,6 +61,8 @@ pub struct Damage {
 
 /// Bytes that are asked of the file at once, at least.
 const READ_BYTES: usize = 128 << 10;
+/// And how many where buffers are scarce, or a file is only looked at.
+const STEP_BYTES_MIN: usize = READ_BYTES / 8;
 
 /// Cuts a file into records.
 #[derive(Debug)]
@@ -92,10 +95,26 @@ impl<R: Read> Framer<R> {
         self.window.turn = Some(Arc::clone(turn));
     }
 
-    /// Gives back what memory a great record took, and its turn.
-    pub fn shed(&mut self) {
+    /// What the file's buffers take counts among those of all files.
+    pub fn share(&mut self, share: Share) {
+        self.window.share = Some(share);
+        self.window.account();
+    }
+
+    /// The file waits: gives back what memory a great record took, and its turn. `beside` is what else the file holds in buffers. Says whether that is to be given back,
+    /// too: all files together hold too much.
+    pub fn shed(&mut self, beside: usize) -> bool {
         self.window.shed();
         self.window.taken = None;
+        self.window.beside = beside;
+        self.window.account();
+        let scarce = self.window.is_scarce();
+        if scarce {
+            self.window.beside = 0;
+            self.window.step = STEP_BYTES_MIN;
+            self.window.cut_to(self.window.data().len());
+        }
+        scarce
     }
 
     /// The file may grow: a record at its end that has not ended is left where it is.
@@ -202,6 +221,9 @@ struct Window<R> {
     taken: Option<Taken>,
     /// The most that is read at once: little at first, for of many files no more than the beginning is looked at.
     step: usize,
+    share: Option<Share>,
+    /// What the file holds in other buffers.
+    beside: usize,
 }
 
 /// Consumed bytes that are still there when the buffer has been moved on.
@@ -225,7 +247,9 @@ impl<R: Read> Window<R> {
             behind: Vec::new(),
             turn: None,
             taken: None,
-            step: READ_BYTES / 8,
+            step: STEP_BYTES_MIN,
+            share: None,
+            beside: 0,
         }
     }
 
@@ -252,27 +276,31 @@ impl<R: Read> Window<R> {
             return false;
         }
         self.shed();
-        if self.buffer.len() - self.end < READ_BYTES {
+        let scarce = self.is_scarce();
+        let room = if scarce { STEP_BYTES_MIN } else { READ_BYTES };
+        if self.buffer.len() - self.end < room {
             if self.start > 0 {
                 self.behind = self.before(BEHIND_BYTES);
                 self.buffer.copy_within(self.start..self.end, 0);
                 self.end -= self.start;
                 self.start = 0;
             }
-            if self.buffer.len() - self.end < READ_BYTES {
+            if self.buffer.len() - self.end < room {
                 // No larger than the longest record and what is read at once.
                 let most = self.record_bytes_max.saturating_add(2 * READ_BYTES);
-                let wanted = (self.buffer.len() * 2).min(most).max(self.end + READ_BYTES);
+                let wanted = (self.buffer.len() * 2).min(most).max(self.end + room);
                 if wanted > 8 * READ_BYTES && self.taken.is_none() {
                     self.taken = self.turn.as_ref().map(Turn::take);
                 }
+                self.buffer.reserve_exact(wanted - self.buffer.len());
                 self.buffer.resize(wanted, 0);
+                self.account();
             }
         }
         loop {
             // A little at a time: what is read behind a great record is held as long as its file waits.
             let until = self.buffer.len().min(self.end + self.step);
-            self.step = (2 * self.step).min(4 * READ_BYTES);
+            self.step = if scarce { STEP_BYTES_MIN } else { (2 * self.step).min(4 * READ_BYTES) };
             let Some(room) = self.buffer.get_mut(self.end..until) else { return false };
             match self.input.read(room) {
                 Ok(0) => {
@@ -298,14 +326,30 @@ impl<R: Read> Window<R> {
         if self.buffer.len() <= 8 * READ_BYTES || self.end - self.start > 4 * READ_BYTES {
             return;
         }
+        self.cut_to((self.end - self.start).max(4 * READ_BYTES));
+        self.taken = None;
+    }
+
+    /// Holds what is not consumed in a buffer of this size.
+    fn cut_to(&mut self, bytes: usize) {
         self.behind = self.before(BEHIND_BYTES);
         let rest = self.end - self.start;
-        let mut smaller = vec![0; rest.max(4 * READ_BYTES)];
+        let mut smaller = vec![0; bytes];
         if let (Some(room), Some(data)) = (smaller.get_mut(..rest), self.buffer.get(self.start..self.end)) {
             room.copy_from_slice(data);
         }
         (self.buffer, self.start, self.end) = (smaller, 0, rest);
-        self.taken = None;
+        self.account();
+    }
+
+    /// Says what is held.
+    fn account(&mut self) {
+        let bytes = self.buffer.capacity() + self.beside;
+        self.share.iter_mut().for_each(|share| share.set(bytes));
+    }
+
+    fn is_scarce(&self) -> bool {
+        self.share.as_ref().is_some_and(Share::is_scarce)
     }
 
     fn fill_to(&mut self, bytes: usize) {

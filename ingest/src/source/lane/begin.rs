@@ -85,6 +85,7 @@ fn try_begin(input: &Input, shared: &Arc<Shared>) -> Result<Begun, Stop> {
     if is_open {
         framer.leave_open();
     }
+    framer.share(shared.buffers.share());
     if !input.is_stream() {
         framer.take_turns(&shared.great);
     }

@@ -154,6 +154,7 @@ fn lane(shared: &Arc<Shared>, mut file: File, position: &Position, records: Reco
     let read_bytes = stream.read_bytes();
     let options = &shared.options;
     let mut framer = Framer::resume(stream, options.limits.record_bytes_max, letter::head_bytes(options), position.offset, position.line);
+    framer.share(shared.buffers.share());
     if !is_finished {
         framer.leave_open();
     }
