@@ -1,7 +1,9 @@
-//! Hostile texts: fragments in a row, again and again, within encodings.
+//! Hostile texts: fragments in a row, again and again, numbered or alike, within encodings, as a whole or in pieces.
 
 use std::io::Write as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 
 /// A text of any length: what it repeats, and in what it is packed.
@@ -9,8 +11,12 @@ use serde::Deserialize;
 pub struct Text {
     /// Fragments, and how often each stands in a row.
     unit: Vec<(String, usize)>,
+    /// Whether each row of them bears a number, so that none is like the one before.
+    numbered: bool,
     /// From the innermost on.
     packing: Vec<Packing>,
+    /// How many bytes are packed at once; then the same again. `None` for all.
+    piece: Option<usize>,
 }
 
 /// How a text is packed.
@@ -112,6 +118,28 @@ const OWN: &[&str] = &[
     "hmac:0123456789abcdef0123456789abcdef",
     "access",
     "x-amz-signature=",
+    "x-amz-signature: \"",
+    "--password ",
+    "-H \"",
+    "curl ",
+    "mysql -",
+    " -p",
+    "kind: Secret\ndata:",
+    "machine a login b password ",
+    "identified by '",
+    "http://a:b@",
+    "://a:b/",
+    "$2a$",
+    "otp: 1",
+    "hmac:0123456789abcdef0123456789abcdef:text:8",
+    "password=hmac:",
+    "eyJhIjoi",
+    "%2525",
+    "\\u005cu",
+    "H4sIAAAAAAAA_",
+    "abcdefghijklmnopqrstuvwxyz0123456789",
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "import { a } from '",
 ];
 
 #[derive(Deserialize)]
@@ -137,22 +165,25 @@ pub fn fragments() -> Vec<String> {
 
 impl Text {
     pub fn of_fragment(fragment: &str) -> Self {
-        Self { unit: vec![(fragment.to_owned(), 1)], packing: Vec::new() }
+        Self { unit: vec![(fragment.to_owned(), 1)], numbered: false, packing: Vec::new(), piece: None }
     }
 
     /// A text that is new, or differs from another in one thing.
     pub fn random(parent: Option<Self>, fragments: &[String], dice: &mut Dice) -> Self {
         let piece = |dice: &mut Dice| (fragments.get(dice.below(fragments.len())).cloned().unwrap_or_default(), 1 << dice.below(8));
         let Some(mut text) = parent else {
-            return Self { unit: (0..=dice.below(FRAGMENTS_MAX)).map(|_| piece(dice)).collect(), packing: Vec::new() };
+            let unit = (0..=dice.below(FRAGMENTS_MAX)).map(|_| piece(dice)).collect();
+            return Self { unit, numbered: dice.below(4) == 0, packing: Vec::new(), piece: None };
         };
         let at = dice.below(text.unit.len());
-        match dice.below(6) {
+        match dice.below(8) {
             0 if text.unit.len() < FRAGMENTS_MAX => text.unit.insert(at, piece(dice)),
             1 if text.unit.len() > 1 => drop(text.unit.remove(at)),
             2 if text.packing.len() < PACKINGS_MAX => text.packing.extend(PACKINGS.get(dice.below(PACKINGS.len()))),
             3 if !text.packing.is_empty() => drop(text.packing.pop()),
             4 => text.unit.iter_mut().skip(at).take(1).for_each(|(_, times)| *times = 1 << dice.below(12)),
+            5 => text.numbered = !text.numbered,
+            6 if !text.packing.is_empty() => text.piece = (dice.below(3) > 0).then(|| 32 << dice.below(14)),
             _ => text.unit.iter_mut().skip(at).take(1).for_each(|one| *one = piece(dice)),
         }
         text
@@ -160,11 +191,13 @@ impl Text {
 
     /// About so many bytes of it.
     pub fn of(&self, length: usize) -> String {
-        let unit: String = self.unit.iter().map(|(fragment, times)| fragment.repeat(*times)).collect();
+        if let Some(piece) = self.piece {
+            let packed = self.packed(piece) + " ";
+            return packed.repeat(length.div_ceil(packed.len()));
+        }
         let mut bytes = length;
         loop {
-            let plain: String = unit.chars().cycle().take(bytes).collect();
-            let packed = self.packing.iter().fold(plain, |text, packing| packing.pack(&text));
+            let packed = self.packed(bytes);
             if packed.len() <= length || bytes <= 16 {
                 return packed;
             }
@@ -172,13 +205,29 @@ impl Text {
             bytes = (bytes * length / packed.len()).min(bytes - 1);
         }
     }
+
+    /// So many bytes of it, packed.
+    fn packed(&self, bytes: usize) -> String {
+        let unit: String = self.unit.iter().map(|(fragment, times)| fragment.repeat(*times)).collect();
+        let mut plain = String::with_capacity(bytes + unit.len());
+        let mut number = 0_u32;
+        while plain.len() < bytes {
+            plain.push_str(&unit);
+            if self.numbered || unit.is_empty() {
+                plain.push_str(&number.to_string());
+            }
+            number += 1;
+        }
+        plain.truncate(plain.floor_char_boundary(bytes));
+        self.packing.iter().fold(plain, |text, packing| packing.pack(&text))
+    }
 }
 
 impl Packing {
     fn pack(self, text: &str) -> String {
         let bytes = text.as_bytes();
         match self {
-            Self::Base64 => base64(bytes),
+            Self::Base64 => BASE64.encode(bytes),
             Self::Hex => hex::encode(bytes),
             Self::Percent => bytes.iter().map(|byte| format!("%{byte:02X}")).collect(),
             Self::Escapes => text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect(),
@@ -186,7 +235,7 @@ impl Packing {
             Self::Gzip => {
                 let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
                 packer.write_all(bytes).expect("memory takes it");
-                base64(&packer.finish().expect("memory takes it"))
+                BASE64.encode(packer.finish().expect("memory takes it"))
             }
         }
     }
@@ -197,21 +246,15 @@ impl std::fmt::Display for Text {
         for (fragment, times) in &self.unit {
             write!(f, "{fragment:?}×{times} ")?;
         }
-        if self.packing.is_empty() { Ok(()) } else { write!(f, "in {:?}", self.packing) }
-    }
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len() / 3 * 4 + 4);
-    for chunk in bytes.chunks(3) {
-        let word = chunk.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for index in 0..4 {
-            let digit = DIGITS.get((word >> (18 - 6 * index) & 63) as usize).copied().unwrap_or(b'A');
-            out.push(if index <= chunk.len() { char::from(digit) } else { '=' });
+        if self.numbered {
+            write!(f, "and a number ")?;
+        }
+        match (self.packing.is_empty(), self.piece) {
+            (true, _) => Ok(()),
+            (false, None) => write!(f, "in {:?}", self.packing),
+            (false, Some(bytes)) => write!(f, "in {:?}, {bytes} bytes at once", self.packing),
         }
     }
-    out
 }
 
 /// The same numbers for the same seed (xorshift64*).

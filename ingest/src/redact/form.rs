@@ -10,13 +10,16 @@ use std::sync::LazyLock;
 
 use self::keywords::Keywords;
 use self::rule::Rule;
+use self::work::Work;
 use super::withheld;
 
 mod entropy;
 mod keywords;
 mod load;
 mod rule;
+mod tail;
 pub(super) mod unwrap;
+mod work;
 
 pub(super) use entropy::bits_per_byte;
 
@@ -147,18 +150,26 @@ impl Forms {
 
     /// The secrets in `text`, in order and apart; within encodings too. `cut` says that it goes on behind its end.
     pub(super) fn find(&'static self, text: &str, scope: Scope, cut: bool) -> Vec<Found> {
+        self.find_working(text, scope, cut, &mut Work::of(text))
+    }
+
+    /// The same; `work` says what it took.
+    fn find_working(&'static self, text: &str, scope: Scope, cut: bool, work: &mut Work) -> Vec<Found> {
         let shortest = if scope == Scope::Name { NAME_BYTES_MIN } else { TEXT_BYTES_MIN };
         if text.len() < shortest {
             return Vec::new();
         }
         let mut found = Vec::new();
-        self.plain(text, scope, cut, &mut found);
-        unwrap::find(self, text, scope, 0, &mut found);
+        self.plain(text, scope, cut, work, |one| {
+            found.push(one);
+            true
+        });
+        unwrap::find(self, text, 0, work, &mut found);
         if found.is_empty() { found } else { apart(text, found) }
     }
 
-    /// The secrets that stand in `text` as it is.
-    fn plain(&'static self, text: &str, scope: Scope, cut: bool, found: &mut Vec<Found>) {
+    /// Hands the secrets that stand in `text` as it is to `found`, until it says that this is enough.
+    fn plain(&'static self, text: &str, scope: Scope, cut: bool, work: &mut Work, mut found: impl FnMut(Found) -> bool) {
         let keywords = self.keywords(text, scope);
         let mut from = 0;
         loop {
@@ -168,14 +179,17 @@ impl Forms {
             }
             let piece = text.get(from..end).unwrap_or_default();
             let called = keywords.called(piece);
+            work.look(piece.len());
             if !called.is_empty() {
                 for rule in called.iter().filter_map(|index| self.rules.get(index)).filter(|rule| rule.may_match(piece)) {
                     let why = Why { rule: &rule.id, encoding: None };
-                    rule.find(piece, cut && end == text.len(), |range| {
-                        if !(rule.in_text_only && is_in_arn(piece, range.start)) {
-                            found.push(Found { range: from + range.start..from + range.end, why });
-                        }
+                    let goes_on = rule.find(piece, cut && end == text.len(), work, |range| {
+                        let assigns_nothing = rule.in_text_only && is_in_arn(piece, range.start);
+                        assigns_nothing || found(Found { range: from + range.start..from + range.end, why })
                     });
+                    if !goes_on {
+                        return;
+                    }
                 }
             }
             if end == text.len() {
@@ -211,11 +225,16 @@ fn apart(text: &str, mut found: Vec<Found>) -> Vec<Found> {
     merged
 }
 
-/// Whether next to nothing of `range` is left beside the fingerprints in it.
+/// Whether next to nothing of `range` is left beside the fingerprints in it, which are in order and apart.
 fn is_written(range: &Range<usize>, written: &[Range<usize>]) -> bool {
-    let within: usize = written.iter().map(|w| w.end.min(range.end).saturating_sub(w.start.max(range.start))).sum();
+    let first = written.partition_point(|w| w.end <= range.start);
+    let met = written.iter().skip(first).take_while(|w| w.start < range.end);
+    let within: usize = met.map(|w| w.end.min(range.end).saturating_sub(w.start.max(range.start))).sum();
     within > 0 && range.len() - within < 8
 }
+
+#[cfg(test)]
+mod work_tests;
 
 #[cfg(test)]
 mod tests {

@@ -78,7 +78,7 @@ fn file(text: &str) -> File {
 
 fn rule(entry: Entry, source: &'static str, in_text_only: bool, global: Option<&AllowEntry>) -> Rule {
     let allowed = entry.allowlists.iter().filter_map(allowed).chain(global.and_then(anchored)).collect();
-    let pattern = Pattern::new(&entry.regex);
+    let pattern = Pattern::searched(&entry.regex);
     let (bytes_min, needed) = pattern.least();
     Rule {
         id: entry.id,

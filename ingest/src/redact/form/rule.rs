@@ -8,6 +8,8 @@ use regex::bytes::{Regex, RegexBuilder};
 use regex_syntax::hir::{Hir, HirKind};
 
 use super::entropy::bits_per_byte;
+use super::tail::Tail;
+use super::work::Work;
 use crate::redact::is_withheld;
 
 /// A rule. Its regular expression is compiled when its keyword is first met.
@@ -69,6 +71,9 @@ pub(super) enum Target {
     Line,
 }
 
+/// How often a rule looks at a text, in all its searches; then what is left of it counts as a secret.
+const LOOKS_MAX: usize = 8;
+
 /// How gitleaks' expressions say that a secret ends: where a word of a program's source does.
 const ENDS: &str = r#"(?:[\x60'"\s;]|\\[nr]|$)"#;
 /// Where it ends in what a log holds: `host:AIza…:443` is a secret in a name.
@@ -81,12 +86,27 @@ const STARTS_HERE: &str = r#"(?:^|[\\'"\x60\s>=:(,)/@&?#|<{}\[\]])"#;
 /// A regular expression, compiled when it is first needed.
 pub(super) struct Pattern {
     source: String,
+    /// What goes on behind a match of it.
+    tail: Option<Tail>,
     compiled: OnceLock<Option<Regex>>,
 }
 
 impl Pattern {
     pub(super) fn new(source: &str) -> Self {
-        Self { source: in_rust(source).replace(ENDS, ENDS_HERE).replace(STARTS, STARTS_HERE), compiled: OnceLock::new() }
+        Self { source: in_rust(source).replace(ENDS, ENDS_HERE).replace(STARTS, STARTS_HERE), tail: None, compiled: OnceLock::new() }
+    }
+
+    /// The same for one whose matches are looked for: an end that counts is counted apart.
+    pub(super) fn searched(source: &str) -> Self {
+        let mut pattern = Self::new(source);
+        if let Some((rest, tail)) = pattern.parsed().as_ref().and_then(Tail::cut) {
+            (pattern.source, pattern.tail) = (rest, Some(tail));
+        }
+        pattern
+    }
+
+    fn parsed(&self) -> Option<Hir> {
+        regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(&self.source).ok()
     }
 
     /// `None` for an expression that is none; a test compiles them all.
@@ -97,7 +117,7 @@ impl Pattern {
     /// The fewest bytes of a text in which it can be found, and signs that each such text has. Of an expression that is none nothing is known.
     pub(super) fn least(&self) -> (usize, Vec<u8>) {
         const SIGNS: &[u8] = b"=@:~$/-_. ";
-        let Ok(expression) = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(&self.source) else { return (0, Vec::new()) };
+        let Some(expression) = self.parsed() else { return (0, Vec::new()) };
         let needed = SIGNS.iter().copied().filter(|sign| needs(&expression, *sign)).collect();
         (expression.properties().minimum_len().unwrap_or(0), needed)
     }
@@ -131,44 +151,99 @@ impl Rule {
         text.len() >= self.bytes_min && self.needed.iter().all(|byte| memchr::memchr(*byte, text.as_bytes()).is_some())
     }
 
-    /// Hands the place of each secret in `text` to `found`. `cut` says that the text goes on behind its end: a secret that reaches it counts
-    /// whatever its length.
-    pub(super) fn find(&self, text: &str, cut: bool, mut found: impl FnMut(Range<usize>)) {
-        let Some(regex) = self.pattern.regex() else { return };
+    /// Hands the place of each secret in `text` to `found`, until it says that this is enough: `false` then. `cut` says that the text goes on behind its end: a secret that
+    /// reaches it counts whatever its length.
+    pub(super) fn find(&self, text: &str, cut: bool, work: &mut Work, mut found: impl FnMut(Range<usize>) -> bool) -> bool {
+        let Some(regex) = self.pattern.regex() else { return true };
         let bytes = text.as_bytes();
+        // Every search goes on behind the last secret, so that a text is looked at hardly more than once: but for what is made to be.
+        let mut left = bytes.len().saturating_mul(LOOKS_MAX);
+        let mut line = Line::default();
         let mut at = 0;
-        while let Some(groups) = regex.captures_at(bytes, at) {
-            let Some(whole) = groups.get(0) else { return };
+        loop {
+            let groups = regex.captures_at(bytes, at);
+            let Some((groups, whole)) = groups.as_ref().and_then(|groups| Some((groups, groups.get(0)?))) else {
+                work.look(bytes.len().saturating_sub(at));
+                return true;
+            };
             let secret = if self.group > 0 { groups.get(self.group) } else { groups.iter().skip(1).flatten().find(|group| !group.is_empty()) };
-            let secret = secret.unwrap_or(whole).range();
+            let mut secret = secret.unwrap_or(whole).range();
+            let mut whole = whole.range();
+            if let Some(tail) = &self.pattern.tail {
+                let end = tail.end(bytes, whole.end);
+                if secret.end == whole.end {
+                    secret.end = end;
+                }
+                whole.end = end;
+            }
             // Cut at boundaries of characters: a class of bytes may end within one.
             let range = text.floor_char_boundary(secret.start)..text.ceil_char_boundary(secret.end);
             let value = text.get(range.clone()).unwrap_or_default();
             let random = self.entropy_min <= 0.0 || bits_per_byte(value) > self.entropy_min || (cut && range.end == text.len());
-            if random && !value.is_empty() && !is_withheld(value) && !self.allows(bytes, &whole.range(), value) {
-                found(range.clone());
+            let looked = whole.end.saturating_sub(at) + value.len();
+            work.look(looked);
+            let is_secret = random && !value.is_empty() && !is_withheld(value) && !self.allows(bytes, &whole, value, &mut line, work);
+            if is_secret && !found(range) {
+                return false;
             }
             // The next may begin right behind the secret: what ended this one can lead to it.
-            at = secret.end.max(whole.start() + 1).max(at + 1);
+            at = secret.end.max(whole.start + 1).max(at + 1);
             if at > bytes.len() {
-                return;
+                return true;
             }
+            let Some(rest) = left.checked_sub(looked) else { return found(text.floor_char_boundary(at)..text.len()) };
+            left = rest;
         }
     }
 
-    fn allows(&self, text: &[u8], whole: &Range<usize>, secret: &str) -> bool {
-        self.allowed.iter().any(|allowed| {
-            let target = match allowed.target {
-                Target::Secret => secret.as_bytes(),
-                Target::Match => text.get(whole.clone()).unwrap_or_default(),
-                Target::Line => {
-                    let start = memchr::memrchr(b'\n', text.get(..whole.start).unwrap_or_default()).map_or(0, |at| at + 1);
-                    let rest = text.get(start..).unwrap_or_default();
-                    rest.get(..memchr::memchr(b'\n', rest).unwrap_or(rest.len()).min(4096)).unwrap_or(rest)
-                }
+    fn allows(&self, text: &[u8], whole: &Range<usize>, secret: &str, line: &mut Line, work: &mut Work) -> bool {
+        self.allowed.iter().enumerate().any(|(number, allowed)| {
+            let matches = match allowed.target {
+                Target::Secret => allowed.is_match(secret.as_bytes(), work),
+                Target::Match => allowed.is_match(text.get(whole.clone()).unwrap_or_default(), work),
+                Target::Line => line.allows(text, whole.start, number, allowed, work),
             };
-            allowed.patterns.iter().any(|pattern| pattern.is_match(target)) || (!allowed.stopwords.is_empty() && allowed.stopwords.is_in(secret))
+            matches || (!allowed.stopwords.is_empty() && allowed.stopwords.is_in(secret))
         })
+    }
+}
+
+impl Allowed {
+    fn is_match(&self, text: &[u8], work: &mut Work) -> bool {
+        work.look(text.len().saturating_mul(self.patterns.len()));
+        self.patterns.iter().any(|pattern| pattern.is_match(text))
+    }
+}
+
+/// The line that a match stands in, and what was said of it: matches stand behind one another, and many in one line.
+#[derive(Default)]
+struct Line {
+    start: usize,
+    searched: usize,
+    /// The numbers of what is allowed that was held against it, and whether it matches.
+    verdicts: Vec<(usize, bool)>,
+}
+
+impl Line {
+    /// How much of a line is looked at.
+    const BYTES_MAX: usize = 4096;
+
+    fn allows(&mut self, text: &[u8], at: usize, number: usize, allowed: &Allowed, work: &mut Work) -> bool {
+        let ahead = text.get(self.searched..at).unwrap_or_default();
+        work.look(ahead.len());
+        if let Some(newline) = memchr::memrchr(b'\n', ahead) {
+            self.start = self.searched + newline + 1;
+            self.verdicts.clear();
+        }
+        self.searched = self.searched.max(at);
+        if let Some((_, matches)) = self.verdicts.iter().find(|(known, _)| *known == number) {
+            return *matches;
+        }
+        let rest = text.get(self.start..).unwrap_or_default();
+        let seen = rest.get(..Self::BYTES_MAX).unwrap_or(rest);
+        let matches = allowed.is_match(seen.get(..memchr::memchr(b'\n', seen).unwrap_or(seen.len())).unwrap_or(seen), work);
+        self.verdicts.push((number, matches));
+        matches
     }
 }
 
@@ -225,7 +300,7 @@ mod tests {
             (r"(?:^|[^a-z])ab\.", 3, "."),
             ("(", 0, ""),
         ] {
-            let (found, signs) = Pattern { source: source.to_owned(), compiled: OnceLock::new() }.least();
+            let (found, signs) = Pattern { source: source.to_owned(), tail: None, compiled: OnceLock::new() }.least();
             assert_eq!((found, String::from_utf8(signs).unwrap().as_str()), (bytes_min, needed), "{source}");
         }
     }

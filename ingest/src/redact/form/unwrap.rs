@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io::Read;
 use std::ops::Range;
 
+use super::work::{TooMuch, Work};
 use super::{Forms, Found, Scope, Why};
 
 /// How many encodings may stand in one another.
@@ -16,49 +17,61 @@ const BASE64_BYTES_MIN: usize = 20;
 const PLAIN_BYTES_MIN: usize = 12;
 const HEX_BYTES_MIN: usize = 24;
 
+/// By what is known that is too much to look through.
+const UNSEEN: Why = Why { rule: "packs more than is looked at", encoding: None };
+
 /// Finds secrets in what `text`, `depth` encodings deep, encodes.
-pub(in crate::redact) fn find(forms: &'static Forms, text: &str, scope: Scope, depth: u8, found: &mut Vec<Found>) {
+pub(in crate::redact) fn find(forms: &'static Forms, text: &str, depth: u8, work: &mut Work, found: &mut Vec<Found>) {
     if depth >= DEPTH_MAX {
         return;
     }
     let bytes = text.as_bytes();
+    work.look(bytes.len());
     if memchr::memchr2(b'%', b'\\', bytes).is_some() {
-        percent_and_escapes(forms, text, scope, depth, found);
+        percent_and_escapes(forms, text, depth, work, found);
     }
     let mut at = 0;
     while let Some(run) = next_run(bytes, at) {
         at = run.end;
         let token = text.get(run.clone()).unwrap_or_default();
-        if let Some(why) = in_hex(forms, token, scope, depth).or_else(|| in_base64(forms, token, scope, depth)) {
+        if let Some(why) = in_hex(forms, token, depth, work).or_else(|| in_base64(forms, token, depth, work)) {
             found.push(Found { range: run, why });
         }
     }
 }
 
-fn percent_and_escapes(forms: &'static Forms, text: &str, scope: Scope, depth: u8, found: &mut Vec<Found>) {
+fn percent_and_escapes(forms: &'static Forms, text: &str, depth: u8, work: &mut Work, found: &mut Vec<Found>) {
     if let Some(plain) = percent(text)
-        && let Some(why) = first(forms, &plain, scope, depth)
+        && let Some(why) = first(forms, &plain, depth, work)
     {
         // Where in the text it stands cannot be told by its decoded place: each encoded word is judged, or all.
         found.push(Found { range: encoded_part(text), why: Why { encoding: Some("percent-encoding"), ..why } });
     }
     if let Some(plain) = escapes(text)
-        && let Some(why) = first(forms, &plain, scope, depth)
+        && let Some(why) = first(forms, &plain, depth, work)
     {
         found.push(Found { range: 0..text.len(), why: Why { encoding: Some("escapes"), ..why } });
     }
 }
 
 /// By what the first secret in a decoded text is known. What was worth encoding is text, whatever its place.
-fn first(forms: &'static Forms, plain: &str, _scope: Scope, depth: u8) -> Option<Why> {
+fn first(forms: &'static Forms, plain: &str, depth: u8, work: &mut Work) -> Option<Why> {
     if plain.len() < PLAIN_BYTES_MIN {
         return None;
     }
-    let mut found = Vec::new();
-    forms.plain(plain, Scope::Text, false, &mut found);
-    if found.is_empty() {
-        find(forms, plain, Scope::Text, depth + 1, &mut found);
+    if work.unpack(plain.len()).is_err() {
+        return Some(UNSEEN);
     }
+    let mut why = None;
+    forms.plain(plain, Scope::Text, false, work, |found| {
+        why = Some(found.why);
+        false
+    });
+    if why.is_some() {
+        return why;
+    }
+    let mut found = Vec::new();
+    find(forms, plain, depth + 1, work, &mut found);
     found.first().map(|found| found.why)
 }
 
@@ -118,7 +131,7 @@ fn next_run(bytes: &[u8], mut at: usize) -> Option<Range<usize>> {
     None
 }
 
-fn in_hex(forms: &'static Forms, token: &str, scope: Scope, depth: u8) -> Option<Why> {
+fn in_hex(forms: &'static Forms, token: &str, depth: u8, work: &mut Work) -> Option<Why> {
     if token.len() < HEX_BYTES_MIN {
         return None;
     }
@@ -135,12 +148,13 @@ fn in_hex(forms: &'static Forms, token: &str, scope: Scope, depth: u8) -> Option
     (0..2).find_map(|skip| {
         let digits = best.get(skip..)?;
         let digits = digits.get(..(digits.len() & !1).min(2 * DECODED_BYTES_MAX))?;
+        work.look(digits.len());
         let plain = readable(hex::decode(digits).ok()?)?;
-        first(forms, &plain, scope, depth).map(|why| Why { encoding: Some("hexadecimal"), ..why })
+        first(forms, &plain, depth, work).map(|why| Why { encoding: Some("hexadecimal"), ..why })
     })
 }
 
-fn in_base64(forms: &'static Forms, token: &str, scope: Scope, depth: u8) -> Option<Why> {
+fn in_base64(forms: &'static Forms, token: &str, depth: u8, work: &mut Work) -> Option<Why> {
     let bytes = token.as_bytes();
     let bytes = bytes.get(..bytes.len().min(DECODED_BYTES_MAX / 3 * 4)).unwrap_or(bytes);
     // What stands before the first letter of the encoding belongs to the run: each of the four places where a quad can begin is tried.
@@ -150,12 +164,15 @@ fn in_base64(forms: &'static Forms, token: &str, scope: Scope, depth: u8) -> Opt
         if begins >> skip & 1 == 0 && !is_packed(digits) {
             return None;
         }
+        work.look(digits.len());
         let decoded = base64(digits);
-        if let Some(plain) = inflated(&decoded) {
-            return first(forms, &plain, scope, depth).map(|why| Why { encoding: Some("gzip in base64"), ..why });
+        match inflated(&decoded, work) {
+            Ok(Some(plain)) => return first(forms, &plain, depth, work).map(|why| Why { encoding: Some("gzip in base64"), ..why }),
+            Ok(None) => {}
+            Err(TooMuch) => return Some(UNSEEN),
         }
         let plain = readable(decoded)?;
-        first(forms, &plain, scope, depth).map(|why| Why { encoding: Some("base64"), ..why })
+        first(forms, &plain, depth, work).map(|why| Why { encoding: Some("base64"), ..why })
     })
 }
 
@@ -257,17 +274,27 @@ fn readable(bytes: Vec<u8>) -> Option<String> {
     (longest >= STRETCH).then(|| String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
-/// What gzip or zlib packed, as far as it can be unpacked.
-fn inflated(bytes: &[u8]) -> Option<String> {
+/// What gzip or zlib packed, as far as it can be unpacked; nothing where it is no text. An error where it is more than may be unpacked.
+fn inflated(bytes: &[u8], work: &mut Work) -> Result<Option<String>, TooMuch> {
     let mut out = Vec::new();
-    let limit = DECODED_BYTES_MAX as u64;
+    // One byte more than there is room for tells that there is not enough.
+    let limit = DECODED_BYTES_MAX.min(work.room().saturating_add(1)) as u64;
     // What is cut off in its middle is read as far as it goes.
     if bytes.starts_with(&[0x1f, 0x8b, 8]) {
         let _ = flate2::read::GzDecoder::new(bytes).take(limit).read_to_end(&mut out);
     } else if bytes.first() == Some(&0x78) && bytes.get(1).is_some_and(|b| (0x7800 + u32::from(*b)) % 31 == 0) {
         let _ = flate2::read::ZlibDecoder::new(bytes).take(limit).read_to_end(&mut out);
     }
-    if out.is_empty() { None } else { readable(out) }
+    if out.is_empty() {
+        return Ok(None);
+    }
+    let (bytes, is_over) = (out.len(), out.len() > work.room());
+    let plain = readable(out);
+    // What reads as text is counted where it is looked through.
+    if plain.is_none() || is_over {
+        work.unpack(bytes)?;
+    }
+    Ok(plain)
 }
 
 /// `text` without percent-encoding; `None` when it has none.
@@ -327,6 +354,8 @@ fn escapes(text: &str) -> Option<Cow<'_, str>> {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD_NO_PAD;
     use proptest::prelude::*;
 
     use super::*;
@@ -342,11 +371,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
         #[test]
         fn where_text_begins_is_told_for_many_digits_at_once(before in "[A-Za-z0-9+/=_-]{0,200}", text in "[ -~]{0,40}", after in "[A-Za-z0-9+/=_-]{0,90}") {
-            let encoded: String = text.bytes().collect::<Vec<_>>().chunks(3).map(|chunk| {
-                const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-                let word = chunk.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-                (0..4).map(|place| char::from(DIGITS[(word >> (18 - 6 * place) & 63) as usize])).collect::<String>()
-            }).collect();
+            let encoded = STANDARD_NO_PAD.encode(text);
             let digits = format!("{before}{encoded}{after}");
             prop_assert_eq!(text_begins(digits.as_bytes()), quad_by_quad(digits.as_bytes()), "{}", digits);
         }
