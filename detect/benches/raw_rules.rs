@@ -1,9 +1,9 @@
 //! SigmaHQ's rules over real records: this crate beside rsigma alone, in one run, with the same matches. Needs ../shared/data.
 //!
 //! Time is the thread's time on a processor, so that what else the machine does is not counted. `cargo bench -p keytrail-detect --bench raw_rules whole` measures
-//! the detector alone.
+//! the detector alone. A fingerprint of all findings is printed: equal numbers mean equal findings, to compare two versions by.
 
-#![allow(missing_docs, dead_code, clippy::unwrap_used, clippy::cast_precision_loss, reason = "a benchmark")]
+#![allow(missing_docs, dead_code, clippy::unwrap_used, clippy::cast_precision_loss, clippy::disallowed_methods, reason = "a benchmark")]
 
 #[path = "../tests/raw_rules/corpus.rs"]
 mod corpus;
@@ -11,12 +11,14 @@ mod estate;
 #[path = "estate/town.rs"]
 mod town;
 
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
 use keytrail_detect::rule::load::load;
 use keytrail_detect::{Config, Detector};
-use keytrail_schemas::{Event, LogRecord, Text};
+use keytrail_schemas::{Event, Finding, LogRecord, Text};
 use rsigma_eval::{CompiledRule, Engine, JsonEvent};
 
 const ROUNDS: usize = 2;
@@ -95,11 +97,20 @@ fn judge(what: &str, rules: &Arc<keytrail_detect::Rules>, events: Vec<Event>) {
     let events: Vec<LogRecord> = events.into_iter().map(|event| LogRecord::Event(Box::new(event))).collect();
     let (warm, rest) = events.split_at(half);
     detector.observe_all(0, warm, &mut out);
-    out.clear();
+    let mut fingerprint = DefaultHasher::new();
+    let mut told = |out: &mut Vec<Finding>| out.drain(..).for_each(|finding| serde_json::to_string(&finding).unwrap().hash(&mut fingerprint));
+    told(&mut out);
     let start = cpu();
     detector.observe_all(i64::try_from(half).unwrap(), rest, &mut out);
     let taken = (cpu() - start).as_secs_f64();
-    println!("a detector with all rules, {what}: {:.0} events/s a core; {} findings written", rest.len() as f64 / taken, out.len());
+    let count = out.len();
+    told(&mut out);
+    let micros = taken * 1e6 / rest.len() as f64;
+    println!(
+        "a detector with all rules, {what}: {:.0} events/s a core, {micros:.2} us an event; {count} findings written, fingerprint {:016x}",
+        rest.len() as f64 / taken,
+        fingerprint.finish()
+    );
 }
 
 /// The best of some rounds, and the matches of one.
