@@ -1,7 +1,7 @@
 //! SigmaHQ's rules over real records: this crate beside rsigma alone, in one run, with the same matches. Needs ../shared/data.
 //!
 //! Time is the thread's time on a processor, so that what else the machine does is not counted. `cargo bench -p keytrail-detect --bench raw_rules whole` measures
-//! the detector alone. A fingerprint of all findings is printed: equal numbers mean equal findings, to compare two versions by.
+//! the detector alone, `estate` over the hard estate alone. A fingerprint of all findings is printed: equal numbers mean equal findings, to compare two versions by.
 
 #![allow(missing_docs, dead_code, clippy::unwrap_used, clippy::cast_precision_loss, clippy::disallowed_methods, reason = "a benchmark")]
 
@@ -21,9 +21,16 @@ use keytrail_detect::{Config, Detector};
 use keytrail_schemas::{Event, Finding, LogRecord, Text};
 use rsigma_eval::{CompiledRule, Engine, JsonEvent};
 
+/// What the program that users run has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ROUNDS: usize = 2;
 /// Records of one comparison: rsigma needs some milliseconds for one.
 const RECORDS: usize = 500;
+/// Days of the hard estate; its second half is measured.
+const DAYS: u32 = 6;
+
 fn main() {
     let (Some(folder), Some(data)) = (corpus::unpacked(), corpus::data()) else {
         println!("skipped: ../shared/data is not there");
@@ -34,6 +41,10 @@ fn main() {
     let of = |folder: &str| records.iter().filter(|(name, _)| name.starts_with(folder)).map(|(_, raw)| raw.clone()).collect::<Vec<_>>();
     if std::env::args().any(|argument| argument == "whole") {
         return whole(&corpus::set(&folder), &of("cloudtrail"));
+    }
+    if std::env::args().any(|argument| argument == "estate") {
+        let rules = Arc::new(load(&corpus::set(&folder), corpus::FORMATS).unwrap().rules);
+        return judge("a hard estate", &rules, town::Town::new(1, DAYS, 20).collect());
     }
     for (what, records) in
         [("cloudtrail", of("cloudtrail")), ("k8s_audit", of("k8s_audit")), ("every real record", records.iter().map(|(_, raw)| raw.clone()).collect())]
@@ -87,7 +98,7 @@ fn whole(set: &keytrail_detect::rule::set::Set, records: &[String]) {
     };
     let attacks: Vec<Event> = (0..60_000).map(event).collect();
     judge("attacks alone, cloudtrail", &rules, attacks);
-    judge("a hard estate", &rules, town::Town::new(1, 6, 20).collect());
+    judge("a hard estate", &rules, town::Town::new(1, DAYS, 20).collect());
 }
 
 /// Judges events, and says how fast the second half of them was.

@@ -9,7 +9,7 @@ use super::exact::exact;
 use super::{Surroundings, explain};
 use crate::baseline::Subject;
 use crate::ledger::distinct::hash_of;
-use crate::rank::triage::Triage;
+use crate::rank::triage::{Shares, Triage};
 use crate::rank::{self, Rank, Sign};
 use crate::rule::{Hit, Rule, observation::Observation};
 
@@ -254,7 +254,8 @@ impl Story {
 
     /// Ranks the story anew, and returns the rank.
     pub(super) fn rank(&mut self, triage: &Triage, now: Micros) -> f64 {
-        let signs: Vec<Sign<'_>> = self.acute().map(|entry| sign(entry, triage, now)).collect();
+        let mut shares = triage.shares(now);
+        let signs: Vec<Sign<'_>> = self.acute().map(|entry| sign(entry, &mut shares)).collect();
         let rank: Rank = rank::of(&signs);
         let points = rank.points;
         self.rank = Kept { points, parts: Parts::Of(rank) };
@@ -316,9 +317,13 @@ impl Story {
         let mut finding = self.head.clone();
         self.head.revision += 1;
         let id = self.told.then(|| finding.finding_id.clone());
-        for entry in self.entries.iter_mut().filter(|entry| entry.changed) {
-            let score = rank::of(&[sign(entry, triage, now)]).points;
-            entry.write(id.as_ref(), score, partition, offset);
+        let mut shares = triage.shares(now);
+        let changed = self.entries.iter().enumerate().filter(|(_, entry)| entry.changed);
+        let scores: Vec<(usize, f64)> = changed.map(|(at, entry)| (at, rank::points(&[sign(entry, &mut shares)]))).collect();
+        for (at, score) in scores {
+            if let Some(entry) = self.entries.get_mut(at) {
+                entry.write(id.as_ref(), score, partition, offset);
+            }
         }
         let Some(lead) = self.leader().or(self.entries.first()) else { return finding };
         let led = &lead.detection;
@@ -391,14 +396,14 @@ impl Story {
     }
 }
 
-fn sign<'a>(entry: &'a Entry, triage: &Triage, now: Micros) -> Sign<'a> {
+fn sign<'a>(entry: &'a Entry, shares: &mut Shares<'a>) -> Sign<'a> {
     Sign {
         signals: &entry.signals,
         rule: &entry.detection.rule,
-        tactic: entry.detection.tactic.as_deref(),
+        tactic: entry.detection.tactic.as_ref(),
         surprise: matches!(entry.detection.kind, FindingKind::Statistical | FindingKind::Incident)
             .then(|| entry.detection.first_event_time.0.div_euclid(Micros::HOUR)),
-        share: triage.share(&entry.detection.rule, now),
+        share: shares.of(&entry.detection.rule),
         habit: entry.habit,
     }
 }

@@ -65,11 +65,10 @@ impl Triage {
         self.count(what, now) > 0
     }
 
-    /// The rule's share of all that rules said of late: one in twenty before anything was seen.
+    /// The rules' shares of all that rules said of late.
     #[must_use]
-    pub fn share(&self, rule: &str, now: Micros) -> f64 {
-        let own = self.rules.get(rule).map_or(0.0, |rate| rate.decayed(now));
-        (own + 1.0) / (self.all.decayed(now) + ASSUMED)
+    pub fn shares(&self, now: Micros) -> Shares<'_> {
+        Shares { triage: self, now, all: self.all.decayed(now), known: Vec::new() }
     }
 
     fn forget(&mut self, now: Micros) {
@@ -81,6 +80,27 @@ impl Triage {
             let median = *median;
             self.habits.retain(|_, habit| habit.last > median);
         }
+    }
+}
+
+/// Shares at one time: a story asks for those of a few rules many times.
+pub struct Shares<'a> {
+    triage: &'a Triage,
+    now: Micros,
+    all: f64,
+    known: Vec<(&'a str, f64)>,
+}
+
+impl<'a> Shares<'a> {
+    /// The rule's share: one in twenty before anything was seen.
+    pub fn of(&mut self, rule: &'a str) -> f64 {
+        if let Some((_, share)) = self.known.iter().find(|(known, _)| *known == rule) {
+            return *share;
+        }
+        let own = self.triage.rules.get(rule).map_or(0.0, |rate| rate.decayed(self.now));
+        let share = (own + 1.0) / (self.all + ASSUMED);
+        self.known.push((rule, share));
+        share
     }
 }
 
@@ -100,6 +120,10 @@ impl Rate {
 mod tests {
     use super::*;
 
+    fn share(triage: &Triage, rule: &str, now: Micros) -> f64 {
+        triage.shares(now).of(rule)
+    }
+
     const fn day(n: i64) -> Micros {
         Micros(n * Micros::DAY)
     }
@@ -107,14 +131,14 @@ mod tests {
     #[test]
     fn a_share_is_learned_and_forgotten_and_does_not_depend_on_the_estates_size() {
         let mut triage = Triage::default();
-        assert_eq!(triage.share("noisy", day(0)), 0.05);
+        assert_eq!(share(&triage, "noisy", day(0)), 0.05);
         for n in 0..1_400 {
             let rule = if n % 4 == 0 { "rare" } else { "noisy" };
             triage.spoke(&rule.into(), u64::try_from(n).unwrap(), Micros(n * Micros::DAY / 10));
         }
-        let (noisy, rare) = (triage.share("noisy", day(140)), triage.share("rare", day(140)));
+        let (noisy, rare) = (share(&triage, "noisy", day(140)), share(&triage, "rare", day(140)));
         assert!((0.62..0.75).contains(&noisy) && (0.2..0.25).contains(&rare), "{noisy} {rare}");
-        assert!(triage.share("noisy", day(300)) < 0.06);
+        assert!(share(&triage, "noisy", day(300)) < 0.06);
     }
 
     #[test]

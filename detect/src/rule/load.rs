@@ -153,10 +153,18 @@ impl Loading<'_> {
 
     /// Why no record that is read can match the rule.
     fn idle(&self, rule: &rsigma_parser::SigmaRule) -> Option<String> {
-        let formats: Vec<&str> = logsource::sources(&rule.logsource).map(|source| source.format).collect();
-        if formats.iter().any(|format| self.formats.contains(format)) {
-            return None;
+        let sources: Vec<_> = logsource::sources(&rule.logsource).collect();
+        let read: Vec<_> = sources.iter().filter(|source| self.formats.contains(&source.format)).collect();
+        let beyond = |source: &&&logsource::Source| {
+            let reach = source.reach?;
+            let compiled = rsigma_eval::compile_rule(&source.translated(rule)).ok()?;
+            (!reach.covers(&compiled)).then_some(reach.others)
+        };
+        if !read.is_empty() {
+            let others: Vec<&str> = read.iter().filter_map(beyond).collect();
+            return (others.len() == read.len()).then(|| format!("not read: {}", others.join(", ")));
         }
+        let formats: Vec<&str> = sources.iter().map(|source| source.format).collect();
         Some(match formats.as_slice() {
             [] => format!("format not read yet: no format is known for {}", logsource::words(&rule.logsource)),
             formats => format!("format not read yet: {}", formats.join(", ")),

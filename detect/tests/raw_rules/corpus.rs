@@ -57,13 +57,20 @@ fn unpack() -> Option<PathBuf> {
 
 /// Every file below `folder` with one of these endings, in order.
 pub fn files(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
+    let mut found = all_files(folder);
+    found.retain(|path| endings.iter().any(|ending| path.extension().is_some_and(|e| e == *ending)));
+    found
+}
+
+/// Every file below `folder`, in order.
+pub fn all_files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut entries: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     entries.sort();
     for path in entries {
         if path.is_dir() {
-            found.extend(files(&path, endings));
-        } else if endings.iter().any(|ending| path.extension().is_some_and(|e| e == *ending)) {
+            found.extend(all_files(&path));
+        } else {
             found.push(path);
         }
     }

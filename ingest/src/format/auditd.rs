@@ -77,17 +77,24 @@ impl<'l> Head<'l> {
 
     /// The value of a key, the first that is there; without quotes, and none for what is not known.
     fn value(&self, key: &str) -> Option<&'l str> {
+        let (_, value) = self.field(key)?;
+        (!matches!(value, "" | "?" | "(none)" | "(null)")).then_some(value)
+    }
+
+    /// A key as it stands and its value, the first that is there.
+    fn field(&self, key: &str) -> Option<(&'l str, &'l str)> {
         let mut from = 0;
         loop {
             let at = from + self.rest.get(from..)?.find(key)?;
             from = at + key.len();
+            let name = self.rest.get(at..from)?;
             let begins = at == 0 || self.rest.as_bytes().get(at - 1).is_some_and(|before| matches!(before, b' ' | b'\'' | b','));
             let Some(value) = self.rest.get(from..).and_then(|rest| rest.strip_prefix('=')).filter(|_| begins) else { continue };
             let value = match value.strip_prefix('"') {
                 Some(quoted) => quoted.split('"').next()?,
                 None => value.split([' ', '\'', ',']).next()?,
             };
-            return (!value.is_empty() && !matches!(value, "?" | "(none)" | "(null)")).then_some(value);
+            return Some((name, value));
         }
     }
 }
@@ -156,11 +163,13 @@ impl Parser for Lines {
         parts.put(Some(head.stamp), "stamp");
         for key in [
             "op", "acct", "exe", "hostname", "addr", "terminal", "res", "fp", "kind", "auid", "uid", "pid", "ses", "id", "grantors", "rport", "laddr", "lport",
-            "cwd",
+            "cwd", "cmd",
         ] {
-            parts.put(head.value(key), key);
+            if let Some((name, value)) = head.field(key) {
+                parts.put(Some(name), "key");
+                parts.put(Some(value), key);
+            }
         }
-        parts.put(head.value("cmd"), "cmd");
         Some(parts.end())
     }
 }

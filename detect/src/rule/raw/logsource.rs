@@ -4,6 +4,8 @@
 
 use rsigma_parser::{Detection, LogSource, SigmaRule};
 
+use super::reach::Reach;
+
 /// A format, and the logsource that Sigma has for it.
 #[derive(Debug)]
 pub struct Source {
@@ -17,33 +19,89 @@ pub struct Source {
     pub category: Option<&'static str>,
     /// (name in rules, name in records). A name that ends in `.` stands for all that begin with it.
     pub names: &'static [(&'static str, &'static str)],
+    /// What its records hold, where that is little.
+    pub reach: Option<&'static Reach>,
 }
 
 /// Every logsource that is known.
 pub const SOURCES: &[Source] = &[
-    Source { format: "cloudtrail", product: "aws", services: &["cloudtrail"], category: None, names: &[] },
-    Source { format: "k8s_audit", product: "kubernetes", services: &["audit"], category: Some("application"), names: KUBERNETES },
-    Source { format: "vault_audit", product: "vault", services: &["audit"], category: None, names: &[] },
-    Source { format: "vault_audit", product: "hashicorp", services: &["vault"], category: None, names: &[] },
-    Source { format: "zeek", product: "zeek", services: ZEEK, category: None, names: &[] },
-    Source { format: "keytrail", product: "keytrail", services: &[], category: None, names: &[] },
-    Source { format: "azure_activity", product: "azure", services: &["activitylogs"], category: None, names: AZURE_ACTIVITY },
-    Source { format: "entra_signin", product: "azure", services: &["signinlogs"], category: None, names: ENTRA_SIGNIN },
-    Source { format: "entra_audit", product: "azure", services: &["auditlogs", "pim"], category: None, names: ENTRA_AUDIT },
-    Source { format: "entra_identity_protection", product: "azure", services: &["riskdetection"], category: None, names: ENTRA_RISK },
-    Source { format: "gcp_audit", product: "gcp", services: &["gcp.audit"], category: None, names: GCP },
+    Source { format: "cloudtrail", product: "aws", services: &["cloudtrail"], category: None, names: &[], reach: None },
+    Source { format: "k8s_audit", product: "kubernetes", services: &["audit"], category: Some("application"), names: KUBERNETES, reach: None },
+    Source { format: "vault_audit", product: "vault", services: &["audit"], category: None, names: &[], reach: None },
+    Source { format: "vault_audit", product: "hashicorp", services: &["vault"], category: None, names: &[], reach: None },
+    Source { format: "zeek", product: "zeek", services: ZEEK, category: None, names: &[], reach: None },
+    Source { format: "keytrail", product: "keytrail", services: &[], category: None, names: &[], reach: None },
+    Source { format: "azure_activity", product: "azure", services: &["activitylogs"], category: None, names: AZURE_ACTIVITY, reach: None },
+    Source { format: "entra_signin", product: "azure", services: &["signinlogs"], category: None, names: ENTRA_SIGNIN, reach: None },
+    Source { format: "entra_audit", product: "azure", services: &["auditlogs", "pim"], category: None, names: ENTRA_AUDIT, reach: None },
+    Source { format: "entra_identity_protection", product: "azure", services: &["riskdetection"], category: None, names: ENTRA_RISK, reach: None },
+    Source { format: "gcp_audit", product: "gcp", services: &["gcp.audit"], category: None, names: GCP, reach: None },
     // Google Workspace's logins come through Cloud Logging.
-    Source { format: "gcp_audit", product: "gcp", services: &["google_workspace.login"], category: None, names: GCP },
-    Source { format: "google_workspace", product: "gcp", services: &["google_workspace.admin"], category: None, names: &[] },
-    Source { format: "okta_system", product: "okta", services: &["okta"], category: None, names: &[] },
-    Source { format: "github_audit", product: "github", services: &["audit"], category: None, names: &[] },
-    Source { format: "m365_audit", product: "m365", services: &["audit", "exchange", "threat_management", "threat_detection"], category: None, names: &[] },
-    Source { format: "windows_security", product: "windows", services: &["security"], category: None, names: &[] },
-    Source { format: "auditd", product: "linux", services: &["auditd"], category: None, names: &[] },
-    Source { format: "sshd", product: "linux", services: &["sshd"], category: None, names: &[] },
-    Source { format: "onelogin", product: "onelogin", services: &["onelogin.events"], category: None, names: &[] },
-    Source { format: "bitbucket_audit", product: "bitbucket", services: &["audit"], category: None, names: &[] },
+    Source { format: "gcp_audit", product: "gcp", services: &["google_workspace.login"], category: None, names: GCP, reach: None },
+    Source { format: "google_workspace", product: "gcp", services: &["google_workspace.admin"], category: None, names: &[], reach: None },
+    Source { format: "okta_system", product: "okta", services: &["okta"], category: None, names: &[], reach: None },
+    Source { format: "github_audit", product: "github", services: &["audit"], category: None, names: &[], reach: None },
+    Source {
+        format: "m365_audit",
+        product: "m365",
+        services: &["audit", "exchange", "threat_management", "threat_detection"],
+        category: None,
+        names: &[],
+        reach: None,
+    },
+    Source { format: "windows_security", product: "windows", services: &["security"], category: None, names: &[], reach: Some(WINDOWS) },
+    Source { format: "auditd", product: "linux", services: &["auditd"], category: None, names: &[], reach: Some(AUDITD) },
+    Source { format: "sshd", product: "linux", services: &["sshd", "sudo"], category: None, names: &[], reach: Some(SSHD) },
+    // The file that all of them write to.
+    Source { format: "sshd", product: "linux", services: &["auth"], category: None, names: &[], reach: Some(SSHD) },
+    Source { format: "onelogin", product: "onelogin", services: &["onelogin.events"], category: None, names: &[], reach: None },
+    Source { format: "bitbucket_audit", product: "bitbucket", services: &["audit"], category: None, names: &[], reach: None },
 ];
+
+/// What auditd's records of accounts, logins and commands hold; records of system calls, files and services are no events.
+const AUDITD: &Reach = &Reach {
+    fields: &[
+        "node", "type", "msg", "message", "op", "acct", "exe", "hostname", "addr", "terminal", "res", "fp", "kind", "auid", "uid", "pid", "ses", "id",
+        "grantors", "rport", "laddr", "lport", "cwd", "subj", "UID", "AUID", "ID",
+    ],
+    values: (
+        "type",
+        &[
+            "USER_AUTH",
+            "USER_LOGIN",
+            "USER_ERR",
+            "CRYPTO_KEY_USER",
+            "USER_LOGOUT",
+            "USER_END",
+            "USER_CHAUTHTOK",
+            "ADD_USER",
+            "USER_MGMT",
+            "DEL_USER",
+            "USER_CMD",
+        ],
+    ),
+    others: "records of system calls, files and services of auditd",
+};
+
+/// The events of Windows' Security log that name an identity and do not repeat another, as the format's reader lists them; a test holds both lists to each other.
+const WINDOWS: &Reach = &Reach {
+    fields: &[],
+    values: (
+        "EventID",
+        &[
+            "1102", "4624", "4625", "4634", "4647", "4648", "4656", "4661", "4662", "4663", "4670", "4672", "4673", "4674", "4697", "4698", "4699", "4700",
+            "4701", "4702", "4704", "4705", "4706", "4707", "4713", "4715", "4716", "4717", "4718", "4719", "4720", "4722", "4723", "4724", "4725", "4726",
+            "4727", "4728", "4729", "4730", "4731", "4732", "4733", "4734", "4735", "4737", "4738", "4739", "4740", "4741", "4742", "4743", "4744", "4745",
+            "4746", "4747", "4748", "4749", "4750", "4751", "4752", "4753", "4754", "4755", "4756", "4757", "4758", "4759", "4760", "4761", "4762", "4763",
+            "4764", "4767", "4768", "4769", "4770", "4771", "4772", "4776", "4777", "4778", "4779", "4780", "4781", "4797", "4798", "4799", "4817", "4904",
+            "4905", "4907", "4964", "5136", "5137", "5139", "5140", "5141", "5145", "5376", "5377", "5381", "5382",
+        ],
+    ),
+    others: "events of the Security log that name no identity",
+};
+
+/// What lines of syslog hold.
+const SSHD: &Reach = &Reach { fields: &["message", "MESSAGE", "TTY", "PWD", "USER", "GROUP", "COMMAND"], values: ("", &[]), others: "other fields in syslog" };
 
 /// Zeek's logs that a format reader of ours takes.
 const ZEEK: &[&str] = &[
@@ -210,6 +268,19 @@ mod tests {
         assert_eq!(formats(Some("windows"), None, Some("process_creation")), [""; 0]);
         assert_eq!(formats(None, None, Some("webserver")), [""; 0]);
         assert_eq!(formats(Some("azure"), Some("pim"), None), ["entra_audit"]);
+        assert_eq!(formats(Some("linux"), Some("sudo"), None), ["sshd"]);
+        assert_eq!(formats(Some("linux"), None, None), ["auditd", "sshd", "sshd"]);
+    }
+
+    #[test]
+    fn what_of_the_windows_log_is_read_is_what_its_reader_lists() {
+        let listed: Vec<&str> = include_str!("../../../../ingest/src/format/windows_security/meaning.rs")
+            .lines()
+            .filter_map(|line| line.strip_prefix("    ")?.split_once(" \""))
+            .map(|(id, _)| id)
+            .filter(|id| id.len() == 4 && id.bytes().all(|b| b.is_ascii_digit()))
+            .collect();
+        assert_eq!(WINDOWS.values.1, listed);
     }
 
     #[test]

@@ -3,8 +3,10 @@
 //! A [`Program`] holds the rules of one format. A record's bytes are walked once for the fields that any of them names ([`walk`]);
 //! what stands there says which rules may match ([`trigger`]); those are evaluated ([`tree`]).
 
+pub mod line;
 mod literal;
 pub mod logsource;
+pub mod reach;
 pub mod record;
 mod tree;
 mod trigger;
@@ -144,7 +146,11 @@ pub struct Programs(FxHashMap<String, Program>);
 
 /// What an evaluator has at hand for each program.
 #[derive(Default)]
-pub struct Memories(FxHashMap<String, Memory>);
+pub struct Memories {
+    by_format: FxHashMap<String, Memory>,
+    /// The object that the last line was taken for.
+    object: String,
+}
 
 impl Programs {
     /// Compiles the rules of every format; `others` are fields that are asked for besides, in every format.
@@ -162,14 +168,20 @@ impl Programs {
     /// Memory for these programs.
     #[must_use]
     pub fn memories(&self) -> Memories {
-        Memories(self.0.iter().map(|(format, program)| (format.clone(), program.memory())).collect())
+        Memories { by_format: self.0.iter().map(|(format, program)| (format.clone(), program.memory())).collect(), object: String::new() }
     }
 
     /// Appends to `matched` the numbers of the rules that match the event's raw record, and gives the record where any did.
     pub fn judge<'a>(&'a self, event: &'a Event, memories: &'a mut Memories, matched: &mut Vec<usize>) -> Option<Record<'a>> {
         let program = self.0.get(event.format.as_str())?;
-        let raw = event.raw.as_deref()?;
-        let memory = memories.0.get_mut(event.format.as_str())?;
+        let memory = memories.by_format.get_mut(event.format.as_str())?;
+        let raw = match line::object(&event.format, event.raw.as_deref()?) {
+            Some(object) => {
+                memories.object = object;
+                memories.object.as_str()
+            }
+            None => event.raw.as_deref()?,
+        };
         let before = matched.len();
         program.judge(raw, service(event), memory, matched);
         (matched.len() > before).then(|| program.record(raw, memory))
@@ -178,6 +190,10 @@ impl Programs {
 
 /// Which of the format's logs the record is from, where the format has several.
 fn service(event: &Event) -> Option<&str> {
+    if event.format == "sshd" {
+        let of_tool = || event.action.as_deref().filter(|action| *action == "sudo").or(Some(""));
+        return event.protocol.as_deref().filter(|protocol| *protocol == "ssh").map(|_| "sshd").or_else(of_tool);
+    }
     if event.format != "zeek" {
         return None;
     }
