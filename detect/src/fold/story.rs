@@ -255,8 +255,12 @@ impl Story {
     /// Ranks the story anew, and returns the rank.
     pub(super) fn rank(&mut self, triage: &Triage, now: Micros) -> f64 {
         let mut shares = triage.shares(now);
-        let signs: Vec<Sign<'_>> = self.acute().map(|entry| sign(entry, &mut shares)).collect();
-        let rank: Rank = rank::of(&signs);
+        let signs: Vec<Sign<'_>> = self.entries.iter().filter(|entry| !entry.quiet).map(|entry| sign(entry, &mut shares)).collect();
+        let mut rank = match std::mem::take(&mut self.rank.parts) {
+            Parts::Of(rank) => rank,
+            Parts::Json(_) => Rank::default(),
+        };
+        rank.take(&signs);
         let points = rank.points;
         self.rank = Kept { points, parts: Parts::Of(rank) };
         points

@@ -7,7 +7,7 @@ pub mod line;
 mod sum;
 pub mod triage;
 
-pub use sum::{Part, Rank, Sign, Why, of, points};
+pub use sum::{Part, Rank, Sign, Why, points};
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};

@@ -88,12 +88,17 @@ impl Rank {
     }
 }
 
-/// The rank of a story of these detections.
-#[must_use]
-pub fn of(signs: &[Sign<'_>]) -> Rank {
-    let mut parts = Vec::new();
-    let points = sum(signs, |part, points, why| parts.push(Part { part, points, why: why() }));
-    Rank { points, parts }
+/// Parts that a rank can have.
+const PARTS_MAX: usize = 9;
+
+impl Rank {
+    /// Becomes the rank of a story of these detections.
+    pub fn take(&mut self, signs: &[Sign<'_>]) {
+        let Self { points, parts } = self;
+        parts.clear();
+        parts.reserve_exact(PARTS_MAX);
+        *points = sum(signs, |part, points, why| parts.push(Part { part, points, why: why() }));
+    }
 }
 
 /// The points of that rank alone.
@@ -128,6 +133,10 @@ fn sum(signs: &[Sign<'_>], mut each: impl FnMut(&'static str, f64, &dyn Fn() -> 
         if let Some(signal) = signs.iter().map(|sign| of(sign.signals)).reduce(|best, next| if next.points > best.points { next } else { best }) {
             add(part, signal.points * share, &|| Why::Said(signal.why.clone()));
         }
+    }
+    // One detection is no chain, and no sign beside others.
+    if signs.len() < 2 {
+        return tenth(total.clamp(0.0, 100.0));
     }
     // A sign alone is no step of a chain.
     let certain = signs.iter().filter(|sign| sign.surprise.is_none() && sign.signals.evidence.points >= weights.chain.evidence_min);
@@ -189,6 +198,12 @@ fn tenth(points: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn of(signs: &[Sign<'_>]) -> Rank {
+        let mut rank = Rank::default();
+        rank.take(signs);
+        rank
+    }
 
     fn signals(evidence: f64) -> Signals {
         Signals { evidence: Signal { points: evidence, why: "w".into() }, ..Signals::default() }
