@@ -9,6 +9,7 @@ use super::cause;
 use super::exact::exact;
 use super::explain;
 use crate::baseline::Aspect;
+use crate::ledger::distinct::hash_of;
 use crate::rank::{self, Signals};
 use crate::rule::{Hit, Rule, observation::Observation};
 
@@ -22,6 +23,9 @@ const LINES_MAX: usize = 6;
 pub(super) struct Entry {
     pub(super) detection: Detection,
     pub(super) cause: u64,
+    /// A number for its rule, once it was asked for; 0 before.
+    #[serde(skip)]
+    number: u64,
     /// A lasting condition, or what its doer does habitually: a reason of what is acute, and nothing on its own.
     pub(super) quiet: bool,
     /// It counts beside others alone, and gives no finding its name while anything else is in it.
@@ -81,6 +85,7 @@ impl Entry {
         Self {
             detection,
             cause,
+            number: 0,
             quiet: is_quiet(rule, o),
             sign: rule.meta.sign,
             judgement: rule.meta.sign || rank::is_judgement(rule) || rank::is_young(rule, o),
@@ -92,6 +97,14 @@ impl Entry {
             latest: VecDeque::new(),
             changed: true,
         }
+    }
+
+    /// A number for its rule, by which it is told from others.
+    pub(super) fn number(&mut self) -> u64 {
+        if self.number == 0 {
+            self.number = hash_of(self.detection.rule.as_str()).max(1);
+        }
+        self.number
     }
 
     /// By what it leads a story, the greater the more.

@@ -255,7 +255,7 @@ impl Story {
     /// Ranks the story anew, and returns the rank.
     pub(super) fn rank(&mut self, triage: &Triage, now: Micros) -> f64 {
         let mut shares = triage.shares(now);
-        let signs: Vec<Sign<'_>> = self.entries.iter().filter(|entry| !entry.quiet).map(|entry| sign(entry, &mut shares)).collect();
+        let signs: Vec<Sign<'_>> = self.entries.iter_mut().filter(|entry| !entry.quiet).map(|entry| sign(entry, &mut shares)).collect();
         let mut rank = match std::mem::take(&mut self.rank.parts) {
             Parts::Of(rank) => rank,
             Parts::Json(_) => Rank::default(),
@@ -322,7 +322,7 @@ impl Story {
         self.head.revision += 1;
         let id = self.told.then(|| finding.finding_id.clone());
         let mut shares = triage.shares(now);
-        let changed = self.entries.iter().enumerate().filter(|(_, entry)| entry.changed);
+        let changed = self.entries.iter_mut().enumerate().filter(|(_, entry)| entry.changed);
         let scores: Vec<(usize, f64)> = changed.map(|(at, entry)| (at, rank::points(&[sign(entry, &mut shares)]))).collect();
         for (at, score) in scores {
             if let Some(entry) = self.entries.get_mut(at) {
@@ -400,14 +400,16 @@ impl Story {
     }
 }
 
-fn sign<'a>(entry: &'a Entry, shares: &mut Shares<'a>) -> Sign<'a> {
+fn sign<'a>(entry: &'a mut Entry, shares: &mut Shares<'_>) -> Sign<'a> {
+    let number = entry.number();
     Sign {
+        number,
         signals: &entry.signals,
         rule: &entry.detection.rule,
         tactic: entry.detection.tactic.as_ref(),
         surprise: matches!(entry.detection.kind, FindingKind::Statistical | FindingKind::Incident)
             .then(|| entry.detection.first_event_time.0.div_euclid(Micros::HOUR)),
-        share: shares.of(&entry.detection.rule),
+        share: shares.of(&entry.detection.rule, number),
         habit: entry.habit,
     }
 }

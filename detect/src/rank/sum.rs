@@ -14,6 +14,8 @@ pub struct Sign<'a> {
     pub signals: &'a Signals,
     /// Its rule.
     pub rule: &'a Text,
+    /// A number for the rule, by which it is told from others.
+    pub number: u64,
     /// Its tactic.
     pub tactic: Option<&'a Text>,
     /// The hour, since 1970, of what is a surprise: surprises of one hour are one sign. None for facts and policy.
@@ -144,7 +146,7 @@ fn sum(signs: &[Sign<'_>], mut each: impl FnMut(&'static str, f64, &dyn Fn() -> 
     add("chain", (beyond_first(tactics.len()) * weights.chain.per_tactic).min(weights.chain.max), &|| Why::Names(owned(&tactics), " → "));
     let (mut seen, mut rules) = (Vec::new(), Vec::new());
     for sign in signs {
-        let what = (sign.surprise, if sign.surprise.is_some() { "" } else { sign.rule.as_str() });
+        let what = (sign.surprise, if sign.surprise.is_some() { 0 } else { sign.number });
         if !seen.contains(&what) {
             seen.push(what);
             rules.push(sign.rule);
@@ -198,6 +200,7 @@ fn tenth(points: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::distinct::hash_of;
 
     fn of(signs: &[Sign<'_>]) -> Rank {
         let mut rank = Rank::default();
@@ -215,7 +218,7 @@ mod tests {
     }
 
     fn sign<'a>(signals: &'a Signals, rule: &str, tactic: Option<&str>) -> Sign<'a> {
-        Sign { signals, rule: named(rule), tactic: tactic.map(named), surprise: None, share: 0.05, habit: 0 }
+        Sign { signals, rule: named(rule), number: hash_of(rule), tactic: tactic.map(named), surprise: None, share: 0.05, habit: 0 }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use keytrail_schemas::{Micros, Text};
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 /// After how long a story counts half.
@@ -18,7 +19,8 @@ const HABITS_MAX: usize = 200_000;
 /// What stories of the past say of rules and identities.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Triage {
-    rules: BTreeMap<Text, Rate>,
+    #[serde(with = "crate::sorted::map")]
+    rules: FxHashMap<Text, Rate>,
     all: Rate,
     habits: BTreeMap<u64, Habit>,
 }
@@ -88,18 +90,18 @@ pub struct Shares<'a> {
     triage: &'a Triage,
     now: Micros,
     all: f64,
-    known: Vec<(&'a str, f64)>,
+    known: Vec<(u64, f64)>,
 }
 
-impl<'a> Shares<'a> {
-    /// The rule's share: one in twenty before anything was seen.
-    pub fn of(&mut self, rule: &'a str) -> f64 {
-        if let Some((_, share)) = self.known.iter().find(|(known, _)| *known == rule) {
+impl Shares<'_> {
+    /// The share of a rule, which `number` tells from others: one in twenty before anything was seen.
+    pub fn of(&mut self, rule: &str, number: u64) -> f64 {
+        if let Some((_, share)) = self.known.iter().find(|(known, _)| *known == number) {
             return *share;
         }
         let own = self.triage.rules.get(rule).map_or(0.0, |rate| rate.decayed(self.now));
         let share = (own + 1.0) / (self.all + ASSUMED);
-        self.known.push((rule, share));
+        self.known.push((number, share));
         share
     }
 }
@@ -121,7 +123,7 @@ mod tests {
     use super::*;
 
     fn share(triage: &Triage, rule: &str, now: Micros) -> f64 {
-        triage.shares(now).of(rule)
+        triage.shares(now).of(rule, 1)
     }
 
     const fn day(n: i64) -> Micros {
