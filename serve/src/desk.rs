@@ -136,8 +136,8 @@ impl Desk {
     }
 
     /// Waits for a turn, for a door that runs statements of its own.
-    pub(crate) async fn turn(&self, caller: &Caller) -> Result<crate::limit::Turn, Error> {
-        self.limits.turn(caller, true).await
+    pub(crate) async fn turn(&self, caller: &Caller, is_sql: bool) -> Result<crate::limit::Turn, Error> {
+        self.limits.turn(caller, is_sql).await
     }
 
     /// How long an answer waits for its reader.

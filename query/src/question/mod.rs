@@ -16,6 +16,7 @@ mod lineage;
 mod period;
 mod posture;
 mod sessions;
+mod spoken;
 mod timeline;
 mod touch;
 mod touched;

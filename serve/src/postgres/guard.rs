@@ -17,7 +17,7 @@ use datafusion_postgres::pgwire::api::results::{Response, Tag};
 use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
 use datafusion_postgres::pgwire::types::format::FormatOptions;
-use keytrail_query::reads_only;
+use keytrail_query::{Reads, reads_only};
 
 use super::Guest;
 use crate::{Desk, Error};
@@ -184,15 +184,26 @@ pub async fn planned(desk: &Desk, context: &SessionContext, statement: Statement
 /// Refuses a plan that does more than the caller may; else says what the answer cannot know.
 pub async fn looked_at(desk: &Desk, plan: &LogicalPlan, client: &mut dyn HookClient) -> PgWireResult<()> {
     desk.session().verify(plan).map_err(Error::from)?;
-    let guest = Guest::of(client)?;
-    let reads = keytrail_query::Reads::of(plan);
-    let caller = desk.access().again(&guest.visit.caller)?;
-    *guest.reads.lock().unwrap_or_else(PoisonError::into_inner) = Some(reads.clone());
-    if reads.tables.is_empty() && reads.functions.is_empty() {
+    let reads = Reads::of(plan);
+    let is_of_the_lake = !(reads.tables.is_empty() && reads.functions.is_empty());
+    permitted(desk, reads, client)?;
+    if !is_of_the_lake {
         return Ok(());
     }
-    caller.may_read(&reads)?;
     let coverage = desk.session().coverage_line(None, None).await.map_err(Error::from)?;
+    covered(client, coverage).await
+}
+
+/// Refuses what the caller may not read, as the tokens stand now; the record hears what it was.
+pub fn permitted(desk: &Desk, reads: Reads, client: &mut dyn HookClient) -> Result<(), Error> {
+    let guest = Guest::of(client)?;
+    let caller = desk.access().again(&guest.visit.caller)?;
+    *guest.reads.lock().unwrap_or_else(PoisonError::into_inner) = Some(reads.clone());
+    caller.may_read(&reads)
+}
+
+/// Says what the answer cannot know.
+pub async fn covered(client: &mut dyn HookClient, coverage: String) -> PgWireResult<()> {
     let notice = ErrorInfo::new("NOTICE".to_owned(), "00000".to_owned(), coverage);
     client.send_message(PgWireBackendMessage::NoticeResponse(notice.into())).await
 }

@@ -9,6 +9,7 @@ mod guard;
 mod jdbc;
 mod parameter;
 mod query;
+mod question;
 mod startup;
 
 use std::net::SocketAddr;

@@ -21,9 +21,10 @@ use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
 use datafusion_postgres::pgwire::types::format::FormatOptions;
 use datafusion_postgres::{DfSessionService, Parser as Inner};
 use futures::{Sink, StreamExt as _, stream};
+use keytrail_query::Call;
 use tokio::time::Instant;
 
-use super::{Guest, catalogue, failure, guard, parameter};
+use super::{Guest, catalogue, failure, guard, parameter, question};
 use crate::answer::{Asked, paced};
 use crate::{Desk, Error};
 
@@ -47,12 +48,14 @@ impl Service {
         Self { desk: desk.clone(), context, inner, parser: Arc::new(parser) }
     }
 
-    /// Runs `work` as a statement of this client's: with a turn, within the time, and until it is cancelled; then watches its rows.
+    /// Runs `work` as a statement of this client's (SQL, or nothing but a named question): with a turn, within the time, and until it is cancelled; then
+    /// watches its rows.
     async fn run(
         &self,
         guest: &Guest,
         text: &str,
         own_limit: Option<Duration>,
+        is_sql: bool,
         work: impl Future<Output = PgWireResult<Vec<Response>>> + Send,
     ) -> PgWireResult<Vec<Response>> {
         let mut asked = self.desk.asked(&guest.visit, "sql", text.to_owned());
@@ -63,7 +66,7 @@ impl Service {
         let deadline = Instant::now() + limit;
         let started = async {
             let caller = self.desk.access().again(&guest.visit.caller)?;
-            let turn = self.desk.turn(&caller).await?;
+            let turn = self.desk.turn(&caller, is_sql).await?;
             self.desk.session().refresh().await.map_err(Error::from)?;
             tokio::select! {
                 started = tokio::time::timeout_at(deadline, work) => Ok((started.map_err(|_| over())?.map_err(|error| failure::told(&self.desk, error))?, turn)),
@@ -195,8 +198,12 @@ impl SimpleQueryHandler for Service {
     {
         let guest = Guest::of(client)?;
         let limit = own_limit(client);
+        if let Some(call) = question::of(query) {
+            let work = async { Ok(vec![question::answered(&self.desk, call, client, &Format::UnifiedText).await?]) };
+            return self.run(&guest, query, limit, false, work).await;
+        }
         let understood = catalogue::understood(query);
-        self.run(&guest, query, limit, SimpleQueryHandler::do_query(&self.inner, client, &understood)).await
+        self.run(&guest, query, limit, true, SimpleQueryHandler::do_query(&self.inner, client, &understood)).await
     }
 }
 
@@ -220,13 +227,18 @@ impl ExtendedQueryHandler for Service {
         let limit = own_limit(client);
         let text = portal.statement.statement.0.clone();
         let work = async {
-            let response = match &portal.statement.statement.1 {
+            let kept = &portal.statement.statement.1;
+            if let Some(call) = kept.as_ref().and_then(|(statement, _)| Call::of(statement)) {
+                return Ok(vec![question::answered(&self.desk, call, client, &portal.result_column_format).await?]);
+            }
+            let response = match kept {
                 Some((statement, plan)) if !parameter::of(statement).is_empty() => self.with_arguments(client, portal, statement, plan).await?,
                 _ => ExtendedQueryHandler::do_query(&self.inner, client, portal, max_rows).await?,
             };
             Ok(vec![response])
         };
-        let mut responses = self.run(&guest, &text, limit, work).await?;
+        let is_sql = !portal.statement.statement.1.as_ref().is_some_and(|(statement, _)| question::is_one(statement));
+        let mut responses = self.run(&guest, &text, limit, is_sql, work).await?;
         Ok(responses.pop().unwrap_or(Response::EmptyQuery))
     }
 }
@@ -249,6 +261,9 @@ impl Service {
         let wire = self.parser.inner.get_parameter_types(&portal.statement.statement)?;
         let values = df::deserialize_parameters_with_server_types(portal, &types, &wire.iter().map(Some).collect::<Vec<_>>())?;
         let statement = parameter::with_values(statement, &values)?;
+        if let Some(call) = Call::of(&statement) {
+            return question::answered(&self.desk, call, client, &portal.result_column_format).await;
+        }
         let plan = guard::planned(&self.desk, &self.context, statement).await?.replace_params_with_values(&values).map_err(failed)?;
         guard::looked_at(&self.desk, &plan, client).await?;
         let options = Arc::new(FormatOptions::from_client_metadata(client.metadata()));

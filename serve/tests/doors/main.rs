@@ -1,0 +1,6 @@
+//! The doors from outside, over a lake that keytrail's own writer wrote. What real clients do with them is tried in the project's own tests (`tests/doors`).
+
+mod crowd;
+mod house;
+mod question;
+mod wire;
