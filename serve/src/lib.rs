@@ -21,5 +21,5 @@ pub use answer::Answer;
 pub use desk::{Desk, Visit};
 pub use error::Error;
 pub use mcp::stdio;
-pub use options::Options;
+pub use options::{Options, Password};
 pub use served::{Doors, serve};

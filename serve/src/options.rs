@@ -2,6 +2,19 @@
 
 use std::path::PathBuf;
 
+/// How a token is shown as a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Password {
+    /// Proven, where every token in force can be.
+    #[default]
+    Auto,
+    /// Proven.
+    Scram,
+    /// Sent.
+    Clear,
+}
+
 /// Where the doors are, and their bounds.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -10,6 +23,9 @@ pub struct Options {
     pub listen: String,
     /// Address of the PostgreSQL wire. Empty for none under `keytrail run`; `keytrail serve` takes 127.0.0.1:5470 then.
     pub postgres: String,
+    /// How a token is shown to PostgreSQL's door: `scram` (proven, and never sent), `clear` (sent, within TLS off loopback), or `auto`: proven, unless a token
+    /// is in force that was made before that was possible.
+    pub postgres_password: Password,
     /// No tokens are asked for. On loopback only; refused elsewhere.
     pub no_auth: bool,
     /// Certificate chain, PEM. With `tls_key`, both doors speak TLS.
@@ -43,6 +59,7 @@ impl Default for Options {
         Self {
             listen: String::new(),
             postgres: String::new(),
+            postgres_password: Password::Auto,
             no_auth: false,
             tls_cert: PathBuf::new(),
             tls_key: PathBuf::new(),

@@ -1,6 +1,7 @@
 //! Who may ask: tokens with a role and a scope, or, on loopback, everybody there.
 
 mod file;
+pub(crate) mod scram;
 mod token;
 
 use std::path::PathBuf;
@@ -127,6 +128,28 @@ impl Access {
         // Whatever is wrong with it, the answer is the same: what does not exist is not told from what is over.
         let refused = || Error::Unauthenticated("this token is not known, is revoked or has expired".to_owned());
         found.filter(|token| token.holds((self.clock)())).map(Token::caller).ok_or_else(refused)
+    }
+
+    /// Whether every token in force can be shown by a proof; one that an earlier keytrail made cannot.
+    #[must_use]
+    pub fn takes_proofs(&self) -> bool {
+        let Some(file) = &self.tokens else { return false };
+        let now = (self.clock)();
+        self.tokens(file).iter().filter(|token| token.holds(now)).all(Token::takes_proofs)
+    }
+
+    /// The caller whose token `proof` is of, in an exchange of these messages, and the server's own proof.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`].
+    pub fn prover(&self, message: &[u8], proof: &[u8]) -> Result<(Caller, Vec<u8>), Error> {
+        let refused = || Error::Unauthenticated("this token is not known, is revoked or has expired".to_owned());
+        let Some(file) = &self.tokens else { return Err(refused()) };
+        let find = |tokens: Arc<Vec<Token>>| tokens.iter().find_map(|token| Some((token.clone(), token.proven(message, proof)?)));
+        // As above: it may have been made since the last look.
+        let found = find(self.tokens(file)).or_else(|| find(self.look(file)));
+        let (token, own) = found.filter(|(token, _)| token.holds((self.clock)())).ok_or_else(refused)?;
+        Ok((token.caller(), own))
     }
 
     /// The caller as the file has it now: on a connection that stays open, a token can be revoked after it was shown.

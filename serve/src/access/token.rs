@@ -1,7 +1,7 @@
 //! A token: what is shown, what is kept of it, and what it allows.
 //!
-//! `kt_ID_SECRET`: twelve hexadecimal digits that name it, and 32 random bytes in hexadecimal. Only SHA-256 of the secret is kept; with 256 bits of
-//! randomness there is nothing that a slower hash would protect.
+//! `kt_ID_SECRET`: twelve hexadecimal digits that name it, and 32 random bytes in hexadecimal. Only SHA-256 of the secret is kept, and what proofs of it are
+//! held against ([`super::scram`]); with 256 bits of randomness there is nothing that a slower hash would protect.
 
 use std::str::FromStr;
 
@@ -9,6 +9,7 @@ use keytrail_schemas::Micros;
 use sha2::{Digest as _, Sha256};
 
 use super::Caller;
+use super::scram::Verifier;
 use crate::Error;
 
 /// What a caller may see. Each may do what the one before it may.
@@ -70,6 +71,9 @@ pub struct Token {
     /// When it was revoked, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked: Option<i64>,
+    /// What proofs of it are held against; a token that an earlier keytrail made has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scram: Option<Verifier>,
 }
 
 impl Token {
@@ -84,7 +88,8 @@ impl Token {
         let (id, secret) = (hex::encode(id), hex::encode(secret));
         let shown = format!("kt_{id}_{secret}");
         let hash = hash(&secret);
-        Ok((Self { id, name: name.to_owned(), hash, role, questions, created: created.0, expires: expires.map(|time| time.0), revoked: None }, shown))
+        let (name, scram) = (name.to_owned(), Some(Verifier::of(&shown)));
+        Ok((Self { id, name, hash, role, questions, created: created.0, expires: expires.map(|time| time.0), revoked: None, scram }, shown))
     }
 
     /// Whether `shown` is this token. Comparing hashes tells nothing about the secret by its time.
@@ -92,6 +97,18 @@ impl Token {
     pub fn is_shown_by(&self, shown: &str) -> bool {
         let Some((id, secret)) = shown.trim().strip_prefix("kt_").and_then(|rest| rest.split_once('_')) else { return false };
         id == self.id && hash(secret) == self.hash
+    }
+
+    /// Whether it can be shown by a proof.
+    #[must_use]
+    pub const fn takes_proofs(&self) -> bool {
+        self.scram.is_some()
+    }
+
+    /// The server's own proof, where `proof` is of this token.
+    #[must_use]
+    pub fn proven(&self, message: &[u8], proof: &[u8]) -> Option<Vec<u8>> {
+        self.scram.as_ref()?.proven(message, proof).map(Vec::from)
     }
 
     /// Whether it is neither revoked nor over at `now`.

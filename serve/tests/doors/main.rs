@@ -3,4 +3,5 @@
 mod crowd;
 mod house;
 mod question;
+mod token;
 mod wire;
