@@ -140,6 +140,11 @@ impl Desk {
         self.limits.turn(caller, is_sql).await
     }
 
+    /// Counts a call of an assistant's.
+    pub(crate) fn called(&self, caller: &Caller) -> Result<(), Error> {
+        self.limits.call(caller)
+    }
+
     /// How long an answer waits for its reader.
     pub(crate) fn reader_wait(&self) -> Duration {
         Duration::from_millis(self.options.reader_ms_max)

@@ -1,20 +1,19 @@
 //! The questions as tools of the Model Context Protocol, for an analyst's assistant: read-only, bounded in rows and in calls a minute, written down like any
 //! other question.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::borrow::Cow;
+use std::sync::Arc;
 
 use futures::StreamExt as _;
 use keytrail_query::{Argument, ArgumentKind, Call, functions};
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation, InitializeResult, ListToolsResult, PaginatedRequestParams,
-    ServerCapabilities, Tool, ToolAnnotations,
+    ProtocolVersion, ServerCapabilities, Tool, ToolAnnotations,
 };
 use rmcp::service::{RequestContext, RoleServer};
 use rmcp::{ErrorData, ServiceExt as _};
 use serde_json::{Map, Value, json};
-use tokio::time::Instant;
 
 use crate::answer::Answer;
 use crate::format::{Encoder, Format};
@@ -41,32 +40,23 @@ pub async fn stdio(desk: &Desk, visit: Visit) -> Result<(), Error> {
 pub struct Tools {
     desk: Desk,
     visit: Visit,
-    calls: Arc<Mutex<(Instant, u32)>>,
+    versions: &'static [ProtocolVersion],
 }
 
 impl Tools {
     /// Tools for this visit.
     pub fn new(desk: &Desk, visit: Visit) -> Self {
-        Self { desk: desk.clone(), visit, calls: Arc::new(Mutex::new((Instant::now(), 0))) }
+        Self { desk: desk.clone(), visit, versions: ProtocolVersion::KNOWN_VERSIONS }
     }
 
-    /// Counts a call.
-    fn counted(&self) -> Result<(), Error> {
-        let most = self.desk.options().mcp_calls_per_minute_max;
-        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        if calls.0.elapsed() >= Duration::from_secs(60) {
-            *calls = (Instant::now(), 0);
-        }
-        if calls.1 >= most {
-            return Err(Error::Busy(format!("{most} calls a minute are all that there may be: ask again later, or raise serve.mcp_calls_per_minute_max")));
-        }
-        calls.1 += 1;
-        Ok(())
+    /// The same, where only these versions of the protocol are spoken.
+    pub fn speaking(self, versions: &'static [ProtocolVersion]) -> Self {
+        Self { versions, ..self }
     }
 
     /// Answers a call with text.
     async fn called(&self, name: &str, arguments: &Map<String, Value>) -> Result<String, Error> {
-        self.counted()?;
+        self.desk.called(&self.visit.caller)?;
         let text = |value: &Value| match value {
             Value::String(text) => text.clone(),
             Value::Null => String::new(),
@@ -167,13 +157,23 @@ impl ServerHandler for Tools {
         info
     }
 
+    fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
+        self.versions.into()
+    }
+
     async fn list_tools(&self, _request: Option<PaginatedRequestParams>, _context: RequestContext<RoleServer>) -> Result<ListToolsResult, ErrorData> {
         Ok(ListToolsResult::with_all_items(self.offered()))
     }
 
-    async fn call_tool(&self, request: CallToolRequestParams, _context: RequestContext<RoleServer>) -> Result<CallToolResponse, ErrorData> {
+    async fn call_tool(&self, request: CallToolRequestParams, context: RequestContext<RoleServer>) -> Result<CallToolResponse, ErrorData> {
+        let arguments = request.arguments.unwrap_or_default();
+        // An assistant that takes its call back, or goes away, is not answered; what it asked is written down as stopped.
+        let called = tokio::select! {
+            called = self.called(&request.name, &arguments) => called,
+            () = context.ct.cancelled() => Err(Error::Request("the call was cancelled".to_owned())),
+        };
         // What goes wrong is an answer too: the assistant reads it and asks better.
-        let result = match self.called(&request.name, &request.arguments.unwrap_or_default()).await {
+        let result = match called {
             Ok(text) => CallToolResult::success(vec![ContentBlock::text(text)]),
             Err(error) => CallToolResult::error(vec![ContentBlock::text(error.to_string())]),
         };

@@ -1,7 +1,8 @@
-//! HTTP: one endpoint for each question, SQL, live findings, the OpenAPI document, and the console's pages.
+//! HTTP: one endpoint for each question, SQL, live findings, MCP, the OpenAPI document, and the console's pages.
 
 mod console;
 mod live;
+mod mcp;
 mod openapi;
 mod problem;
 mod question;
@@ -37,6 +38,7 @@ pub fn router(desk: &Desk) -> Router {
         .route("/v1/explain/{finding}", get(question::explain))
         .route("/v1/tokens", get(question::tokens))
         .route("/v1/{question}", get(question::ask))
+        .route("/mcp", post(mcp::message))
         .merge(console::router())
         .fallback(|| async { Problem::not_found("there is nothing here: /openapi.json says what there is") })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })

@@ -2,6 +2,7 @@
 
 mod crowd;
 mod house;
+mod mcp;
 mod question;
 mod token;
 mod wire;
