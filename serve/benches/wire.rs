@@ -4,17 +4,20 @@
 //!     keytrail demo --dir FOLDER
 //!     KEYTRAIL_BENCH_DIR=FOLDER cargo bench -p keytrail-serve --bench wire
 //!
-//! `KEYTRAIL_BENCH_IDENTITY` (default `svc-deploy`) is asked about, `KEYTRAIL_BENCH_ROUNDS` (default 200) times.
+//! `KEYTRAIL_BENCH_IDENTITY` (default `svc-deploy`; more with commas between) is asked about, `KEYTRAIL_BENCH_ROUNDS` (default 200) times. A lake of any size is what
+//! `cargo bench -p keytrail-query --bench touched` leaves in its `KEYTRAIL_BENCH_LAKE=FOLDER/lake`. With `KEYTRAIL_BENCH_PYTHON` (a Python that has duckdb, chdb and deltalake) the
+//! same is asked of these engines on the same files, in the same run; names must be whole then.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt as _;
 use keytrail_query::{Call, Session};
 use keytrail_serve::access::{Access, Caller};
 use keytrail_serve::record::Record;
-use keytrail_serve::{Desk, Options, Visit};
+use keytrail_serve::{Desk, Doors, Options, Visit};
 use tokio::runtime::Runtime;
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark is told from outside what to measure")]
@@ -26,7 +29,7 @@ fn main() {
     let Some(dir) = setting("KEYTRAIL_BENCH_DIR") else {
         return eprintln!("SKIPPED: KEYTRAIL_BENCH_DIR names no data folder; `keytrail demo --dir FOLDER` makes one");
     };
-    let identity = setting("KEYTRAIL_BENCH_IDENTITY").unwrap_or_else(|| "svc-deploy".to_owned());
+    let identities = setting("KEYTRAIL_BENCH_IDENTITY").unwrap_or_else(|| "svc-deploy".to_owned());
     let rounds = setting("KEYTRAIL_BENCH_ROUNDS").and_then(|text| text.parse().ok()).unwrap_or(200);
     let runtime = Runtime::new().unwrap();
     let lake = format!("{dir}/lake");
@@ -35,14 +38,24 @@ fn main() {
     let written = tempfile::tempdir().unwrap();
     let desk = Desk::new(session.clone(), Access::open(|| keytrail_schemas::Micros(0)), Record::of(written.path()), options);
     let doors = runtime.block_on(keytrail_serve::serve(&desk)).unwrap();
-    let (mut http, mut wire) = (Http::open(doors.http.unwrap(), &identity), Wire::open(doors.postgres.unwrap(), &identity));
-    let call = Call::new("touched", [("identity", identity.as_str())]).unwrap();
+    let own: Vec<_> = identities.split(',').map(|identity| measured(&runtime, &session, &desk, &doors, identity, rounds)).collect();
+    if let Some(python) = setting("KEYTRAIL_BENCH_PYTHON") {
+        peers(&python, &lake, &own);
+    }
+    runtime.block_on(doors.close());
+}
+
+/// Asks each way in turns; gives the name, p50 over the wire in milliseconds, and the rows.
+fn measured(runtime: &Runtime, session: &Session, desk: &Desk, doors: &Doors, identity: &str, rounds: usize) -> (String, f64, usize) {
+    let (mut http, mut wire) = (Http::open(doors.http.unwrap(), identity), Wire::open(doors.postgres.unwrap(), identity));
+    let call = Call::new("touched", [("identity", identity)]).unwrap();
     let visit = Visit { caller: Caller::trusted("bench"), door: "cli", from: None };
 
     let mut took: [(&str, Vec<Duration>); 4] = [("inside the process", vec![]), ("at the desk", vec![]), ("HTTP, NDJSON", vec![]), ("PostgreSQL wire", vec![])];
+    let mut count = 0;
     for round in 0..rounds + 20 {
         let ways: [&mut dyn FnMut() -> usize; 4] =
-            [&mut || inside(&runtime, &session, &call), &mut || at_the_desk(&runtime, &desk, &visit, &call), &mut || http.ask(), &mut || wire.ask()];
+            [&mut || inside(runtime, session, &call), &mut || at_the_desk(runtime, desk, &visit, &call), &mut || http.ask(), &mut || wire.ask()];
         let mut rows = Vec::new();
         for (way, (_, took)) in ways.into_iter().zip(&mut took) {
             let began = Instant::now();
@@ -52,18 +65,38 @@ fn main() {
             }
         }
         assert!(rows.windows(2).all(|pair| pair[0] == pair[1]) && rows[0] > 0, "the doors differ: {rows:?}");
+        count = rows[0];
     }
-    let median = |took: &mut Vec<Duration>, share: usize| {
+    let share = |took: &mut Vec<Duration>, share: usize| {
         took.sort_unstable();
         took[(took.len() - 1) * share / 100]
     };
-    let base = median(&mut took[0].1, 50);
-    println!("touched({identity:?}), hot, {rounds} times each, in turns:");
+    let base = share(&mut took[0].1, 50);
+    println!("touched({identity:?}), {count} rows, hot, {rounds} times each, in turns:");
     for (way, took) in &mut took {
-        let (half, most) = (median(took, 50), median(took, 99));
-        println!("  {way:<20} p50 {:>7.2} ms   p99 {:>7.2} ms   {:+.2} ms", ms(half), ms(most), ms(half) - ms(base));
+        let (least, half, most) = (share(took, 0), share(took, 50), share(took, 99));
+        println!("  {way:<20} least {:>7.2} ms   p50 {:>7.2} ms   p99 {:>7.2} ms   {:+.2} ms", ms(least), ms(half), ms(most), ms(half) - ms(base));
     }
-    runtime.block_on(doors.close());
+    (identity.to_owned(), ms(share(&mut took[3].1, 50)), count)
+}
+
+/// The same of other engines on the same files.
+fn peers(python: &str, lake: &str, own: &[(String, f64, usize)]) {
+    let asked: Vec<_> =
+        own.iter().map(|(name, ..)| serde_json::json!({ "label": name, "kind": "touched", "column": "identity", "value": name, "from": null })).collect();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../query/benches/peers/touched.py");
+    let mut child = Command::new(python).args([script, lake, "15"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(serde_json::Value::from(asked).to_string().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "the peers' script failed");
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    println!("{}", said["versions"]);
+    for result in said["results"].as_array().unwrap() {
+        let (label, took) = (result["label"].as_str().unwrap(), result["p50_ms"].as_f64().unwrap());
+        let (_, wire_ms, rows) = own.iter().find(|(name, ..)| name == label).unwrap();
+        assert_eq!(result["rows"].as_u64(), Some(*rows as u64), "{label}: {} has another answer", result["engine"]);
+        println!("  {label} {:<46} p50 {took:>8.2} ms   {:.1} times the PostgreSQL wire's", result["engine"].as_str().unwrap(), took / wire_ms);
+    }
 }
 
 fn ms(time: Duration) -> f64 {
