@@ -139,22 +139,24 @@ fn main() {
     check_model();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap().to_owned();
-    let runtime = Runtime::new().unwrap();
+    // As `keytrail run` has it: the store, upkeep and the doors do not wait for one another's turns.
+    let runtime = threads(2);
+    let (of_upkeep, of_doors) = (threads(1), threads(2));
     let lake = Arc::new(runtime.block_on(Lake::open(&path, keytrail_lake::Options::default())).unwrap());
     let progress = Arc::new(Progress::default());
     // Alone first: what the writer does when nobody asks.
     let alone = write(&runtime, &lake, &progress, Duration::from_secs(seconds as u64 / 4));
     println!("ingest alone: {alone:.0} events/s");
 
-    let session = runtime.block_on(Session::open(&path, keytrail_query::Options::default())).unwrap();
+    let session = of_doors.block_on(Session::open(&path, keytrail_query::Options::default())).unwrap();
     let options = Options { listen: String::new(), postgres: "127.0.0.1:0".to_owned(), no_auth: true, ..Options::default() };
     let written = tempfile::tempdir().unwrap();
     let desk = Desk::new(session, Access::open(|| Micros(0)), Record::of(written.path()), options);
-    let doors = runtime.block_on(keytrail_serve::serve(&desk)).unwrap();
+    let doors = of_doors.block_on(keytrail_serve::serve(&desk)).unwrap();
     let address = doors.postgres.unwrap();
     let upkeep = {
         let (lake, progress) = (lake.clone(), progress.clone());
-        runtime.spawn(async move {
+        of_upkeep.spawn(async move {
             let (mut compacted, mut rolled) = (0, 0);
             while !progress.over.load(Ordering::Acquire) {
                 compacted += lake.compact(CompactOptions { first_bytes_min: 0, ..CompactOptions::default() }).await.unwrap().groups;
@@ -181,7 +183,7 @@ fn main() {
         wrong.extend(of.wrong);
         rows += of.rows;
     }
-    let (compacted, rolled) = runtime.block_on(upkeep).unwrap();
+    let (compacted, rolled) = of_upkeep.block_on(upkeep).unwrap();
     took.sort_unstable();
     let at = |share: usize| took[(took.len() - 1) * share / 1000].as_secs_f64() * 1e3;
     println!(
@@ -201,7 +203,11 @@ fn main() {
     wrong.iter().take(5).for_each(|what| println!("WRONG: {what}"));
     assert!(wrong.is_empty(), "{} of {} answers are wrong", wrong.len(), took.len());
     println!("every answer is that of one commit between question and answer");
-    runtime.block_on(doors.close());
+    of_doors.block_on(doors.close());
+}
+
+fn threads(count: usize) -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(count).enable_all().build().unwrap()
 }
 
 /// Commits until the time is over; gives the events a second.

@@ -87,3 +87,23 @@ fn psql_proves_a_token_whatever_its_user_is_called() {
     );
     assert!(house.record().iter().all(|entry| entry["user"] == "reporting"), "the record names the token's owner");
 }
+
+#[expect(clippy::disallowed_methods, reason = "the test's clients are named from outside")]
+#[test]
+fn drivers_prove_a_token_and_see_the_same_rows() {
+    let Ok(python) = std::env::var("KEYTRAIL_DOORS_PYTHON") else {
+        assert!(std::env::var("KEYTRAIL_CI").is_err(), "KEYTRAIL_DOORS_PYTHON must name a Python in CI");
+        return eprintln!("SKIPPED psycopg, asyncpg, pgJDBC: KEYTRAIL_DOORS_PYTHON names no Python that has them");
+    };
+    let house = house(Password::Auto);
+    let token = house.token("drivers", &[]);
+    let output = std::process::Command::new(python)
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doors/clients.py"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .envs([("DOOR_POSTGRES", house.postgres.port().to_string()), ("DOOR_TOKEN", token), ("DOOR_EVENTS", crate::house::EVENTS.to_string())])
+        .env("DOOR_JDBC", std::env::var("KEYTRAIL_DOORS_JDBC").unwrap_or_default())
+        .output()
+        .expect("Python runs");
+    assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(house.record().iter().all(|entry| entry["user"] == "drivers"));
+}
