@@ -74,8 +74,8 @@ fn destination(number: usize) -> String {
     format!("bench:store/{:03}", (number / IDENTITIES * 7 + number % IDENTITIES) % DESTINATIONS)
 }
 
-const fn is_failure(number: usize) -> bool {
-    number / IDENTITIES % FAILURES == 0
+fn is_failure(number: usize) -> bool {
+    (number / IDENTITIES).is_multiple_of(FAILURES)
 }
 
 /// Days follow each other as commits do; within a day the time rises.
@@ -99,14 +99,14 @@ fn model(who: usize, turns: usize) -> Rows {
     for first in (0..DESTINATIONS).filter(|first| *first < turns) {
         let name = destination(first * IDENTITIES + who);
         let all = (turns - 1 - first) / DESTINATIONS + 1;
-        let denied = (first..first + both).step_by(DESTINATIONS).find(|turn| turn % FAILURES == 0 && *turn < turns);
+        let denied = (first..first + both).step_by(DESTINATIONS).find(|turn| turn.is_multiple_of(FAILURES) && *turn < turns);
         let failures = denied.map_or(0, |denied| (turns - 1 - denied) / both + 1);
         if let Some(denied) = denied {
             rows.insert((name.clone(), "denied".to_owned()), (count(failures), count(failures), at(denied), at(denied + both * (failures - 1))));
         }
         if all > failures {
             let last = first + DESTINATIONS * (all - 1);
-            let good = |turn: usize| turn % FAILURES != 0;
+            let good = |turn: usize| !turn.is_multiple_of(FAILURES);
             let (begin, end) = (if good(first) { first } else { first + DESTINATIONS }, if good(last) { last } else { last - DESTINATIONS });
             rows.insert((name, "success".to_owned()), (count(all - failures), 0, at(begin), at(end)));
         }

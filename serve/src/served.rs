@@ -11,6 +11,15 @@ use crate::{Desk, Error, http, postgres};
 /// How long open answers may go on once the doors are to end.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(5);
 
+/// Files that are open beside connections: the lake's, the record, the log's.
+const FILES_BESIDE: usize = 256;
+
+/// How many files this process may have open, where the system says so (Linux).
+fn files_max() -> Option<usize> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    limits.lines().find_map(|line| line.strip_prefix("Max open files"))?.split_whitespace().next()?.parse().ok()
+}
+
 /// Open doors.
 #[derive(Debug)]
 pub struct Doors {
@@ -39,6 +48,15 @@ impl Doors {
 pub async fn serve(desk: &Desk) -> Result<Doors, Error> {
     let options = desk.options();
     let tls = tls(options)?;
+    let opened = [&options.listen, &options.postgres].into_iter().filter(|address| !address.is_empty()).count();
+    let wanted = options.connections_max.saturating_mul(opened).saturating_add(FILES_BESIDE);
+    if let Some(files) = files_max().filter(|files| *files < wanted) {
+        tracing::warn!(
+            files,
+            wanted,
+            "serve.connections_max is more than this process may open: raise the limit of open files (ulimit -n, LimitNOFILE), or lower it"
+        );
+    }
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     let mut doors = (None, None);

@@ -104,14 +104,14 @@ fn event(number: usize) -> Event {
         credential: Some(Text::from(format!("key-{who}"))),
         credential_issued_at: Some(Micros(START)),
         // A name that somebody chose who would like to be taken for more than data.
-        destination: Some(Text::from(if number % 7 == 0 {
+        destination: Some(Text::from(if number.is_multiple_of(7) {
             "doors:o'neill'); DROP TABLE events; --\u{1b}[31m".to_owned()
         } else {
             format!("doors:store/{}", number % 11)
         })),
         action: Some(Text::from("get")),
         protocol: Some(Text::from("https")),
-        outcome: if number % 13 == 0 { Outcome::Denied } else { Outcome::Success },
+        outcome: if number.is_multiple_of(13) { Outcome::Denied } else { Outcome::Success },
         source: Text::from("doors"),
         format: Text::from("keytrail"),
         ..Event::default()

@@ -34,7 +34,8 @@ fn an_assistant_asks_over_http_what_it_asks_over_standard_input() {
     let told = Wire::open(house.postgres, "assistant", &token).unwrap().ask("SELECT destination, count FROM touched('worker-03')");
     let mut over_the_wire: Vec<_> = told.rows.into_iter().map(|row| (row[0].clone().unwrap_or_default(), row[1].clone().unwrap_or_default())).collect();
     let mut over_mcp: Vec<_> = touched.iter().map(|row| (row["destination"].as_str().unwrap_or_default().to_owned(), row["count"].to_string())).collect();
-    (over_the_wire.sort(), over_mcp.sort());
+    over_the_wire.sort();
+    over_mcp.sort();
     assert_eq!(over_mcp, over_the_wire, "the same rows");
     let record = house.record();
     for (user, question) in [("assistant", "touched"), ("assistant", "sql"), ("narrow", "touched")] {
