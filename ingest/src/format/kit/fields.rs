@@ -84,10 +84,15 @@ impl Fields {
     /// The fields of a record.
     pub(crate) fn row<'d>(&'static self, record: Value<'d>) -> Row<'d> {
         let mut row = Row::new(self);
-        if let Some(root) = self.nodes.first() {
-            self.fill(root, record, &mut row);
-        }
+        self.put(record, &mut row);
         row
+    }
+
+    /// Puts the fields of a record into a row of theirs.
+    pub(super) fn put<'d>(&self, record: Value<'d>, row: &mut Row<'d>) {
+        if let Some(root) = self.nodes.first() {
+            self.fill(root, record, row);
+        }
     }
 
     /// The depth of this is that of the longest path, whatever the record is.

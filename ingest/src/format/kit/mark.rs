@@ -35,7 +35,12 @@ impl Mark {
     }
 }
 
+/// Whether all of some marks are on the record.
+pub(super) fn are_on(marks: &[Mark], record: Value<'_>) -> bool {
+    marks.iter().all(|mark| mark.is_on(record))
+}
+
 /// The greatest certainty of which all marks are on the record; 0 when there is none.
 pub(super) fn sure(marks: &[(u8, &[Mark])], record: Value<'_>) -> u8 {
-    marks.iter().filter(|(_, all)| all.iter().all(|mark| mark.is_on(record))).map(|(sure, _)| *sure).max().unwrap_or(0)
+    marks.iter().filter(|(_, all)| are_on(all, record)).map(|(sure, _)| *sure).max().unwrap_or(0)
 }

@@ -1,9 +1,12 @@
 //! Reads the records of a shape, alone and in envelopes.
 
+use std::cell::Cell;
+
 use keytrail_schemas::Reason;
 
+use super::row::Row;
 use super::scene::Setting;
-use super::shape::{SURE_MIN, Shape};
+use super::shape::Shape;
 use crate::format::envelope::{self, Envelope, Opening};
 use crate::format::{Context, Disposition, Draft, Parser, Reject, text_of};
 use crate::json::{Reader, Value};
@@ -18,22 +21,25 @@ pub(crate) struct Records {
 struct Reading {
     shape: &'static Shape,
     setting: Setting,
+    /// Which marks were on the last record.
+    marks: Cell<usize>,
 }
 
 impl Records {
     pub(crate) fn new(shape: &'static Shape, context: &Context) -> Self {
-        Self { reader: Reader::new(context.depth_max), reading: Reading { shape, setting: Setting::new(shape.name, shape.who, context) } }
+        Self { reader: Reader::new(context.depth_max), reading: Reading { shape, setting: Setting::new(shape.name, shape.who, context), marks: Cell::new(0) } }
     }
 
     fn unwrap(&mut self, record: &[u8], opening: &mut Opening<'_>, nesting: u8) -> Result<(), Reject> {
         let texts = {
             let document = self.reader.parse(record)?;
             let root = document.root();
-            let shape = self.reading.shape;
-            match envelope::open(root, |value| shape.sure(value) >= SURE_MIN) {
+            if self.reading.knows(root) {
+                return self.reading.read(root, &text_of(record), opening);
+            }
+            match envelope::open(root, |value| self.reading.knows(value)) {
                 Envelope::Empty => return Ok(()),
-                Envelope::None if shape.sure(root) < SURE_MIN => return Err(self.reading.strange(root)),
-                Envelope::None => return self.reading.read(root, &text_of(record), opening),
+                Envelope::None => return Err(self.reading.strange(root)),
                 Envelope::Within(inner) => return self.reading.read(inner, &inner.to_json(), opening),
                 Envelope::Texts(_) if nesting >= envelope::NESTING_MAX => return Err(Reject::malformed("", "envelopes are nested too deep")),
                 Envelope::Texts(texts) => texts,
@@ -56,9 +62,15 @@ impl Parser for Records {
 }
 
 impl Reading {
+    fn knows(&self, record: Value<'_>) -> bool {
+        self.shape.knows(record, &self.marks)
+    }
+
     /// Makes events of one record; all of it or nothing.
     fn read(&self, record: Value<'_>, raw: &str, opening: &mut Opening<'_>) -> Result<(), Reject> {
-        let row = self.shape.fields.row(record);
+        // In place: it is some kilobytes.
+        let mut row = Row::new(self.shape.fields);
+        self.shape.fields.put(record, &mut row);
         let id = self.shape.id.and_then(|slot| row.owned(slot));
         self.setting.read(id, raw, opening.line, opening.out, |scene| (self.shape.read)(&row, scene))
     }

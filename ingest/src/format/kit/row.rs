@@ -19,6 +19,7 @@ pub(crate) struct Row<'d> {
 }
 
 impl<'d> Row<'d> {
+    #[inline]
     pub(super) fn new(fields: &'static Fields) -> Self {
         Self { fields, cells: [None; SLOTS_MAX] }
     }

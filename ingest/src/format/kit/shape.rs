@@ -1,5 +1,6 @@
 //! A format of JSON records, as data.
 
+use std::cell::Cell;
 use std::sync::LazyLock;
 
 use super::mark::{self, Mark};
@@ -34,6 +35,17 @@ impl Shape {
     /// How surely `record` itself, which is no envelope, is of this format.
     pub(super) fn sure(&self, record: Value<'_>) -> u8 {
         mark::sure(self.marks, record)
+    }
+
+    /// Whether `record` is of this format. What was on the record before is looked for first: `last` is its number.
+    pub(super) fn knows(&self, record: Value<'_>, last: &Cell<usize>) -> bool {
+        let is_on = |(sure, marks): &(u8, &[Mark])| *sure >= SURE_MIN && mark::are_on(marks, record);
+        if self.marks.get(last.get()).is_some_and(is_on) {
+            return true;
+        }
+        let found = self.marks.iter().position(is_on);
+        found.into_iter().for_each(|number| last.set(number));
+        found.is_some()
     }
 }
 

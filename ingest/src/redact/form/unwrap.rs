@@ -179,33 +179,24 @@ fn in_base64(forms: &'static Forms, token: &str, depth: u8, work: &mut Work) -> 
 /// Of the four places where a quad can begin, one bit each: those from which some quads in a row encode ASCII, in that the first byte's highest bit, and the second's,
 /// are not set.
 fn text_begins(digits: &[u8]) -> u8 {
+    (0..4).filter(|place| has_text(digits.get(*place..).unwrap_or_default())).fold(0, |bits, place| bits | 1 << place)
+}
+
+/// Whether some quads in a row encode ASCII, from the first digit on.
+fn has_text(digits: &[u8]) -> bool {
     /// Twelve bytes of text are what a secret has at least.
     const QUADS: usize = 4;
-    /// Digits that are looked at at once; the last ones are looked at again with the next, for a row may go on there.
-    const STEP: usize = 64;
-    const AGAIN: usize = 4 * QUADS;
-    let mut begins = 0;
-    let mut from = 0;
-    while let Some(part) = digits.get(from..(from + STEP).min(digits.len())) {
-        // One bit for each digit.
-        let (mut firsts, mut seconds) = (0_u64, 0_u64);
-        for (at, digit) in part.iter().enumerate() {
-            let class = class(*digit);
-            firsts |= u64::from(class & FIRST != 0) << at;
-            seconds |= u64::from(class & SECOND != 0) << at;
+    let (quads, _) = digits.as_chunks::<4>();
+    let is_text = |quad: &[u8; 4]| class(quad[0]) & FIRST != 0 && class(quad[1]) & SECOND != 0;
+    let mut row = 0..QUADS;
+    // From a row's last quad to its first: behind one that is none, the next row begins.
+    while let Some(part) = quads.get(row.clone()) {
+        match part.iter().rposition(|quad| !is_text(quad)) {
+            None => return true,
+            Some(at) => row = row.start + at + 1..row.start + at + 1 + QUADS,
         }
-        // A quad is whole: its last digit is there, too.
-        let whole = part.len().checked_sub(3).filter(|quads| *quads > 0).map_or(0, |quads| u64::MAX >> (64 - quads));
-        let quads = firsts & (seconds >> 1) & whole;
-        let rows = quads & (quads >> 4) & (quads >> 8) & (quads >> 12);
-        // By its place among the four; `from` is a multiple of four.
-        begins |= (0..4).filter(|place| rows & (0x1111_1111_1111_1111 << place) != 0).fold(0, |bits, place| bits | 1 << place);
-        if from + STEP >= digits.len() || begins == 0b1111 {
-            break;
-        }
-        from += STEP - AGAIN;
     }
-    begins
+    false
 }
 
 /// Whether a run of digits in a text leaves it open that it encodes something: base64 of text or of what is packed, or hexadecimal. Of other encodings it says nothing.
