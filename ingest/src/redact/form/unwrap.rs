@@ -110,11 +110,17 @@ fn class(byte: u8) -> u8 {
 }
 
 /// The next run that may be base64 or hexadecimal, at or after `at`.
-fn next_run(bytes: &[u8], mut at: usize) -> Option<Range<usize>> {
-    let is = |at: usize| bytes.get(at).is_some_and(|b| class(*b) & BASE64 != 0);
+fn next_run(bytes: &[u8], at: usize) -> Option<Range<usize>> {
+    run_of(bytes, at, BASE64, BASE64_BYTES_MIN)
+}
+
+/// The next run of at least so many bytes of a class.
+#[inline]
+fn run_of(bytes: &[u8], mut at: usize, of: u8, least: usize) -> Option<Range<usize>> {
+    let is = |at: usize| bytes.get(at).is_some_and(|b| class(*b) & of != 0);
     // Only every so many bytes have to be looked at to find a run of that length.
-    while at + BASE64_BYTES_MIN <= bytes.len() {
-        let mut last = at + BASE64_BYTES_MIN;
+    while at + least <= bytes.len() {
+        let mut last = at + least;
         while last > at && is(last - 1) {
             last -= 1;
         }
@@ -122,7 +128,7 @@ fn next_run(bytes: &[u8], mut at: usize) -> Option<Range<usize>> {
             at = last;
             continue;
         }
-        let mut end = at + BASE64_BYTES_MIN;
+        let mut end = at + least;
         while is(end) {
             end += 1;
         }
@@ -131,19 +137,21 @@ fn next_run(bytes: &[u8], mut at: usize) -> Option<Range<usize>> {
     None
 }
 
-fn in_hex(forms: &'static Forms, token: &str, depth: u8, work: &mut Work) -> Option<Why> {
-    if token.len() < HEX_BYTES_MIN {
-        return None;
-    }
-    let mut best: &str = "";
-    for part in token.split(|c: char| !c.is_ascii_hexdigit()) {
-        if part.len() > best.len() {
-            best = part;
+/// The longest run of hexadecimal digits that is long enough, the first of equals.
+fn hex_run(bytes: &[u8]) -> Option<Range<usize>> {
+    let mut longest: Option<Range<usize>> = None;
+    let mut at = 0;
+    while let Some(run) = run_of(bytes, at, HEX, HEX_BYTES_MIN) {
+        at = run.end;
+        if longest.as_ref().is_none_or(|longest| run.len() > longest.len()) {
+            longest = Some(run);
         }
     }
-    if best.len() < HEX_BYTES_MIN {
-        return None;
-    }
+    longest
+}
+
+fn in_hex(forms: &'static Forms, token: &str, depth: u8, work: &mut Work) -> Option<Why> {
+    let best = token.get(hex_run(token.as_bytes())?)?;
     // Either half of a byte may come first.
     (0..2).find_map(|skip| {
         let digits = best.get(skip..)?;
@@ -206,7 +214,7 @@ pub(in crate::redact) fn has_run(text: &str) -> bool {
     while let Some(run) = next_run(bytes, at) {
         at = run.end;
         let digits = bytes.get(run).unwrap_or_default();
-        let hex = digits.split(|byte| class(*byte) & HEX == 0).any(|part| part.len() >= HEX_BYTES_MIN);
+        let hex = run_of(digits, 0, HEX, HEX_BYTES_MIN).is_some();
         if hex || text_begins(digits) != 0 || (0..4).any(|skip| digits.get(skip..).is_some_and(is_packed)) {
             return true;
         }
@@ -360,6 +368,15 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
+        #[test]
+        fn the_longest_run_of_hexadecimal_digits_is_the_first_of_equals(text in "([0-9a-fA-F]{0,60}[g-z=/-]){0,5}[0-9a-f]{0,40}") {
+            let mut longest = "";
+            text.split(|c: char| !c.is_ascii_hexdigit()).for_each(|part| if part.len() > longest.len() { longest = part });
+            let found = hex_run(text.as_bytes()).map(|run| (run.start, &text[run]));
+            let wanted = (longest.len() >= HEX_BYTES_MIN).then(|| (longest.as_ptr() as usize - text.as_ptr() as usize, longest));
+            prop_assert_eq!(found, wanted, "{}", text);
+        }
+
         #[test]
         fn where_text_begins_is_told_for_many_digits_at_once(before in "[A-Za-z0-9+/=_-]{0,200}", text in "[ -~]{0,40}", after in "[A-Za-z0-9+/=_-]{0,90}") {
             let encoded = STANDARD_NO_PAD.encode(text);
