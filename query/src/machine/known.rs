@@ -7,35 +7,33 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::RecordBatch;
 use rustc_hash::FxHashMap;
 
-use super::subject::Subject;
+use super::subject::{From, Subject};
 use crate::engine::Engine;
 use crate::live::Overlay;
 use crate::table::TableName;
 use crate::{Error, column};
 
 /// What of the ledger is read.
-const READ: [(TableName, &[&str]); 2] = [(TableName::Identities, &["identity", "provider"]), (TableName::Credentials, &["parent"])];
+const READ: [(TableName, &[&str]); 2] = [(TableName::Identities, &["identity"]), (TableName::Credentials, &["parent"])];
 
-/// Names by who stands behind them, and whether Vault knows it as an identity.
+/// Names by who stands behind them, and where they come from.
 #[derive(Debug, Default)]
-struct Names(FxHashMap<Subject, BTreeSet<(String, bool)>>);
+struct Names(FxHashMap<Subject, BTreeSet<(String, From)>>);
 
 impl Names {
     fn add(&mut self, batch: &RecordBatch) {
-        let providers = column::texts(batch, "provider");
-        let identities = column::texts(batch, "identity").into_iter().zip(providers).map(|(name, provider)| (name, provider.as_deref() == Some("vault")));
-        let parents = column::texts(batch, "parent").into_iter().map(|name| (name, false));
-        for (name, is_of_vault) in identities.chain(parents) {
-            if let Some((name, (subject, _))) = name.and_then(|name| Subject::of(&name).map(|of| (name, of))) {
-                self.0.entry(subject).or_default().insert((name, is_of_vault));
+        let names = ["identity", "parent"].into_iter().flat_map(|name| column::texts(batch, name)).flatten();
+        for name in names {
+            if let Some((subject, from)) = Subject::of(&name) {
+                self.0.entry(subject).or_default().insert((name, from));
             }
         }
     }
 
     fn candidates(&self, subject: &Subject) -> impl Iterator<Item = &String> {
-        // What a cloud's own account is called elsewhere, only Vault says.
-        let of_vault_only = matches!(subject, Subject::Aws(_) | Subject::Google(_));
-        self.0.get(subject).into_iter().flatten().filter(move |(_, is_of_vault)| *is_of_vault || !of_vault_only).map(|(name, _)| name)
+        // A role or an account that others may take on, too, is nobody's name: what it is called by those who believed its cloud is.
+        let abroad_only = matches!(subject, Subject::Aws(_) | Subject::Google(_));
+        self.0.get(subject).into_iter().flatten().filter(move |(_, from)| *from == From::Elsewhere || !abroad_only).map(|(name, _)| name)
     }
 }
 

@@ -8,7 +8,7 @@
 //! | `…svc.id.goog[<namespace>/<name>]` (Google's workload identity for GKE) | the service account |
 //! | `vault:<cluster>:kubernetes…/<namespace>/<name>` | the service account |
 //! | `…/repo:<owner>/<repository>:…` (GitHub's and GitLab's tokens for jobs, wherever they are taken) | the repository's pipeline |
-//! | `vault:<cluster>:aws/arn:aws:…:assumed-role/<role>` | `aws:<account>:role/<role>` |
+//! | `vault:<cluster>:aws/arn:aws:…:assumed-role/<role>`, `gcp:<project>:pool/<pool>/subject/arn:aws:…` (Google's pools that believe an AWS account) | `aws:<account>:role/<role>` |
 //! | `vault:<cluster>:gcp/<address>` | `gcp:<project>:sa/<address>` |
 
 /// Who stands behind a name.
@@ -61,6 +61,9 @@ impl Subject {
                 let (_, resource) = rest.split_once(':')?;
                 let is_named = resource.starts_with("role/") || resource.starts_with("user/");
                 is_named.then(|| (Self::Aws(name.into()), From::Home(String::new())))
+            }
+            "gcp" if rest.contains("/subject/arn:") => {
+                rest.split_once("/subject/").and_then(|(_, who)| arn(who)).map(|name| (Self::Aws(name), From::Elsewhere))
             }
             "gcp" => rest.split_once(":sa/").map(|(_, address)| (Self::Google(address.into()), From::Home(String::new()))),
             "vault" => {
@@ -127,12 +130,22 @@ mod tests {
             ("gcp:12:pool/github/subject/repo:acme/app:environment:prod", Subject::Pipeline("acme/app".into()), From::Elsewhere),
             ("vault:works:aws/arn:aws:sts::111:assumed-role/build", Subject::Aws("aws:111:role/build".into()), From::Elsewhere),
             ("vault:works:aws/arn:aws:iam::111:role/team/build", Subject::Aws("aws:111:role/build".into()), From::Elsewhere),
+            ("gcp:12:pool/aws/subject/arn:aws:sts::111:assumed-role/build/i-0ab", Subject::Aws("aws:111:role/build".into()), From::Elsewhere),
             ("aws:111:role/build", Subject::Aws("aws:111:role/build".into()), From::Home(String::new())),
             ("vault:works:gcp/ci@acme.iam.gserviceaccount.com", Subject::Google("ci@acme.iam.gserviceaccount.com".into()), From::Elsewhere),
         ] {
             assert_eq!(Subject::of(name), Some((subject, from)), "{name}");
         }
-        for name in ["vault:works:approle/ci", "vault:works:cert/web/api", "aws:1:root", "zeek:lab:host/10.0.0.1", "k8s:prod:user/ann", "x", ""] {
+        for name in [
+            "gcp:12:pool/aws/subject/arn:aws:iam::111:root",
+            "vault:works:approle/ci",
+            "vault:works:cert/web/api",
+            "aws:1:root",
+            "zeek:lab:host/10.0.0.1",
+            "k8s:prod:user/ann",
+            "x",
+            "",
+        ] {
             assert_eq!(Subject::of(name), None, "{name}");
         }
     }
