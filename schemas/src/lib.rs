@@ -7,6 +7,7 @@
 mod column;
 #[macro_use]
 mod word;
+mod command;
 mod credential;
 mod dead_letter;
 mod detection;
@@ -24,6 +25,7 @@ mod time;
 mod touch;
 
 pub use column::{Cell, Column, ColumnType, Table};
+pub use command::{Command, command_of};
 pub use credential::CredentialRecord;
 pub use dead_letter::{DeadLetter, Reason};
 pub use detection::Detection;

@@ -3,16 +3,15 @@
 //!
 //! What the request asked for beyond its name, for the few acts where that matters, is in [`request`].
 //!
-//! What a function of a plant protocol does to a controller is its [`command`].
+//! What a function of a plant protocol does to a controller is its [`Command`].
 //!
 //! An action that no reference lists is classed by its verb and what it is done to ([`guess`]), and says so.
 
-pub mod command;
 mod guess;
 pub mod request;
 mod table;
 
-pub use command::Command;
+pub use keytrail_schemas::Command;
 
 /// What kind of act it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, serde::Serialize, serde::Deserialize)]
@@ -106,11 +105,24 @@ pub struct Classed {
 /// Classes an action by its provider's reference, else by its verb. A pure function of the name, asked once for each [shape](crate::shape).
 #[must_use]
 pub fn classify(action: &str) -> Classed {
-    let (command, listed) = command::of(action);
+    let (command, listed) = keytrail_schemas::command_of(action);
     match table::listed(action) {
         Some(class) => Classed { class, guessed: false, command },
-        None if command != Command::None => Classed { class: command.class(), guessed: !listed, command },
+        None if command != Command::None => Classed { class: class_of(command), guessed: !listed, command },
         None => Classed { class: guess::class(action), guessed: true, command },
+    }
+}
+
+/// The class of an act that does this to a controller, where no table of classes lists it.
+const fn class_of(command: Command) -> Class {
+    match command {
+        Command::None => Class::None,
+        Command::Session => Class::Session,
+        Command::Read | Command::Diagnose => Class::Read,
+        Command::Discover => Class::List,
+        Command::Write => Class::Write,
+        Command::Operate | Command::Program => Class::Execution,
+        Command::Mode => Class::Destruction,
     }
 }
 

@@ -32,6 +32,7 @@ pub(crate) const COLUMNS: &[Column] = &[
     always("last", ColumnType::Timestamp, "The last time within the period."),
     always("first_ever", ColumnType::Boolean, "Whether the identity had never touched the destination before the period began, in all history."),
     always("identity_kind", ColumnType::Utf8, "What kind of actor the identity is; rows of humans come last."),
+    maybe("command", ColumnType::Utf8, "What the action does to a controller of a plant: session, read, discover, diagnose, write, operate, program, mode."),
 ];
 
 /// See the module.

@@ -90,7 +90,17 @@ fn edges() -> Vec<(&'static str, Vec<Event>)> {
         tie("app:svc-a", midnight, "db:two", Outcome::Success, 1, ""),
         tie("app:svc-b", midnight, "db:one", Outcome::Success, 1, ""),
     ];
-    vec![("empty", Vec::new()), ("one_event", vec![plain("app:o'neill \"x\"", before, "db:one")]), ("ties", ties)]
+    let command = |who: &str, time: &str, action: &str| Event { action: Some(action.into()), outcome: Outcome::Success, ..plain(who, time, "s7comm:10.0.0.9") };
+    let (master, station) = ("zeek:works:host/10.0.0.5", "zeek:works:host/10.0.0.30");
+    let plant = vec![
+        command(master, before, "s7comm.read_variable"),
+        command(master, midnight, "s7comm.read_variable"),
+        command(station, before, "s7comm.request_download"),
+        command(station, midnight, "s7comm.plc_stop"),
+        command(station, midnight, "s7comm.write_variable"),
+        command("app:backup", midnight, "get"),
+    ];
+    vec![("empty", Vec::new()), ("one_event", vec![plain("app:o'neill \"x\"", before, "db:one")]), ("ties", ties), ("plant", plant)]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

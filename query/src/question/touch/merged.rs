@@ -7,7 +7,7 @@ use futures::FutureExt as _;
 use keytrail_schemas::Micros;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{GROUPS_MAX, Of, is_failure, issued};
+use super::{GROUPS_MAX, Of, commands, is_failure, issued};
 use crate::engine::Engine;
 use crate::question::function::Period;
 use crate::question::touched::COLUMNS;
@@ -50,6 +50,7 @@ pub(super) async fn answer(engine: &Engine, of: &Of, period: Period) -> Result<O
         keys.try_into().map_err(|_| Error::Sql("the columns of touches are not those that were looked up".to_owned()))?;
     let known: Vec<Option<(i64, bool)>> = rows.iter().map(|row| age_since(row, text(row.at, CREDENTIAL), &ledger)).collect();
     let ages = rows.iter().zip(&known).map(|(row, known)| known.map(|(issued, _)| Micros(row.last).days_since(Micros(issued)).max(0.0)));
+    let command = commands(&action);
     let failures = rows.iter().map(|row| Some(if is_failure(text(row.at, OUTCOME).unwrap_or_default()) { row.count } else { 0 }));
     let first_ever = rows.iter().map(|row| Some(text(row.at, other).is_none_or(|name| !before.contains(name))));
     let arrays = vec![
@@ -67,6 +68,7 @@ pub(super) async fn answer(engine: &Engine, of: &Of, period: Period) -> Result<O
         column::time(rows.iter().map(|row| Some(row.last))),
         column::flag(first_ever),
         kind,
+        command,
     ];
     column::batch(COLUMNS, arrays).map(Some)
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use datafusion::prelude::{Expr, col, lit};
-use keytrail_schemas::{IdentityKind, Micros};
+use keytrail_schemas::{Command, IdentityKind, Micros, command_of};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::function::Period;
@@ -348,6 +348,8 @@ fn prefer(found: &mut FxHashMap<String, (i64, bool)>, name: String, (time, exact
 
 /// The columns of [`COLUMNS`].
 fn arrays(touches: &[Touch]) -> Vec<ArrayRef> {
+    let action = column::text(touches.iter().map(Touch::action));
+    let command = commands(&action);
     vec![
         column::text(touches.iter().map(|t| Some(t.identity()))),
         column::text(touches.iter().map(|t| Some(t.destination()))),
@@ -355,7 +357,7 @@ fn arrays(touches: &[Touch]) -> Vec<ArrayRef> {
         column::number(touches.iter().map(|t| t.age_days)),
         column::flag(touches.iter().map(|t| t.age_is_exact)),
         column::text(touches.iter().map(Touch::protocol)),
-        column::text(touches.iter().map(Touch::action)),
+        action,
         column::text(touches.iter().map(|t| Some(t.outcome()))),
         column::count(touches.iter().map(|t| Some(t.count))),
         column::count(touches.iter().map(|t| Some(t.failures))),
@@ -363,5 +365,19 @@ fn arrays(touches: &[Touch]) -> Vec<ArrayRef> {
         column::time(touches.iter().map(|t| Some(t.last))),
         column::flag(touches.iter().map(|t| Some(t.first_ever))),
         column::text(touches.iter().map(|t| Some(t.identity_kind()))),
+        command,
     ]
+}
+
+/// What actions do to a controller; nothing where they are no commands.
+fn commands(actions: &ArrayRef) -> ArrayRef {
+    let mut last: (Option<&str>, Option<&'static str>) = (None, None);
+    let of = |action: Option<&str>| action.map(|action| command_of(action).0).filter(|command| *command != Command::None).map(Command::as_str);
+    column::text(actions.as_string_opt::<i32>().into_iter().flatten().map(|action| {
+        // Rows of one action often follow each other.
+        if action != last.0 {
+            last = (action, of(action));
+        }
+        last.1
+    }))
 }

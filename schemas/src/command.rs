@@ -1,13 +1,9 @@
-//! What a function does to a controller: the class of a command on the plant floor, by protocol and function (`detect/data/action/command.tsv`).
+//! What a function does to a controller: the class of a command on the plant floor, by protocol and function (`schemas/data/command.tsv`).
 //!
 //! Beside the class of an act, which every provider's actions have: a write of a register and a restart are both more than a read, but no plant
 //! would take one for the other.
 
-use std::sync::LazyLock;
-
-use rustc_hash::FxHashMap;
-
-use super::Class;
+use std::{collections::HashMap, sync::LazyLock};
 
 /// What a command does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, serde::Serialize, serde::Deserialize)]
@@ -60,28 +56,14 @@ impl Command {
         matches!(self, Self::Write | Self::Operate | Self::Program | Self::Mode)
     }
 
-    /// The class of an act that does this, where no table of classes lists it.
-    #[must_use]
-    pub const fn class(self) -> Class {
-        match self {
-            Self::None => Class::None,
-            Self::Session => Class::Session,
-            Self::Read | Self::Diagnose => Class::Read,
-            Self::Discover => Class::List,
-            Self::Write => Class::Write,
-            Self::Operate | Self::Program => Class::Execution,
-            Self::Mode => Class::Destruction,
-        }
-    }
-
     fn of_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|command| command.as_str() == word)
     }
 }
 
-static TABLE: LazyLock<FxHashMap<&'static str, FxHashMap<&'static str, Command>>> = LazyLock::new(|| {
-    let mut table: FxHashMap<_, FxHashMap<_, _>> = FxHashMap::default();
-    for line in include_str!("../../data/action/command.tsv").lines().filter(|line| !line.starts_with('#')) {
+static TABLE: LazyLock<HashMap<&'static str, HashMap<&'static str, Command>>> = LazyLock::new(|| {
+    let mut table: HashMap<_, HashMap<_, _>> = HashMap::default();
+    for line in include_str!("../data/command.tsv").lines().filter(|line| !line.starts_with('#')) {
         let mut columns = line.split('\t');
         if let (Some(protocol), Some(command), Some(names)) = (columns.next(), columns.next().and_then(Command::of_word), columns.next()) {
             table.entry(protocol).or_default().extend(names.split(' ').map(|name| (name, command)));
@@ -92,7 +74,7 @@ static TABLE: LazyLock<FxHashMap<&'static str, FxHashMap<&'static str, Command>>
 
 /// The command of an action; a function of a plant protocol that no table lists is an operation, for it may be anything.
 #[must_use]
-pub fn of(action: &str) -> (Command, bool) {
+pub fn command_of(action: &str) -> (Command, bool) {
     let Some((protocol, function)) = action.split_once('.') else { return (Command::None, true) };
     let Some(table) = TABLE.get(protocol) else { return (Command::None, true) };
     let function = function.to_ascii_lowercase();
@@ -112,9 +94,9 @@ mod tests {
 
     #[test]
     fn every_line_is_read() {
-        let lines = include_str!("../../data/action/command.tsv").lines().filter(|line| !line.starts_with('#'));
+        let lines = include_str!("../data/command.tsv").lines().filter(|line| !line.starts_with('#'));
         let names: usize = lines.map(|line| line.split('\t').nth(2).unwrap().split(' ').count()).sum();
-        assert_eq!(TABLE.values().map(FxHashMap::len).sum::<usize>(), names, "a line with an unknown word, or a function twice");
+        assert_eq!(TABLE.values().map(HashMap::len).sum::<usize>(), names, "a line with an unknown word, or a function twice");
         assert_eq!(TABLE.len(), 10);
     }
 
@@ -149,7 +131,7 @@ mod tests {
             ("s3:PutObject", "none"),
             ("secret.read", "none"),
         ] {
-            assert_eq!(of(action).0.as_str(), expected, "{action}");
+            assert_eq!(command_of(action).0.as_str(), expected, "{action}");
         }
     }
 }
