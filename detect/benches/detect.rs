@@ -178,6 +178,7 @@ fn detector(c: &mut Criterion<CpuTime>) {
                     baseline: Some(&features),
                     floor: None,
                     declared: keytrail_detect::inventory::Features::default(),
+                    windows: None,
                     ledger: None,
                     late: false,
                     absence: None,

@@ -15,7 +15,7 @@ use crate::{
     fold::{Fold, Surroundings},
     inventory::Inventory,
     ledger::{self, Ledger, Likely, Observed},
-    rule::{Evaluator, Groups, Hit, Rules, observation::Observation},
+    rule::{Evaluator, Groups, Hit, Rules, observation::Observation, window::Windows},
     shape::{PerShape, Shape, Shapes},
     snapshot::{self, Piece},
 };
@@ -38,6 +38,8 @@ pub struct Detector {
     config: Config,
     state: State,
     evaluator: Evaluator,
+    /// Of the rules in force.
+    windows: Windows,
     shapes: Shapes,
     classes: PerShape<Classed>,
     hits: Vec<Hit>,
@@ -163,11 +165,13 @@ impl Detector {
     }
 
     fn with(state: State, config: Config, rules: Arc<Rules>) -> Self {
+        let windows = rules.windows().clone();
         let evaluator = Evaluator::new(rules, config.correlation_groups_max, config.correlation_events_max);
         Self {
             config,
             state,
             evaluator,
+            windows,
             shapes: Shapes::default(),
             classes: PerShape::default(),
             hits: Vec::new(),
@@ -231,6 +235,7 @@ impl Detector {
     /// Judges by other rules from here on; and after a restore, when [`Detector::rules_in_force`] are not those that it was restored with.
     pub fn judge_by(&mut self, hash: Hash32, rules: Arc<Rules>) {
         self.state.rules = hash;
+        self.windows = rules.windows().clone();
         self.evaluator = Evaluator::new(rules, self.config.correlation_groups_max, self.config.correlation_events_max);
     }
 
@@ -441,7 +446,8 @@ impl Detector {
         let late = absence.is_none() && baseline.is_none();
         let baseline = if absence.is_some() { Some(&self.nothing) } else { baseline };
         let request = OnceCell::new();
-        let o = Observation { event, classed, shape, request: &request, observed, baseline, floor, declared, ledger: Some(&self.state.ledger), late, absence };
+        let (windows, ledger) = (Some(&self.windows), Some(&self.state.ledger));
+        let o = Observation { event, classed, shape, request: &request, observed, baseline, floor, declared, windows, ledger, late, absence };
         self.hits.clear();
         self.evaluator.evaluate(&o, &mut self.state.groups, &mut self.hits);
         if self.hits.is_empty() {
@@ -453,6 +459,7 @@ impl Detector {
             baseline: &self.state.baseline,
             watermark: self.state.clock.watermark.unwrap_or_default(),
             judgements_per_day: self.config.baseline.findings_per_day,
+            on_floor: floor.is_some() || absence.is_some() && self.state.floor.knows(observed.who),
             place: (self.state.partition, self.state.next_offset - 1),
         };
         for identity in self.state.fold.add(&o, &self.hits, &around, out) {

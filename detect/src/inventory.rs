@@ -256,7 +256,7 @@ fn number(ip: IpAddr) -> u128 {
 
 /// Days of the week and a span of the day, UTC.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Hours {
+pub(crate) struct Hours {
     /// Bit 0 is Monday.
     days: u8,
     from_minute: u16,
@@ -264,7 +264,7 @@ struct Hours {
 }
 
 impl Hours {
-    fn read(text: &str) -> Option<Self> {
+    pub(crate) fn read(text: &str) -> Option<Self> {
         let text = text.trim().trim_end_matches("UTC").trim_end();
         let (days, span) = text.rsplit_once(' ').unwrap_or(("mon-sun", text));
         let (from, to) = span.split_once('-')?;
@@ -284,7 +284,7 @@ impl Hours {
         Some(Self { days: mask, from_minute: minute(from)?, to_minute: minute(to)? })
     }
 
-    fn contains(&self, time: Micros) -> bool {
+    pub(crate) fn contains(&self, time: Micros) -> bool {
         // 1970-01-01 was a Thursday.
         let weekday = (time.day() + 3).rem_euclid(7);
         let minute = u16::try_from(time.0.rem_euclid(Micros::DAY) / Micros::MINUTE).unwrap_or(0);
@@ -309,7 +309,7 @@ fn minute(text: &str) -> Option<u16> {
 }
 
 /// Whether `text` is `pattern`, in which `*` stands for any characters.
-fn glob(pattern: &str, text: &str) -> bool {
+pub(crate) fn glob(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(first) = parts.next() else { return text.is_empty() };
     let Some(mut rest) = text.strip_prefix(first) else { return false };

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use keytrail_detect::rule::Listed;
-use keytrail_detect::rule::load::{Loaded, load};
+use keytrail_detect::rule::load::{DECLARED_WINDOW, Loaded, load};
 use keytrail_detect::rule::set::Set;
 
 use crate::cli::{RuleAction, Rules as Arguments};
@@ -41,6 +41,7 @@ pub fn run(config: &Config, output: &Writer, arguments: &Arguments) -> anyhow::R
 /// A row per rule; for a person, those that do not judge.
 fn check(output: &Writer, loaded: &Loaded) -> anyhow::Result<Code> {
     let rows = &loaded.checked;
+    let windows = rows.iter().filter(|row| row.loads && row.logsource == DECLARED_WINDOW).count();
     let refused = rows.iter().filter(|row| !row.loads).count();
     let idle = rows.iter().filter(|row| row.idle).count();
     if output.is_table() {
@@ -54,7 +55,9 @@ fn check(output: &Writer, loaded: &Loaded) -> anyhow::Result<Code> {
     if rows.is_empty() {
         output.note(&format!("{} rules, no errors", loaded.rules.list().len()));
     } else {
-        output.note(&format!("{} rules: {} judge, {idle} are idle, {refused} are refused", rows.len(), rows.len() - refused - idle));
+        let rules = rows.len() - windows;
+        let declared = if windows == 0 { String::new() } else { format!("; {windows} declared windows") };
+        output.note(&format!("{rules} rules: {} judge, {idle} are idle, {refused} are refused{declared}", rules - refused - idle));
     }
     Ok(if refused == 0 { Code::Done } else { Code::DoesNotHold })
 }

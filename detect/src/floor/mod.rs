@@ -117,6 +117,12 @@ impl Floor {
         Some(features)
     }
 
+    /// Whether the identity ever commanded.
+    #[must_use]
+    pub fn knows(&self, who: IdentityIx) -> bool {
+        self.doers.contains_key(&who.0)
+    }
+
     /// The registry evicted the identity.
     pub fn forget(&mut self, who: IdentityIx) {
         self.doers.remove(&who.0);

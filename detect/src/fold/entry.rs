@@ -30,6 +30,8 @@ pub(super) struct Entry {
     pub(super) quiet: bool,
     /// It counts beside others alone, and gives no finding its name while anything else is in it.
     sign: bool,
+    /// It does not say what the act was.
+    general: bool,
     /// It has a budget; facts have none.
     pub(super) judgement: bool,
     /// The same fact, of the same credential and cause, was told of within the last thirty days, and comes from nowhere new: it goes on.
@@ -88,6 +90,7 @@ impl Entry {
             number: 0,
             quiet: is_quiet(rule, o),
             sign: rule.meta.sign,
+            general: rule.meta.general,
             judgement: rule.meta.sign || rank::is_judgement(rule) || rank::is_young(rule, o),
             again: false,
             habit,
@@ -109,7 +112,7 @@ impl Entry {
 
     /// By what it leads a story, the greater the more.
     pub(super) fn lead(&self) -> impl Ord + use<> {
-        (!self.quiet, !self.sign, self.detection.severity, !self.judgement)
+        (!self.quiet, !self.sign, self.detection.severity, !self.judgement, !self.general)
     }
 
     /// Whether to say it again each week would tell nothing: a fact below the worst about what is used and not about what is done, from where it always comes.

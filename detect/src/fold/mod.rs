@@ -24,7 +24,10 @@ use crate::{
     baseline::Baseline,
     config::FoldConfig,
     ledger::Ledger,
-    rank::{line::Line, triage::Triage},
+    rank::{
+        line::{FLOOR_RANK_MIN, Line, RANK_MIN},
+        triage::Triage,
+    },
     rule::{Hit, Rules, observation::Observation},
 };
 use cause::Key;
@@ -57,6 +60,8 @@ pub struct Surroundings<'a> {
     pub watermark: Micros,
     /// Judgements a day that somebody reads.
     pub judgements_per_day: f64,
+    /// It is about who commands on the floor of a plant.
+    pub on_floor: bool,
     /// The partition, and the offset of the record that causes what is written.
     pub place: (i32, i64),
 }
@@ -147,7 +152,8 @@ impl Fold {
                 } else if !story.is_known() {
                     line.moved(story.known_rank, rank);
                     story.known_rank = Some(rank);
-                    told_now = line.passes(rank, around.judgements_per_day);
+                    let least = if around.on_floor { FLOOR_RANK_MIN } else { RANK_MIN };
+                    told_now = line.passes(rank, around.judgements_per_day, least);
                     if told_now {
                         line.spend(around.judgements_per_day);
                     }

@@ -19,6 +19,7 @@ use crate::baseline::{Aspect, Novelty};
 use crate::rule::{
     Rule,
     observation::{Field, Observation, field},
+    window,
 };
 
 /// A year, in days.
@@ -32,6 +33,7 @@ struct Weights {
     base: f64,
     evidence: Evidence,
     floor_nothing_new: f64,
+    in_window: InWindow,
     severity: BTreeMap<String, f64>,
     severity_beside_evidence: f64,
     severity_of_judgement: f64,
@@ -53,6 +55,23 @@ struct Evidence {
     from_decades: f64,
     per_decade: f64,
     max: f64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InWindow {
+    maintenance: f64,
+    holiday: f64,
+}
+
+impl InWindow {
+    /// What is left of the points.
+    const fn share(&self, kind: window::Kind) -> f64 {
+        match kind {
+            window::Kind::Maintenance => self.maintenance,
+            window::Kind::Holiday => self.holiday,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -154,25 +173,29 @@ impl Signals {
         let weights = &*WEIGHTS;
         let severity = weights.severity.get(rule.severity.as_str()).copied().unwrap_or_default();
         let severity = if is_young(rule, o) { severity * weights.young.share(f64::from(o.observed.watched_days)) } else { severity };
-        let p_value = p_value(o, kind);
-        match p_value {
+        let (points, why): (f64, &dyn Fn() -> String) = match p_value(o, kind) {
             Some(p) => {
                 let decades = (-p.max(1e-300).log10() - weights.evidence.from_decades).max(0.0);
                 let points = (decades * weights.evidence.per_decade).min(weights.evidence.max) + severity * weights.severity_beside_evidence;
                 let (points, on_floor) = if is_old_on_the_floor(o) { (points * weights.floor_nothing_new, ", no command that is new") } else { (points, "") };
-                self.evidence.raise(points, || format!("{}: p = {p:.1e}, {}{on_floor}", rule.id, rule.severity));
+                (points, &move || format!("{}: p = {p:.1e}, {}{on_floor}", rule.id, rule.severity))
             }
-            None if rule.meta.sign => {
-                self.evidence.raise(severity * weights.severity_beside_evidence, || format!("{}: a sign of {} severity", rule.id, rule.severity));
-            }
-            None if is_young(rule, o) => self.evidence.raise(severity * weights.severity_of_judgement, || {
+            None if rule.meta.sign => (severity * weights.severity_beside_evidence, &|| format!("{}: a sign of {} severity", rule.id, rule.severity)),
+            None if is_young(rule, o) => (severity * weights.severity_of_judgement, &|| {
                 format!("{}: of {} severity, where it is not known yet who does such things", rule.id, rule.severity)
             }),
             None if is_judgement(rule) => {
                 let share = weights.severity_of_judgement * if is_old_on_the_floor(o) { weights.floor_nothing_new } else { 1.0 };
-                self.evidence.raise(severity * share, || format!("{}: a judgement of {} severity", rule.id, rule.severity));
+                (severity * share, &|| format!("{}: a judgement of {} severity", rule.id, rule.severity))
             }
-            None => self.evidence.raise(severity, || format!("{}: a fact of {} severity", rule.id, rule.severity)),
+            None => (severity, &|| format!("{}: a fact of {} severity", rule.id, rule.severity)),
+        };
+        match o.window() {
+            None => self.evidence.raise(points, why),
+            Some(window) => {
+                self.evidence
+                    .raise(points * weights.in_window.share(window.kind), || format!("{}, within the declared window {:?}", why(), window.name.as_str()));
+            }
         }
         if o.absence.is_some() {
             return;

@@ -191,6 +191,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("ot/method-new-to-controller.yml", include_str!("../../../rules/ot/method-new-to-controller.yml")),
     ("ot/modbus-new-function-or-peer.yml", include_str!("../../../rules/ot/modbus-new-function-or-peer.yml")),
     ("ot/mqtt-new-client.yml", include_str!("../../../rules/ot/mqtt-new-client.yml")),
+    ("ot/new-account-commands.yml", include_str!("../../../rules/ot/new-account-commands.yml")),
     ("ot/operating-mode-changed.yml", include_str!("../../../rules/ot/operating-mode-changed.yml")),
     ("ot/outputs-forced.yml", include_str!("../../../rules/ot/outputs-forced.yml")),
     ("ot/parameter-modified.yml", include_str!("../../../rules/ot/parameter-modified.yml")),

@@ -11,6 +11,7 @@ use super::{
     raw::logsource,
     set::{FILE_BYTES_MAX, FILES_MAX, File, Set},
     source::{self, Parsed, Sigma},
+    window::{self, Windows},
 };
 use crate::Error;
 
@@ -18,6 +19,9 @@ use crate::Error;
 const PARENTHESES_MAX: usize = 100;
 /// Longest list of reasons that a rule is told by.
 const REASON_BYTES_MAX: usize = 600;
+
+/// What stands for a logsource where a file declares a window.
+pub const DECLARED_WINDOW: &str = "declared window";
 
 /// What became of one rule, or of a file that holds none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -53,7 +57,7 @@ pub struct Loaded {
 /// # Errors
 /// When the built-in rules do not hold, which a test excludes, or all rules together are too much for one automaton.
 pub fn load(set: &Set, formats: &[&str]) -> Result<Loaded, Error> {
-    let mut loading = Loading { formats, checked: Vec::new(), parsed: Vec::new(), ids: FxHashMap::default(), sources: Vec::new() };
+    let mut loading = Loading { formats, checked: Vec::new(), parsed: Vec::new(), ids: FxHashMap::default(), sources: Vec::new(), windows: Windows::default() };
     if !set.without_builtin {
         for (name, yaml) in embedded::FILES {
             loading.sources.push(((*name).to_owned(), (*yaml).to_owned()));
@@ -86,6 +90,7 @@ struct Loading<'a> {
     parsed: Vec<(Parsed, Option<usize>)>,
     ids: FxHashMap<String, String>,
     sources: Vec<(String, String)>,
+    windows: Windows,
 }
 
 impl Loading<'_> {
@@ -104,6 +109,12 @@ impl Loading<'_> {
     }
 
     fn file(&mut self, path: String, file: &File, severity_max: Severity) {
+        if let Ok(text) = &file.text
+            && window::is_file_of_windows(text)
+        {
+            self.windows(&path, text);
+            return;
+        }
         let parsed = match &file.text {
             Err(reason) => Err(reason.clone()),
             Ok(text) => readable(text).and_then(|()| source::parse_folder_file(&file.path, text)),
@@ -119,6 +130,27 @@ impl Loading<'_> {
                     self.rule(&path, parsed);
                 }
             }
+        }
+    }
+
+    /// A file of declared windows.
+    fn windows(&mut self, path: &str, text: &str) {
+        let taken = readable(text).and_then(|()| window::parse(text)).and_then(|windows| {
+            let names: Vec<Text> = windows.iter().map(|window| window.name.clone()).collect();
+            self.windows.extend(windows).map(|()| names)
+        });
+        match taken {
+            Err(reason) => self.refuse(path, &reason),
+            Ok(names) => self.checked.extend(names.into_iter().map(|name| Checked {
+                path: path.to_owned(),
+                rule: name,
+                loads: true,
+                reason: None,
+                logsource: DECLARED_WINDOW.to_owned(),
+                idle: false,
+                severity: None,
+                tags: Vec::new(),
+            })),
         }
     }
 
@@ -188,7 +220,8 @@ impl Loading<'_> {
             }
         }
         let kept = self.parsed.into_iter().enumerate().filter(|(at, _)| !failed.contains_key(at)).map(|(_, (parsed, _))| parsed).collect();
-        let rules = Rules::compile(kept, self.sources, Some(self.formats))?;
+        let mut rules = Rules::compile(kept, self.sources, Some(self.formats))?;
+        rules.windows = self.windows;
         Ok(Loaded { rules, checked: self.checked })
     }
 }

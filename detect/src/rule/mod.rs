@@ -11,6 +11,7 @@ pub mod raw;
 pub mod set;
 pub mod source;
 pub mod test;
+pub mod window;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -25,6 +26,7 @@ use self::{
     raw::{Given, Memories, Programs, logsource},
     source::{Meta, Parsed, Sigma},
     test::{Report, Test},
+    window::Windows,
 };
 use crate::Error;
 
@@ -37,6 +39,7 @@ pub struct Rules {
     prefilter: Prefilter,
     programs: Programs,
     sources: Vec<(String, String)>,
+    windows: Windows,
 }
 
 /// One rule.
@@ -170,7 +173,7 @@ impl Rules {
             Body::Detection(compiled) => Some(&**compiled),
             Body::Raw | Body::Correlation(_) => None,
         }));
-        Ok(Self { rules, prefilter, programs, sources })
+        Ok(Self { rules, prefilter, programs, sources, windows: Windows::default() })
     }
 
     /// Every rule that gives findings, sorted by id.
@@ -228,6 +231,12 @@ impl Rules {
     pub fn test(&self) -> Vec<Report> {
         // Rules that others wrote carry none.
         self.sources.iter().filter(|(_, yaml)| yaml.contains("\ntests:")).flat_map(|(name, yaml)| test::run(name, yaml)).collect()
+    }
+
+    /// The declared windows.
+    #[must_use]
+    pub const fn windows(&self) -> &Windows {
+        &self.windows
     }
 
     /// A rule by number.

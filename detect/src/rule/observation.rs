@@ -17,6 +17,7 @@ use crate::{
     baseline::{self, Aspect, Novelty},
     floor, inventory,
     ledger::{Ledger, Observed},
+    rule::window::{Window, Windows},
     shape::Shape,
 };
 
@@ -39,6 +40,8 @@ pub struct Observation<'a> {
     pub floor: Option<floor::Features>,
     /// The inventory's.
     pub declared: inventory::Features,
+    /// The declared windows.
+    pub windows: Option<&'a Windows>,
     /// For chains of parents.
     pub ledger: Option<&'a Ledger>,
     /// Behind the watermark by more than is allowed.
@@ -234,6 +237,7 @@ pub const FLAGS: &[(&str, Flag)] = &[
     ("declared.protocol_allowed", |o| o.declared.protocol_allowed),
     ("declared.environment_allowed", |o| o.declared.environment_allowed),
     ("declared.network_allowed", |o| o.declared.network_allowed),
+    ("declared.in_window", |o| Some(o.window().is_some())),
     ("declared.hours_allowed", |o| o.declared.hours_allowed),
 ];
 
@@ -317,6 +321,12 @@ impl<'a> Observation<'a> {
     #[must_use]
     pub fn is_routine(&self) -> bool {
         habit(self).is_some_and(|habit| habit.routine)
+    }
+
+    /// The declared window that speaks of it.
+    #[must_use]
+    pub fn window(&self) -> Option<&'a Window> {
+        self.windows.and_then(|windows| windows.over(self.event, self.absence.is_some()))
     }
 
     /// The value of a field.

@@ -41,6 +41,8 @@ pub struct Meta {
     pub posture: bool,
     /// A sign: it counts beside others, and gives no finding of its own.
     pub sign: bool,
+    /// It says how unusual an act is and not what it was: of rules of the same severity another one gives the finding its name.
+    pub general: bool,
     /// Who does such acts habitually is learned (`baseline.action_routine`): a routine act is kept as a sign, and gives no finding of its own.
     pub learns: bool,
     /// The rule judges people too.
@@ -65,6 +67,7 @@ impl Default for Meta {
             scope: Scope::default(),
             posture: false,
             sign: false,
+            general: false,
             learns: false,
             humans: false,
             runbook: None,
