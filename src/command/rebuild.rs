@@ -22,7 +22,8 @@ use crate::telemetry::Telemetry;
 pub fn run(config: &Config, telemetry: &Telemetry, arguments: &Rebuild) -> anyhow::Result<Code> {
     let log = open(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_stack_size(8 << 20).enable_all().build()?;
-    let options = keytrail_query::Options { time_limit_seconds: 24 * 3_600, rows_max: usize::MAX, ..config.query.clone() };
+    // One thread: sorts of several spill into one merge above them, which cannot spill and finds no memory left where rows are many.
+    let options = keytrail_query::Options { time_limit_seconds: 24 * 3_600, rows_max: usize::MAX, threads: 1, ..config.query.clone() };
     let session = runtime.block_on(crate::place::session(config, options))?;
     let lake = runtime.block_on(crate::place::lake(config))?;
     let book = Book::open(config)?;

@@ -15,7 +15,7 @@ const PRIOR_DAYS: f64 = 1.0;
 pub const RANK_MIN: f64 = 36.0;
 /// The same for who commands on the floor of a plant: there the same hosts do the same to the same controllers, so that hours, visitors and functions that are a little new
 /// come by each day and are work. (After a look: of five plants, some 150 judgements between the two lines were about nothing and none about an attack.)
-pub const FLOOR_RANK_MIN: f64 = 46.0;
+pub const FLOOR_RANK_MIN: f64 = 45.0;
 /// How far the account may be overdrawn, in budgets of a day.
 const ACCOUNT_MIN: f64 = -3.0;
 /// Before anything was seen: at this rank the day's budget is assumed to be reached, and each `PRIOR_HALVING` points halve what is above.
