@@ -222,6 +222,14 @@ fn the_demo_finds_what_it_planted() {
     let found = (value("keytrail", "recall") * hidden.len() as f64).round() as usize;
     let line = said.lines().find(|line| line.starts_with("all ")).unwrap();
     assert_eq!(line.split_whitespace().nth(1).unwrap(), found.to_string(), "{line}");
+
+    // What is rebuilt is the same, in less memory than its events need.
+    let question = ["sql", "select finding_id, score, count from findings order by finding_id"];
+    let before = home.rows(&question);
+    home.file("keytrail.toml", "[query]\nmemory_bytes_max = 67108864\n");
+    let rebuilt = home.run(&["rebuild"]);
+    assert!(rebuilt.status.success(), "{}", stderr(&rebuilt));
+    assert_eq!(home.rows(&question), before);
 }
 
 #[test]
