@@ -265,7 +265,7 @@ fn check(who: usize, answer: &[Vec<Option<String>>], least: usize, most: usize) 
     };
     let mut rows = Rows::new();
     for row in answer {
-        let [_, destination, .., outcome, count, failures, first, last, _, _] = row.as_slice() else { return Err(format!("a row of {} cells", row.len())) };
+        let [_, destination, .., outcome, count, failures, first, last, _, _, _] = row.as_slice() else { return Err(format!("a row of {} cells", row.len())) };
         let key = (destination.clone().unwrap_or_default(), outcome.clone().unwrap_or_default());
         if rows.insert(key.clone(), (number(count), number(failures), moment(first), moment(last))).is_some() {
             return Err(format!("{who}: {key:?} twice"));

@@ -23,6 +23,7 @@ pub(crate) use touches::{Means, Order, TOUCHES_WITHIN, Touches, TouchesTable, Wa
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -108,6 +109,13 @@ impl TableName {
     }
 }
 
+/// The table as it was last read, and which move it was that read it.
+#[derive(Debug, Default)]
+struct Moved {
+    delta: Option<DeltaTable>,
+    number: u64,
+}
+
 /// One table, kept at the newest version it was refreshed to.
 #[derive(Debug)]
 pub(crate) struct LiveTable {
@@ -116,7 +124,9 @@ pub(crate) struct LiveTable {
     store: Arc<dyn ObjectStore>,
     /// The log's folder, where it is one of this machine.
     folder: Option<PathBuf>,
-    delta: tokio::sync::Mutex<Option<DeltaTable>>,
+    delta: tokio::sync::Mutex<Moved>,
+    /// Moves that were begun.
+    begun: AtomicU64,
     files: RwLock<Arc<FileSet>>,
     live: OnceLock<Arc<LiveLedger>>,
 }
@@ -141,12 +151,12 @@ impl LiveTable {
         let store = log.object_store(None);
         let folder = brought.is_none().then(|| url.to_file_path().ok()).flatten().map(|folder| folder.join("_delta_log"));
         let files = RwLock::new(Arc::new(FileSet::empty(name)));
-        let table = Self { name, log, store, folder, delta: tokio::sync::Mutex::new(None), files, live: OnceLock::new() };
+        let table = Self { name, log, store, folder, delta: tokio::sync::Mutex::default(), begun: AtomicU64::new(0), files, live: OnceLock::new() };
         if table.has_log().await? {
             let mut delta = DeltaTable::new(table.log.clone());
             delta.load().await.map_err(lake)?;
             table.publish(&delta).await?;
-            *table.delta.lock().await = Some(delta);
+            table.delta.lock().await.delta = Some(delta);
         }
         Ok(table)
     }
@@ -202,10 +212,25 @@ impl LiveTable {
 
     /// Moves to the newest version. Where nothing was committed this costs two looks: for the next commit's file, and whether the log was
     /// shortened past the version that is known, for then the next one's absence says nothing.
+    ///
+    /// Of many that ask at once, beside a writer who never rests, one moves and the others have what it found: whoever came before a move began is
+    /// content with it, though more was committed since.
     pub(crate) async fn refresh(&self) -> Result<(), Error> {
         if self.is_newest() {
             return Ok(());
         }
+        let before = self.begun.load(Ordering::Acquire);
+        let mut moved = self.delta.lock().await;
+        if moved.number > before || self.is_newest() {
+            return Ok(());
+        }
+        let number = self.begun.fetch_add(1, Ordering::AcqRel) + 1;
+        self.advance(&mut moved.delta).await?;
+        moved.number = number;
+        Ok(())
+    }
+
+    async fn advance(&self, delta: &mut Option<DeltaTable>) -> Result<(), Error> {
         let version = self.files().version;
         let lake = |source: DeltaTableError| Error::Lake { table: self.name.folder(), source: Box::new(source) };
         let follows = self.has_commit(version.map_or(0, |version| version + 1)).await?;
@@ -217,7 +242,6 @@ impl LiveTable {
         if !follows && !is_behind && (version.is_some() || !self.has_log().await?) {
             return Ok(());
         }
-        let mut delta = self.delta.lock().await;
         match delta.as_mut() {
             Some(delta) if !is_behind => {
                 delta.update_state().await.map_err(lake)?;
