@@ -30,7 +30,7 @@ fn setting(name: &str, default: u64) -> u64 {
 fn poll(number: u64, every: i64) -> Event {
     let at = i64::try_from(number).unwrap();
     let time = Micros(START + at * every);
-    let (controller, function) = (number % CONTROLLERS, if number / CONTROLLERS % 4 == 0 { "READ_COILS" } else { "READ_HOLDING_REGISTERS" });
+    let (controller, function) = (number % CONTROLLERS, if (number / CONTROLLERS).is_multiple_of(4) { "READ_COILS" } else { "READ_HOLDING_REGISTERS" });
     let refused = number % REFUSED == REFUSED - 1;
     let seconds = time.0 as f64 / 1e6;
     let raw = format!(
