@@ -67,6 +67,37 @@ fn work_within_a_window_is_lower_and_told_all_the_same() {
     }
 }
 
+/// The highest score of what says that a station is silent which read every half hour for twenty days.
+fn missed(set: &Set) -> Option<f64> {
+    let mut detector = Detector::new(0, Config::default(), Arc::new(load(set, &["zeek"]).unwrap().rules));
+    let mut out = Vec::new();
+    let end = 20 * 24 * 60;
+    // Others of the same sensor go on for two days more.
+    for offset in 0..end / 30 + 96 {
+        for who in 5..9_i64 {
+            if who == 5 && offset >= end / 30 {
+                continue;
+            }
+            let LogRecord::Event(mut event) = command(offset * 4 + who - 5, offset * 30, "s7comm.read_variable") else { unreachable!() };
+            event.identity = format!("zeek:works:host/10.0.0.{who}").into();
+            event.environment = Some(Text::const_new("works"));
+            detector.observe(offset * 4 + who - 5, &LogRecord::Event(event), &mut out);
+        }
+    }
+    let of = out.iter().flat_map(|finding| &finding.detections).filter(|detection| detection.rule == "missed-heartbeat");
+    of.filter_map(|detection| detection.score).reduce(f64::max)
+}
+
+#[test]
+fn who_is_silent_on_a_holiday_is_lower_where_it_was_known() {
+    let plain = missed(&Set::default()).unwrap();
+    let holiday = |environment: &str| {
+        missed(&set(&format!("windows:\n  - {{name: Holiday, kind: holiday, when: [\"2026-09-20/2026-09-23\"], environments: [{environment}]}}\n"))).unwrap()
+    };
+    assert!(holiday("works") < plain - 5.0, "{} and {plain}", holiday("works"));
+    assert_eq!(holiday("elsewhere"), plain);
+}
+
 #[test]
 fn windows_are_part_of_the_set_that_a_replay_judges_by() {
     let one = set("windows:\n  - {name: A, kind: holiday, when: [\"2026-12-24\"]}\n");

@@ -19,7 +19,6 @@ use crate::baseline::{Aspect, Novelty};
 use crate::rule::{
     Rule,
     observation::{Field, Observation, field},
-    window,
 };
 
 /// A year, in days.
@@ -60,18 +59,8 @@ struct Evidence {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct InWindow {
-    maintenance: f64,
-    holiday: f64,
-}
-
-impl InWindow {
-    /// What is left of the points.
-    const fn share(&self, kind: window::Kind) -> f64 {
-        match kind {
-            window::Kind::Maintenance => self.maintenance,
-            window::Kind::Holiday => self.holiday,
-        }
-    }
+    done: f64,
+    missed: f64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -193,8 +182,8 @@ impl Signals {
         match o.window() {
             None => self.evidence.raise(points, why),
             Some(window) => {
-                self.evidence
-                    .raise(points * weights.in_window.share(window.kind), || format!("{}, within the declared window {:?}", why(), window.name.as_str()));
+                let share = if o.absence.is_some() { weights.in_window.missed } else { weights.in_window.done };
+                self.evidence.raise(points * share, || format!("{}, within the declared window {:?}", why(), window.name.as_str()));
             }
         }
         if o.absence.is_some() {

@@ -326,7 +326,13 @@ impl<'a> Observation<'a> {
     /// The declared window that speaks of it.
     #[must_use]
     pub fn window(&self) -> Option<&'a Window> {
-        self.windows.and_then(|windows| windows.over(self.event, self.absence.is_some()))
+        let windows = self.windows?;
+        if self.absence.is_none() {
+            return windows.over(self.event, None);
+        }
+        let missed = self.ledger.and_then(|ledger| ledger.identity(self.observed.who));
+        let environments: Vec<_> = missed.into_iter().flat_map(|identity| &identity.environments).map(|(name, ..)| name).collect();
+        windows.over(self.event, Some(&environments))
     }
 
     /// The value of a field.

@@ -79,24 +79,21 @@ impl Windows {
         Ok(())
     }
 
-    /// The first window that speaks of the event: of those for work where something was done, of holidays where something was not.
+    /// The first window that speaks of the event: one for work, or where nothing was done, and `silent` has the environments of who is missed, one of either kind.
     #[must_use]
-    pub fn over(&self, event: &Event, absent: bool) -> Option<&Window> {
-        let kind = if absent { Kind::Holiday } else { Kind::Maintenance };
-        self.0.iter().find(|window| (window.kind == kind || absent) && window.holds(event))
+    pub fn over(&self, event: &Event, silent: Option<&[&Text]>) -> Option<&Window> {
+        self.0.iter().find(|window| (silent.is_some() || window.kind == Kind::Maintenance) && window.holds(event, silent))
     }
 }
 
 impl Window {
-    fn holds(&self, event: &Event) -> bool {
-        let of = |patterns: &Option<Vec<Text>>, value: Option<&Text>| match (patterns, value) {
-            (None, _) => true,
-            (Some(_), None) => false,
-            (Some(patterns), Some(value)) => patterns.iter().any(|pattern| glob(pattern, value)),
+    fn holds(&self, event: &Event, silent: Option<&[&Text]>) -> bool {
+        let of = |patterns: &Option<Vec<Text>>, values: &[&Text]| {
+            patterns.as_ref().is_none_or(|patterns| values.iter().any(|value| patterns.iter().any(|pattern| glob(pattern, value))))
         };
-        of(&self.identities, Some(&event.identity))
-            && of(&self.destinations, event.destination.as_ref())
-            && of(&self.environments, event.environment.as_ref())
+        of(&self.identities, &[&event.identity])
+            && of(&self.destinations, event.destination.as_ref().as_slice())
+            && of(&self.environments, silent.unwrap_or(event.environment.as_ref().as_slice()))
             && self.when.iter().any(|when| match when {
                 When::Once(from, to) => (*from..*to).contains(&event.time),
                 When::Weekly(hours) => hours.contains(event.time),
@@ -187,7 +184,7 @@ windows:
     fn work_inside_a_window_and_beside_it() {
         let windows = windows();
         let name =
-            |time: &str, identity: &str, destination: &str| windows.over(&event(time, identity, destination), false).map(|window| window.name.to_string());
+            |time: &str, identity: &str, destination: &str| windows.over(&event(time, identity, destination), None).map(|window| window.name.to_string());
         let patch = Some("Patch Sunday".to_owned());
         // 2026-10-18 was a Sunday.
         assert_eq!(name("2026-10-18T06:00:00Z", "zeek:works:host/10.101.5.30", "s7comm:10.101.10.10"), patch);
@@ -201,9 +198,16 @@ windows:
     #[test]
     fn who_is_silent_on_a_holiday_is_not_missed() {
         let windows = windows();
-        let silent = |time: &str| {
-            windows.over(&Event { destination: None, ..event(time, "zeek:works:host/10.101.5.40", "") }, true).map(|window| window.name.to_string())
+        // What did not happen has no destination and no environment: those of who is missed are what the ledger knows.
+        let missed = Event { destination: None, environment: None, ..event("2026-12-24T00:00:00Z", "zeek:works:host/10.101.5.40", "") };
+        let name = |time: &str, environments: &[&Text]| {
+            let missed = Event { time: Micros::parse_rfc3339(time).unwrap(), ..missed.clone() };
+            windows.over(&missed, Some(environments)).map(|window| window.name.to_string())
         };
+        let (works, elsewhere) = (Text::const_new("works"), Text::const_new("elsewhere"));
+        let silent = |time: &str| name(time, &[&elsewhere, &works]);
+        assert_eq!(name("2026-12-24T00:00:00Z", &[&elsewhere]), None);
+        assert_eq!(name("2026-12-24T00:00:00Z", &[]), None);
         assert_eq!(silent("2026-12-24T00:00:00Z"), Some("Christmas".to_owned()));
         assert_eq!(silent("2026-12-26T23:59:59Z"), Some("Christmas".to_owned()));
         assert_eq!(silent("2026-12-27T00:00:00Z"), None);
