@@ -6,8 +6,9 @@
 //!
 //! Who acted: `CLIENT_LOGIN`, a grant of `client_credentials` and a user name `service-account-…` are a client for itself, `keycloak:<realm>:client/<clientId>`; later
 //! events of the same file know that user's id. Any other user is a person, `keycloak:<realm>:user/<userId>`. Text lines have no zone: they are taken for UTC.
-//! Tokens are known by `token_id` and `refresh_token_id`; a login or refresh issues them, `REVOKE_GRANT` revokes, an admin's `client-secret` and
-//! `reset-password` rotate.
+//! Tokens are known by `token_id` and `refresh_token_id`; a login or refresh issues them, `REVOKE_GRANT` revokes. A client's secret and key are
+//! `<identity>/secret` and `<identity>/key`: in force since its client was made or an admin's `client-secret` or `certificates` rotated it, withdrawn where the client is disabled
+//! or deleted (`client`).
 //!
 //! Source: Keycloak 15 to 26, `JBossLoggingEventListenerProvider`, `EventType`, `ResourceType`; the server's own log.
 
@@ -19,6 +20,7 @@ use super::{Context, Disposition, Draft, Format, Framing, Parser, Reject, text_o
 use crate::json::{Reader, Value};
 
 mod act;
+mod client;
 mod message;
 
 use message::Facts;
@@ -55,17 +57,26 @@ impl Format for KeycloakEvents {
 
     fn parser(&self, context: &Context) -> Box<dyn Parser> {
         let setting = Setting::new(NAME, "clientId", context);
-        Box::new(Lines { reader: Reader::new(context.depth_max), setting, memory: Memory::default() })
+        Box::new(Lines { reader: Reader::new(context.depth_max), setting, memory: Memory::new(context.depth_max) })
     }
 }
 
 /// What earlier lines told.
-#[derive(Default)]
 pub(super) struct Memory {
     /// Clients by the id of their service account's user.
     pub(super) clients: Recent<Text>,
     /// Realms by the id of a user.
     pub(super) realms: Recent<Text>,
+    /// Clients with their secrets and keys.
+    secrets: client::Clients,
+    /// Reads JSON that stands within an event.
+    inner: Reader,
+}
+
+impl Memory {
+    fn new(depth_max: usize) -> Self {
+        Self { clients: Recent::default(), realms: Recent::default(), secrets: client::Clients::default(), inner: Reader::new(depth_max) }
+    }
 }
 
 struct Lines {
@@ -108,6 +119,7 @@ impl Parser for Lines {
 
     fn shed(&mut self) {
         self.reader.shed();
+        self.memory.inner.shed();
     }
 }
 

@@ -45,6 +45,11 @@ impl<V> Recent<V> {
     pub(crate) fn get(&self, key: &str) -> Option<&V> {
         self.map.get(key)
     }
+
+    /// What is remembered under `key`, to be changed.
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut V> {
+        self.map.get_mut(key)
+    }
 }
 
 #[cfg(test)]

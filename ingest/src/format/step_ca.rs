@@ -3,8 +3,8 @@
 //!
 //! | column | of |
 //! |---|---|
-//! | identity | whom the certificate is for: `step_ca:<issuer, or the collector's cluster>:subject/<subject>`; a request that was refused before that is known, `…:address/<address>` |
-//! | credential | `<serial in hexadecimal>`, with validity; of SSH the key id and serial; the one-time token is its parent, as a fingerprint |
+//! | identity | whom the certificate is for: `step_ca:<issuer, or the collector's cluster>:subject/<subject>`, at a revocation, which names the serial alone, as an earlier line of the file told; a request that was refused before that is known, `…:address/<address>` |
+//! | credential | `<serial in hexadecimal>`, issued when the CA said so (it makes `valid-from` a minute earlier), valid until `valid-to`; of SSH the key id and serial; the one-time token is its parent, as a fingerprint |
 //! | issuer, auth_method | the CA's name; the provisioner's name |
 //! | outcome, reason | HTTP's status; the error |
 //!
@@ -16,6 +16,7 @@ use keytrail_schemas::{Activity, CredentialKind, Event, IdentityKind, Outcome, T
 
 use super::join::join;
 use super::kit::{Mark, Records, Row, Scene, Shape, by, fields};
+use super::recent::Recent;
 use super::{Context, Disposition, Draft, Format, Framing, Parser, Reject};
 
 fields! {
@@ -77,20 +78,61 @@ impl Format for StepCa {
     }
 
     fn parser(&self, context: &Context) -> Box<dyn Parser> {
-        Box::new(Lines { records: Records::new(&SHAPE, context) })
+        Box::new(Lines { records: Records::new(&SHAPE, context), owners: Recent::default() })
     }
 }
 
 /// The parser of one file: JSON lines among lines of text.
 struct Lines {
     records: Records,
+    /// Who holds a certificate, by its serial: as the event that issued it has it.
+    owners: Recent<Owner>,
+}
+
+/// The columns that say whose a certificate is, and whose CA's.
+struct Owner {
+    identity: Text,
+    identity_kind: IdentityKind,
+    identity_provider: Text,
+    identity_account: Text,
+    issuer: Option<Text>,
+    destination: Option<Text>,
+}
+
+impl Lines {
+    /// Remembers whom `event` issued a certificate to, or says whose certificate it revoked.
+    fn owned(&mut self, event: &mut Event) {
+        let Some(serial) = &event.credential else { return };
+        if event.activity == Activity::Revoke {
+            let Some(owner) = self.owners.get(serial) else { return };
+            event.identity.clone_from(&owner.identity);
+            event.identity_kind = owner.identity_kind;
+            event.identity_provider.clone_from(&owner.identity_provider);
+            event.identity_account.clone_from(&owner.identity_account);
+            event.issuer.clone_from(&owner.issuer);
+            event.destination.clone_from(&owner.destination);
+        } else if matches!(event.activity, Activity::Issue | Activity::Renew | Activity::Rotate) {
+            let owner = Owner {
+                identity: event.identity.clone(),
+                identity_kind: event.identity_kind,
+                identity_provider: event.identity_provider.clone(),
+                identity_account: event.identity_account.clone(),
+                issuer: event.issuer.clone(),
+                destination: event.destination.clone(),
+            };
+            self.owners.put(serial, owner);
+        }
+    }
 }
 
 impl Parser for Lines {
     fn record(&mut self, record: &[u8], line: u64, out: &mut Vec<Draft>) -> Result<Disposition, Reject> {
         let record = record.trim_ascii();
         if record.starts_with(b"{") {
-            return self.records.record(record, line, out);
+            let before = out.len();
+            let read = self.records.record(record, line, out);
+            out.iter_mut().skip(before).for_each(|draft| self.owned(&mut draft.event));
+            return read;
         }
         // `2026/11/22 03:18:12 Serving HTTPS on …`, `badger 2026/11/22 03:18:12 INFO: …`, and what is drawn or continued.
         let text = record.strip_prefix(b"badger ").unwrap_or(record);
@@ -156,7 +198,8 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     event.destination_service = Some(Text::const_new("step_ca"));
     event.credential_kind = if is_ssh { CredentialKind::SshKey } else { CredentialKind::X509 };
     event.credential = row.text(SERIAL).map(|serial| if is_ssh { join(&["ssh-cert:", &ca, "/", &serial]) } else { hexadecimal(&serial) });
-    event.credential_issued_at = row.time(FROM);
+    let is_issued = matches!(event.activity, Activity::Issue | Activity::Renew | Activity::Rotate);
+    event.credential_issued_at = if is_issued { Some(event.time) } else { row.time(FROM) };
     event.credential_expires_at = row.time(TO);
     event.credential_parent = row.str(TOKEN).map(|token| scene.fingerprint(token));
     scene.push(event);
@@ -237,6 +280,19 @@ mod tests {
                 assert!(!format!("{:?}", draft.event).contains("eyJhbGciOiJFUzI1NiJ9"));
             }
         }
+    }
+
+    /// As step-ca 0.30.2 wrote them, shortened.
+    #[test]
+    fn a_revocation_is_of_whom_the_certificate_was_issued_to() {
+        let log = r#"{"issuer":"Tests CA","name":"ca","path":"/1.0/sign","remote-address":"127.0.0.1","request-id":"1","serial":"255","status":201,"subject":"meter.plant.test","time":"2026-03-01T10:00:00Z","valid-from":"2026-03-01T09:59:00Z","valid-to":"2026-03-02T10:00:00Z"}
+{"mTLS":false,"name":"ca","path":"/1.0/revoke","remote-address":"127.0.0.1","request-id":"2","serial":"255","status":200,"time":"2026-03-01T11:00:00Z"}
+{"error":"cahandler.Renew: authority.authorizeRenew: certificate has been revoked","name":"ca","path":"/1.0/renew","remote-address":"127.0.0.1","request-id":"3","status":401,"time":"2026-03-01T11:00:01Z"}"#;
+        let (drafts, _) = read(log, Level::Safe);
+        let [issued, revoked, refused] = drafts.iter().map(|draft| &*draft.event).collect::<Vec<_>>()[..] else { panic!("{}", drafts.len()) };
+        assert_eq!((issued.credential_issued_at, issued.credential.as_deref()), (Some(issued.time), Some("ff")));
+        assert_eq!((revoked.activity, &revoked.identity, &revoked.issuer), (Activity::Revoke, &issued.identity, &issued.issuer));
+        assert_eq!(refused.reason.as_deref(), Some("cahandler.Renew: authority.authorizeRenew: certificate has been revoked"), "no word of it is a secret");
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use keytrail_schemas::{Activity, CredentialKind, Event, IdentityKind, Micros, Outcome, Text};
 
-use super::Memory;
 use super::message::Facts;
+use super::{Memory, client};
 use crate::format::Reject;
 use crate::format::join::join;
 use crate::format::kit::{Scene, address, by, fact};
@@ -43,7 +43,7 @@ pub(super) fn read(facts: &Facts<'_>, time: Micros, memory: &mut Memory, scene: 
         event.destination = Some(join(&["keycloak:", &realm]));
         event.destination_kind = Some(Text::const_new("realm"));
     }
-    let told = if event.outcome == Outcome::Success { lifecycle(&mut event, facts, memory, scene.cluster) } else { Vec::new() };
+    let told = if event.outcome == Outcome::Success { lifecycle(&mut event, facts, &realm, memory, scene.cluster) } else { Vec::new() };
     if let Some(token) = facts.get("refresh_token_id").filter(|_| matches!(facts.get("type"), Some("REFRESH_TOKEN_ERROR" | "REFRESH_TOKEN"))) {
         event.credential = Some(Text::from(token));
         event.credential_kind = CredentialKind::OauthToken;
@@ -54,7 +54,8 @@ pub(super) fn read(facts: &Facts<'_>, time: Micros, memory: &mut Memory, scene: 
 }
 
 fn who(event: &mut Event, facts: &Facts<'_>, realm: &str, memory: &mut Memory, admin: bool) {
-    let (client, user, name) = (facts.get("clientId"), facts.get("userId"), facts.get("username"));
+    // A refresh that failed names the user in its token alone.
+    let (client, user, name) = (facts.get("clientId"), facts.get("userId").or_else(|| facts.get("refresh_token_sub")), facts.get("username"));
     let for_itself = facts.get("type").is_some_and(|kind| kind.starts_with("CLIENT_LOGIN"))
         || facts.get("grant_type") == Some("client_credentials")
         || name.is_some_and(|name| name.starts_with("service-account-"));
@@ -79,7 +80,7 @@ fn who(event: &mut Event, facts: &Facts<'_>, realm: &str, memory: &mut Memory, a
 }
 
 /// What the event tells of tokens, secrets and passwords. The one that was used becomes the event's own credential.
-fn lifecycle(event: &mut Event, facts: &Facts<'_>, memory: &Memory, server: &str) -> Vec<Event> {
+fn lifecycle(event: &mut Event, facts: &Facts<'_>, realm: &str, memory: &mut Memory, server: &str) -> Vec<Event> {
     let token = facts.get("token_id").map(Text::from);
     let mut told = Vec::new();
     let expires = |event: &Event, name: &str| {
@@ -89,6 +90,9 @@ fn lifecycle(event: &mut Event, facts: &Facts<'_>, memory: &Memory, server: &str
     match facts.get("type") {
         Some("LOGIN" | "CLIENT_LOGIN" | "CODE_TO_TOKEN" | "TOKEN_EXCHANGE" | "REFRESH_TOKEN" | "OAUTH2_DEVICE_CODE_TO_TOKEN" | "PERMISSION_TOKEN") => {
             let refreshed = facts.get("type") == Some("REFRESH_TOKEN");
+            if facts.get("type") == Some("CLIENT_LOGIN") {
+                client::logged_in(event, facts, realm, &mut memory.secrets);
+            }
             if refreshed {
                 event.credential = facts.get("refresh_token_id").map(Text::from);
                 event.credential_kind = CredentialKind::OauthToken;
@@ -118,25 +122,26 @@ fn lifecycle(event: &mut Event, facts: &Facts<'_>, memory: &Memory, server: &str
     told
 }
 
-/// An administrator's change of a secret: the path has the internal id of its client, or of its user. Its realm is not said.
-fn by_admin(event: &Event, facts: &Facts<'_>, memory: &Memory, server: &str) -> Option<Event> {
+/// An administrator's change of what somebody logs in with: the path has the internal id of its client, or of its user. Its realm is not said.
+fn by_admin(event: &mut Event, facts: &Facts<'_>, memory: &mut Memory, server: &str) -> Option<Event> {
     let (operation, path) = (facts.get("operationType")?, facts.get("resourcePath")?);
+    let Memory { clients, realms, secrets, inner } = memory;
     let mut parts = path.split('/');
     let (class, id, what) = (parts.next()?, parts.next()?, parts.next());
+    if class == "clients" {
+        let representation = facts.get("representation").and_then(|json| inner.parse(json.as_bytes()).ok());
+        return client::administered(event, facts, representation.as_ref().map(|document| document.root()), server, secrets);
+    }
     let activity = match (operation, class, what) {
-        ("ACTION" | "UPDATE" | "CREATE", "clients", Some("client-secret")) | ("ACTION" | "UPDATE", "users", Some("reset-password")) => Activity::Rotate,
-        ("ACTION", "clients", Some("certificates")) => Activity::Rotate,
-        ("ACTION" | "DELETE", "users", Some("logout")) | ("DELETE", "clients" | "users", None) | ("DELETE", "users", Some("credentials")) => Activity::Revoke,
+        ("ACTION" | "UPDATE", "users", Some("reset-password")) => Activity::Rotate,
+        ("ACTION" | "DELETE", "users", Some("logout")) | ("DELETE", "users", None | Some("credentials")) => Activity::Revoke,
         _ => return None,
     };
     let mut told = fact(event, activity, None, CredentialKind::Password);
-    let known = memory.realms.get(id).map_or(server, |realm| realm.as_str());
-    match class {
-        "clients" => by(&mut told, "keycloak", known, "client-id", id, IdentityKind::ApiClient),
-        _ => match memory.clients.get(id) {
-            Some(client) => by(&mut told, "keycloak", known, "client", client, IdentityKind::ApiClient),
-            None => by(&mut told, "keycloak", known, "user", id, IdentityKind::Human),
-        },
+    let known = realms.get(id).map_or(server, |realm| realm.as_str());
+    match clients.get(id) {
+        Some(client) => by(&mut told, "keycloak", known, "client", client, IdentityKind::ApiClient),
+        None => by(&mut told, "keycloak", known, "user", id, IdentityKind::Human),
     }
     Some(told)
 }

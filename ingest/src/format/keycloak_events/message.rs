@@ -68,17 +68,21 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
 }
 
-/// Where a quoted value ends: at a quote that is not escaped.
+/// Where a quoted value ends. Keycloak writes a quote within a value as `\"` and a backslash as itself, so that what stands before a quote tells
+/// nothing for sure: a client may name itself `x\`. But `", name="` with its bare last quote stands only between two facts.
 fn end_of(quoted: &str) -> usize {
-    let mut escaped = false;
-    for (at, byte) in quoted.bytes().enumerate() {
-        match byte {
-            b'"' if !escaped => return at,
-            b'\\' => escaped = !escaped,
-            _ => escaped = false,
+    let mut bare = None;
+    for at in memchr::memchr_iter(b'"', quoted.as_bytes()) {
+        let behind = quoted.get(at + 1..).unwrap_or_default();
+        let begins = |next: &str| next.split_once("=\"").is_some_and(|(name, _)| is_name(name));
+        if behind.is_empty() || behind.strip_prefix(", ").is_some_and(begins) {
+            return at;
+        }
+        if bare.is_none() && !quoted.get(..at).is_some_and(|before| before.ends_with('\\')) {
+            bare = Some(at);
         }
     }
-    quoted.len()
+    bare.unwrap_or(quoted.len())
 }
 
 #[cfg(test)]
@@ -96,5 +100,20 @@ mod tests {
         assert_eq!((bare.get("type"), bare.get("redirect_uri"), bare.get("error")), (Some("LOGIN_ERROR"), Some("http://a/?b=c"), Some("x")));
         assert!(Facts::of_message("KC-SERVICES0009: Added user").is_empty());
         assert_eq!(Facts::of_message("type=\"LOG").get("type"), Some("LOG"));
+    }
+
+    /// As Keycloak 26.7 wrote them: anybody may send any `client_id`.
+    #[test]
+    fn a_value_forges_no_fact() {
+        let read = |message| {
+            let facts = Facts::of_message(message);
+            (facts.get("clientId").map(str::to_owned), facts.get("userId").map(str::to_owned), facts.get("error").map(str::to_owned))
+        };
+        let some = |client: &str| (Some(client.to_owned()), None, Some("client_not_found".to_owned()));
+        assert_eq!(read(r#"clientId="evil\", userId="null", error="client_not_found""#), some(r"evil\"));
+        assert_eq!(read(r#"clientId="a\\", error=\"boo", userId="null", error="client_not_found""#), some(r#"a\", error="boo"#));
+        assert_eq!(read(r#"clientId="svc\"x, error=\"boo", userId="null", error="client_not_found""#), some(r#"svc"x, error="boo"#));
+        let json = Facts::of_message(r#"representation="{\"clientId\":\"a\\"b\",\"note\":\"c \\ d\"}", error="null""#);
+        assert_eq!((json.get("representation"), json.get("error")), (Some(r#"{"clientId":"a\"b","note":"c \\ d"}"#), None));
     }
 }
