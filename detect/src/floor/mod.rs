@@ -4,11 +4,12 @@
 //! identity and controller, so that the first write of who only reads is seen among a million polls. Facts alone; rules decide.
 //!
 //! Everything is bounded: [`PAIRS_MAX`] controllers per identity, [`COMMANDERS_MAX`] commanders per controller, [`CONTROLLERS_MAX`], [`SESSIONS_MAX`],
-//! [`NAMES_MAX`]; at a bound the one that was heard of longest ago is forgotten. Controllers are known within one partition: of who commands them from
+//! [`NAMES_MAX`], and the kinds of controllers; at a bound the one that was heard of longest ago is forgotten. Controllers are known within one partition: of who commands them from
 //! another one nothing is known here.
 
 mod controller;
 mod doer;
+mod kind;
 mod standing;
 mod together;
 
@@ -16,7 +17,7 @@ use keytrail_schemas::{Event, Micros, Outcome};
 use rustc_hash::FxHashMap;
 
 pub use self::standing::Outlives;
-use self::{controller::Controller, doer::Doer, standing::Standing, together::Together};
+use self::{controller::Controller, doer::Doer, kind::Kinds, standing::Standing, together::Together};
 use crate::{IdentityIx, action::Command, ledger, ledger::distinct::hash_of};
 
 /// Controllers remembered per identity.
@@ -27,6 +28,8 @@ pub const COMMANDERS_MAX: usize = 16;
 pub const CONTROLLERS_MAX: usize = 65_536;
 /// Sessions remembered.
 pub const SESSIONS_MAX: usize = 65_536;
+/// On so many days before this one an identity is in its first days.
+const FIRST_DAYS: u32 = 2;
 /// Account names remembered, for the sites that they are used at.
 pub const NAMES_MAX: usize = 16_384;
 
@@ -61,6 +64,9 @@ pub struct Features {
     pub first_of_class: bool,
     /// Identities that changed something in the controller within thirty days, others than this one.
     pub controller_others: u32,
+    /// Others that for a day or longer change something in controllers of its kind, whose names differ in numbers alone; counted up to 16, while the identity is
+    /// in its first days and alone in changing this controller.
+    pub controller_kin: u32,
     /// This identity is new in changing things here, and one that did before goes on: two masters at once.
     pub beside: bool,
     /// It and another master of old are active at once here, who always relieved each other.
@@ -86,6 +92,7 @@ pub struct Floor {
     doers: FxHashMap<u32, Doer>,
     #[serde(with = "crate::sorted::map")]
     controllers: FxHashMap<u64, Controller>,
+    kinds: Kinds,
     together: Together,
     standing: Standing,
 }
@@ -112,6 +119,15 @@ impl Floor {
             let doers = &self.doers;
             let masters = |who: u32| doers.get(&who).and_then(Doer::master_since);
             controller.observe(who, event, command, refused, (&mut self.together, masters), &mut features);
+            // Once for each controller, and each time while it may be asked for.
+            let asked = features.days <= FIRST_DAYS && features.controller_others == 0;
+            if command.controls()
+                && !refused
+                && (features.first_here || asked)
+                && let Some(destination) = &event.destination
+            {
+                features.controller_kin = self.kinds.meet(who.0, destination, event.time);
+            }
         }
         self.standing.observe(event, credential, retired, &mut features);
         Some(features)
@@ -127,6 +143,7 @@ impl Floor {
     pub fn forget(&mut self, who: IdentityIx) {
         self.doers.remove(&who.0);
         self.together.forget(who.0);
+        self.kinds.forget(who.0);
         self.controllers.values_mut().for_each(|controller| controller.forget(who));
     }
 }

@@ -149,6 +149,7 @@ impl Fold {
             if !story.told {
                 if story.has_fact() {
                     told_now = true;
+                    line.spend_fact(around.judgements_per_day);
                 } else if !story.is_known() {
                     line.moved(story.known_rank, rank);
                     story.known_rank = Some(rank);

@@ -18,6 +18,8 @@ pub const RANK_MIN: f64 = 36.0;
 pub const FLOOR_RANK_MIN: f64 = 45.0;
 /// How far the account may be overdrawn, in budgets of a day.
 const ACCOUNT_MIN: f64 = -3.0;
+/// How far facts may overdraw it: then a quarter of the budget is left for judgements.
+const FACTS_ACCOUNT_MIN: f64 = -1.0;
 /// Before anything was seen: at this rank the day's budget is assumed to be reached, and each `PRIOR_HALVING` points halve what is above.
 const PRIOR_RANK: f64 = 40.0;
 const PRIOR_HALVING: f64 = 6.0;
@@ -100,7 +102,15 @@ impl Line {
         None
     }
 
-    /// A story was told.
+    /// A story was told because it holds a fact: it was read too, so that fewer judgements are. It overdraws the account by less than a story that was told for its
+    /// rank, lest a flood of facts hides what is judged.
+    pub fn spend_fact(&mut self, per_day: f64) {
+        if per_day > 0.0 {
+            self.account = (self.account - 1.0 / per_day).max(FACTS_ACCOUNT_MIN.min(self.account));
+        }
+    }
+
+    /// A story was told for its rank.
     pub fn spend(&mut self, per_day: f64) {
         if per_day > 0.0 {
             self.account = (self.account - 1.0 / per_day).max(ACCOUNT_MIN);
@@ -165,6 +175,31 @@ mod tests {
     fn bad_days_are_held_too() {
         let told = told(100, 30, |day| if day % 7 == 5 { 20 } else { 1 });
         assert!((2.25..=3.75).contains(&told), "{told}");
+    }
+
+    #[test]
+    fn facts_are_read_from_the_same_budget_and_cannot_use_all_of_it() {
+        let both = |facts_a_day: i64| {
+            let (mut line, mut told, mut seed) = (Line::default(), 0, 7_u64);
+            for story in 0..30 * 200 {
+                line.advance(Micros(story * Micros::DAY / 200));
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let even = (seed >> 40) as f64 / (1_u64 << 24) as f64;
+                let rank = 20.0 - 8.0 * (1.0 - even).ln();
+                line.moved(None, rank);
+                if line.passes(rank, 3.0, RANK_MIN) {
+                    line.spend(3.0);
+                    told += 1;
+                }
+                if facts_a_day > 0 && story % (200 / facts_a_day) == 0 {
+                    line.spend_fact(3.0);
+                }
+            }
+            f64::from(told) / 30.0
+        };
+        let (none, one, flood) = (both(0), both(1), both(100));
+        assert!(one < none - 0.5 && one > none - 1.3, "a fact a day leaves room for one judgement less: {none} and {one}");
+        assert!((0.3..=1.0).contains(&flood), "however many facts, judgements are read: {flood}");
     }
 
     #[test]

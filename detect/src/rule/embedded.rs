@@ -187,6 +187,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("ot/file-written-to-controller.yml", include_str!("../../../rules/ot/file-written-to-controller.yml")),
     ("ot/function-that-nobody-lists.yml", include_str!("../../../rules/ot/function-that-nobody-lists.yml")),
     ("ot/io-brute-force.yml", include_str!("../../../rules/ot/io-brute-force.yml")),
+    ("ot/master-and-controller-new.yml", include_str!("../../../rules/ot/master-and-controller-new.yml")),
     ("ot/method-called.yml", include_str!("../../../rules/ot/method-called.yml")),
     ("ot/method-new-to-controller.yml", include_str!("../../../rules/ot/method-new-to-controller.yml")),
     ("ot/modbus-new-function-or-peer.yml", include_str!("../../../rules/ot/modbus-new-function-or-peer.yml")),

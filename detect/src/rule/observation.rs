@@ -185,6 +185,7 @@ pub const NUMBERS: &[(&str, Number)] = &[
     ("command.burst_times", |o| o.floor.map(|f| f.burst_times)),
     ("controller.age_days", |o| o.floor.map(|f| f.controller_age_days)),
     ("controller.others", |o| o.floor.map(|f| f64::from(f.controller_others))),
+    ("controller.kin", |o| o.floor.map(|f| f64::from(f.controller_kin))),
     ("session.age_hours", |o| o.floor.and_then(|f| f.session_hours)),
     ("identity.sites", |o| o.floor.filter(|f| f.sites > 0).map(|f| f64::from(f.sites))),
     ("absence.evidence", |o| o.absence.map(|absence| absence.evidence)),
