@@ -13,7 +13,7 @@ use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::LogicalPlan;
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use keytrail_schemas::{Micros, Text};
+use keytrail_schemas::{Column, CredentialRecord, Event, Finding, IdentityRecord, Micros, Table as _, Text};
 use object_store::ObjectStore;
 use tokio::time::Instant;
 use url::Url;
@@ -23,7 +23,7 @@ use crate::question::{self, Call, Period, Question, TableFunction};
 use crate::resolve::{self, Kind};
 use crate::statement::{self, Statement};
 use crate::table::TableName;
-use crate::views::{self, Dialect, Place};
+use crate::views::{self, Dialect, Place, Places};
 use crate::{Error, ExplainedFinding, LiveLedger, Options, explain, parse_time, read_only};
 
 /// A lake, opened for reading. Every call moves to the newest version first, which costs one look per table where nothing
@@ -284,21 +284,29 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Arguments`] where the engine cannot read it that way, or there are no files yet.
-    pub async fn views(&self, dialect: Dialect, location: &str, files: bool) -> Result<String, Error> {
+    pub async fn views(&self, dialect: Dialect, location: &str, by_files: bool) -> Result<String, Error> {
         self.refresh().await?;
-        let place = |name: TableName| {
+        let place = |name: TableName, columns: &'static [Column]| {
             let root = format!("{}/{}", location.trim_end_matches('/'), name.folder());
-            if !files {
-                return Ok(Place::Delta(root));
+            let table = self.engine.table(name);
+            let files: Vec<String> = table.files().files.iter().map(|file| format!("{root}/{}", file.meta.location)).collect();
+            match (files.is_empty(), name) {
+                (true, TableName::Events) => {
+                    let problem = format!("{} has no files yet", name.folder());
+                    Err(Error::Arguments { function: "views", problem, usage: "keytrail views --dialect … [--files]".to_owned() })
+                }
+                (true, _) => Ok(Place::Empty(columns.iter().map(|column| (column.name, column.ty)).collect())),
+                (false, _) if by_files => Ok(Place::Files(files)),
+                (false, _) => Ok(Place::Delta(root)),
             }
-            let files: Vec<String> = self.engine.table(name).files().files.iter().map(|file| format!("{root}/{}", file.meta.location)).collect();
-            if files.is_empty() {
-                let problem = format!("{} has no files yet", name.folder());
-                return Err(Error::Arguments { function: "views", problem, usage: "keytrail views --dialect … [--files]".to_owned() });
-            }
-            Ok(Place::Files(files))
         };
-        views::views(dialect, &place(TableName::Events)?, &place(TableName::Credentials)?)
+        let places = Places {
+            events: place(TableName::Events, Event::COLUMNS)?,
+            credentials: place(TableName::Credentials, CredentialRecord::COLUMNS)?,
+            identities: place(TableName::Identities, IdentityRecord::COLUMNS)?,
+            findings: place(TableName::Findings, Finding::COLUMNS)?,
+        };
+        views::views(dialect, &places)
     }
 
     /// Brings a stream under the limits of time and rows.

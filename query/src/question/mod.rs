@@ -14,7 +14,7 @@ mod function;
 mod identities;
 mod lineage;
 mod period;
-mod posture;
+pub(crate) mod posture;
 mod sessions;
 mod spoken;
 mod timeline;

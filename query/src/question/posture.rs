@@ -12,16 +12,16 @@ use crate::column::{always, maybe, sorted};
 use crate::engine::Engine;
 
 /// Ages in days beyond which a credential of a kind is over-age, where no binding says otherwise.
-const AGE_LIMIT_DAYS: [(&str, f64); 6] =
+pub(crate) const AGE_LIMIT_DAYS: [(&str, f64); 6] =
     [("access_key", 90.0), ("api_token", 90.0), ("password", 90.0), ("ssh_key", 365.0), ("x509", 398.0), ("oauth_token", 90.0)];
 /// Days without use after which a credential in force is dormant.
-const DORMANT_DAYS: f64 = 90.0;
+pub(crate) const DORMANT_DAYS: f64 = 90.0;
 /// Days after issue by which a credential should have been used.
-const UNUSED_DAYS: f64 = 30.0;
+pub(crate) const UNUSED_DAYS: f64 = 30.0;
 /// Days that an old credential may stay in force beside its successor.
-const OVERLAP_DAYS: f64 = 7.0;
+pub(crate) const OVERLAP_DAYS: f64 = 7.0;
 /// Lifetime in days beyond which a credential is long-lived.
-const LIFETIME_DAYS: f64 = 398.0;
+pub(crate) const LIFETIME_DAYS: f64 = 398.0;
 
 const COLUMNS: &[Column] = &[
     always("problem", ColumnType::Utf8, "over_age, never_rotated, dormant, never_used, shared, not_revoked, used_after_rotation, long_lived, ownerless."),
@@ -39,8 +39,11 @@ const COLUMNS: &[Column] = &[
     always("iec_62443", ColumnType::Utf8, "IEC 62443-3-3 system requirement."),
 ];
 
+/// The columns of [`CONTROLS`] behind the problem.
+pub(crate) const CONTROL_NAMES: [&str; 6] = ["owasp_nhi", "nist_800_53", "nist_csf", "pci_dss", "iso_27001", "iec_62443"];
+
 /// Problem, OWASP NHI, NIST 800-53, NIST CSF, PCI DSS, ISO 27001, IEC 62443.
-const CONTROLS: [[&str; 7]; 9] = [
+pub(crate) const CONTROLS: [[&str; 7]; 9] = [
     ["over_age", "NHI7:2025", "IA-5(1)", "PR.AA-01", "8.6.3", "A.5.17", "SR 1.5"],
     ["never_rotated", "NHI7:2025", "IA-5", "PR.AA-01", "8.6.3", "A.5.17", "SR 1.5"],
     ["dormant", "NHI1:2025", "AC-2(3)", "PR.AA-01", "8.2.6", "A.5.18", "SR 1.3"],

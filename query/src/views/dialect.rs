@@ -1,9 +1,12 @@
 //! What engines say differently: how a table is found, how a question takes its arguments, how times are compared.
 
-use std::fmt::Write as _;
+use keytrail_schemas::ColumnType;
 
 use super::Place;
 use crate::Error;
+
+/// What a statement of Trino's is asked with, once.
+const ASKED: &str = "asked(asked_value, asked_since, asked_until) AS (VALUES (CAST(? AS varchar), CAST(? AS timestamp(6) with time zone), CAST(? AS timestamp(6) with time zone)))";
 
 /// An engine that reads the lake without keytrail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,18 +51,21 @@ impl Dialect {
 
     pub(super) const fn usage(self) -> &'static str {
         match self {
-            Self::DuckDb => "Ask: FROM touched('ID'); FROM touched('ID', since := TIMESTAMPTZ '2026-01-01 00:00:00+00')",
-            Self::ClickHouse => "Ask: SELECT * FROM touched(value='ID', since=NULL, until=NULL), or with times such as since='2026-01-01 00:00:00' (UTC)",
-            Self::Spark => "Ask: SELECT * FROM touched('ID', NULL, NULL); times are TIMESTAMP",
-            Self::Trino => "Ask: EXECUTE touched USING 'ID', CAST(NULL AS timestamp(6) with time zone), … (value, then since and until as often as they stand)",
+            Self::DuckDb => "Ask: FROM touched('ID'); FROM timeline('ID', since := TIMESTAMPTZ '2026-01-01 00:00:00+00'); FROM posture()",
+            Self::ClickHouse => {
+                "Ask: SELECT * FROM touched(value='ID', since=NULL, until=NULL), or with times such as since='2026-01-01 00:00:00' (UTC); SELECT * FROM posture"
+            }
+            Self::Spark => "Ask: SELECT * FROM touched('ID', NULL, NULL); times are TIMESTAMP; SELECT * FROM posture()",
+            Self::Trino => "Ask: EXECUTE touched USING 'ID', NULL, NULL; times are such as TIMESTAMP '2026-01-01 00:00:00 UTC'; EXECUTE posture",
         }
     }
 
-    /// A view of that name over the table.
-    pub(super) fn relation(self, name: &str, place: &Place) -> Result<String, Error> {
+    /// How the table is read where it stands.
+    fn source(self, name: &str, place: &Place) -> Result<String, Error> {
         let refused =
             |problem: &str| Err(Error::Arguments { function: "views", problem: problem.to_owned(), usage: "keytrail views --dialect …".to_owned() });
-        let source = match (self, place) {
+        Ok(match (self, place) {
+            (_, Place::Empty(columns)) => self.nothing(columns),
             (Self::DuckDb, Place::Delta(at)) => format!("delta_scan({})", self.text(at)),
             (Self::DuckDb, Place::Files(files)) => format!("read_parquet([{}], union_by_name = true, hive_partitioning = false)", self.texts(files)),
             (Self::ClickHouse, Place::Delta(at)) => format!("deltaLakeLocal({})", self.text(at)),
@@ -71,38 +77,73 @@ impl Dialect {
             (Self::Spark, Place::Files(_)) => return refused("Spark reads the Delta table: leave --files out"),
             (Self::Trino, Place::Delta(_)) => format!("delta.keytrail.{}", name.trim_start_matches("keytrail_")),
             (Self::Trino, Place::Files(_)) => return refused("Trino reads the Delta table: leave --files out"),
-        };
-        let create = match self {
-            Self::Spark => "CREATE OR REPLACE TEMPORARY VIEW",
-            _ => "CREATE OR REPLACE VIEW",
-        };
-        let mut text = String::new();
-        if let (Self::Trino, Place::Delta(at)) = (self, place) {
-            let table = name.trim_start_matches("keytrail_");
-            let _ = writeln!(
-                text,
-                "-- Once: CALL delta.system.register_table(schema_name => 'keytrail', table_name => '{table}', table_location => {});",
-                self.text(at)
-            );
-            return Ok(text);
-        }
-        let _ = writeln!(text, "{create} {name} AS SELECT * FROM {source};");
-        Ok(text)
+        })
     }
 
-    /// A question of that name.
-    pub(super) fn question(self, name: &str, column: &str, body: &str) -> String {
-        match self {
-            Self::DuckDb => format!("CREATE OR REPLACE MACRO {name}(value, since := NULL, until := NULL) AS TABLE {body};\n"),
-            Self::ClickHouse => format!("CREATE OR REPLACE VIEW {name} AS {body};\n"),
-            Self::Spark => {
-                format!("CREATE OR REPLACE TEMPORARY FUNCTION {name}({column}_asked STRING, since TIMESTAMP, until TIMESTAMP) RETURNS TABLE RETURN {body};\n")
-            }
-            Self::Trino => format!(
-                "PREPARE {name} FROM {};\n",
-                body.replace("keytrail_events", "delta.keytrail.events").replace("keytrail_credentials", "delta.keytrail.credentials")
-            ),
+    /// A relation of these columns without rows.
+    fn nothing(self, columns: &[(&'static str, ColumnType)]) -> String {
+        let cell = |(name, ty): &(&'static str, ColumnType)| match ty {
+            ColumnType::Utf8List => format!("{} AS {}", self.list(None), self.quoted(name)),
+            _ => format!("CAST(NULL AS {}) AS {}", self.type_of(*ty), self.quoted(name)),
+        };
+        let cells: Vec<String> = columns.iter().map(cell).collect();
+        format!("(SELECT {} WHERE 1 = 0)", cells.join(", "))
+    }
+
+    const fn type_of(self, ty: ColumnType) -> &'static str {
+        match (self, ty) {
+            (Self::ClickHouse, ColumnType::Timestamp) => "Nullable(DateTime64(6, 'UTC'))",
+            (Self::ClickHouse, ColumnType::Int32 | ColumnType::Int64) => "Nullable(Int64)",
+            (Self::ClickHouse, ColumnType::Float64) => "Nullable(Float64)",
+            (Self::ClickHouse, ColumnType::Boolean) => "Nullable(Bool)",
+            (Self::ClickHouse, _) => "Nullable(String)",
+            (Self::DuckDb, ColumnType::Timestamp) => "TIMESTAMPTZ",
+            (Self::Spark, ColumnType::Timestamp) => "TIMESTAMP",
+            (Self::Trino, ColumnType::Timestamp) => "timestamp(3) with time zone",
+            (_, ColumnType::Int32 | ColumnType::Int64) => "BIGINT",
+            (_, ColumnType::Float64) => "DOUBLE",
+            (_, ColumnType::Boolean) => "BOOLEAN",
+            (Self::Spark, _) => "STRING",
+            (_, _) => "VARCHAR",
         }
+    }
+
+    /// A view of that name over the table. Trino has none over a table that it was told of: there it is the table itself.
+    pub(super) fn relation(self, name: &str, place: &Place) -> Result<String, Error> {
+        let source = self.source(name, place)?;
+        Ok(match (self, place) {
+            (Self::Trino, Place::Delta(at)) => {
+                let table = name.trim_start_matches("keytrail_");
+                format!("-- Once: CALL delta.system.register_table(schema_name => 'keytrail', table_name => '{table}', table_location => {});\n", self.text(at))
+            }
+            (Self::Trino, _) => String::new(),
+            (Self::Spark, _) => format!("CREATE OR REPLACE TEMPORARY VIEW {name} AS SELECT * FROM {source};\n"),
+            _ => format!("CREATE OR REPLACE VIEW {name} AS SELECT * FROM {source};\n"),
+        })
+    }
+
+    /// A question of that name, about `column` and a period, or about nothing.
+    pub(super) fn question(self, name: &str, column: Option<&str>, body: &str, relations: &[(&str, &Place)]) -> Result<String, Error> {
+        Ok(match (self, column) {
+            (Self::DuckDb, Some(_)) => format!("CREATE OR REPLACE MACRO {name}(value, since := NULL, until := NULL) AS TABLE {body};\n"),
+            (Self::DuckDb, None) => format!("CREATE OR REPLACE MACRO {name}() AS TABLE {body};\n"),
+            (Self::ClickHouse, _) => format!("CREATE OR REPLACE VIEW {name} AS {body};\n"),
+            (Self::Spark, column) => {
+                let arguments = column.map(|column| format!("{column}_asked STRING, since TIMESTAMP, until TIMESTAMP")).unwrap_or_default();
+                format!("CREATE OR REPLACE TEMPORARY FUNCTION {name}({arguments}) RETURNS TABLE RETURN {body};\n")
+            }
+            (Self::Trino, column) => {
+                let mut body = body.to_owned();
+                for (relation, place) in relations {
+                    body = body.replace(relation, &self.source(relation, place)?);
+                }
+                match (column, body.strip_prefix("WITH ")) {
+                    (None, _) => format!("PREPARE {name} FROM {body};\n"),
+                    (Some(_), Some(rest)) => format!("PREPARE {name} FROM WITH {ASKED}, {rest};\n"),
+                    (Some(_), None) => format!("PREPARE {name} FROM WITH {ASKED} {body};\n"),
+                }
+            }
+        })
     }
 
     /// How the body names what it is asked with: the value, since, until.
@@ -115,7 +156,7 @@ impl Dialect {
                 "parseDateTime64BestEffort({until:Nullable(String)}, 6, 'UTC')".to_owned(),
             ],
             Self::Spark => [format!("{column}_asked"), "since".to_owned(), "until".to_owned()],
-            Self::Trino => ["?", "?", "?"].map(str::to_owned),
+            Self::Trino => ["(SELECT asked_value FROM asked)", "(SELECT asked_since FROM asked)", "(SELECT asked_until FROM asked)"].map(str::to_owned),
         }
     }
 
@@ -136,24 +177,77 @@ impl Dialect {
         }
     }
 
-    pub(super) fn seconds_between(self, from: &str, to: &str) -> String {
+    /// Days with a fraction, from times to the microsecond; Trino's are to the millisecond.
+    pub(super) fn days_between(self, from: &str, to: &str) -> String {
         match self {
-            Self::DuckDb => format!("((epoch_us({to}) - epoch_us({from})) / 1000000.0)"),
-            Self::ClickHouse => format!("((toUnixTimestamp64Micro({to}) - toUnixTimestamp64Micro(assumeNotNull({from}))) / 1000000.0)"),
-            Self::Spark => format!("((unix_micros({to}) - unix_micros({from})) / 1000000.0)"),
-            Self::Trino => format!("(to_unixtime({to}) - to_unixtime({from}))"),
+            Self::DuckDb => format!("((epoch_us({to}) - epoch_us({from})) / 8.64e10)"),
+            Self::ClickHouse => format!("((toUnixTimestamp64Micro({to}) - toUnixTimestamp64Micro({from})) / 8.64e10)"),
+            Self::Spark => format!("((unix_micros({to}) - unix_micros({from})) / 8.64e10)"),
+            Self::Trino => format!("(date_diff('millisecond', {from}, {to}) / 8.64e7)"),
+        }
+    }
+
+    /// The whole part of a number that is not negative, as text.
+    pub(super) fn whole(self, number: &str) -> String {
+        match self {
+            Self::DuckDb => format!("CAST(CAST(trunc({number}) AS BIGINT) AS VARCHAR)"),
+            Self::ClickHouse => format!("toString(toInt64OrNull(toString(trunc({number}))))"),
+            Self::Spark => format!("CAST(CAST({number} AS BIGINT) AS STRING)"),
+            Self::Trino => format!("CAST(CAST(truncate({number}) AS BIGINT) AS VARCHAR)"),
+        }
+    }
+
+    /// Whether a list of texts holds one.
+    pub(super) fn holds(self, list: &str, text: &str) -> String {
+        match self {
+            Self::DuckDb => format!("list_contains({list}, {text})"),
+            Self::ClickHouse => format!("has({list}, {text})"),
+            Self::Spark => format!("array_contains({list}, {text})"),
+            Self::Trino => format!("contains({list}, {text})"),
+        }
+    }
+
+    /// One row for each text of a list, beside another column.
+    pub(super) fn unnested(self, from: &str, kept: &str, list: &str, name: &str) -> String {
+        match self {
+            Self::DuckDb => format!("SELECT {kept}, unnest({list}) AS {name} FROM {from}"),
+            Self::ClickHouse => format!("SELECT {kept}, arrayJoin({list}) AS {name} FROM {from}"),
+            Self::Spark => format!("SELECT {kept}, explode({list}) AS {name} FROM {from}"),
+            Self::Trino => format!("SELECT {kept}, one.{name} AS {name} FROM {from} CROSS JOIN UNNEST({list}) AS one({name})"),
+        }
+    }
+
+    /// The texts of a group, sorted.
+    pub(super) fn gathered(self, text: &str) -> String {
+        match self {
+            Self::DuckDb | Self::Trino => format!("array_agg({text} ORDER BY {text})"),
+            Self::ClickHouse => format!("arraySort(groupArray({text}))"),
+            Self::Spark => format!("array_sort(collect_list({text}))"),
+        }
+    }
+
+    /// A list of one text, or of none.
+    pub(super) fn list(self, text: Option<&str>) -> String {
+        let text = text.unwrap_or_default();
+        match self {
+            Self::DuckDb => format!("CAST([{text}] AS VARCHAR[])"),
+            Self::ClickHouse => format!("CAST([{text}] AS Array(Nullable(String)))"),
+            Self::Spark => format!("CAST(array({text}) AS ARRAY<STRING>)"),
+            Self::Trino => format!("CAST(ARRAY[{text}] AS array(varchar))"),
+        }
+    }
+
+    /// That list, or one of none. `ClickHouse` has no list that is not there.
+    pub(super) fn list_or_none(self, list: &str) -> String {
+        match self {
+            Self::ClickHouse => list.to_owned(),
+            _ => format!("coalesce({list}, {})", self.list(None)),
         }
     }
 
     /// One record of each credential: the one that is exact, else the earlier.
     pub(super) const fn ledger(self) -> &'static str {
         "SELECT credential, issued_at, issued_is_exact FROM (SELECT credential, issued_at, issued_is_exact, row_number() OVER (PARTITION BY credential ORDER BY issued_is_exact DESC, issued_at) AS place FROM keytrail_credentials WHERE issued_at IS NOT NULL) ranked WHERE place = 1"
-    }
-
-    /// Whether the other side was never seen before the period.
-    pub(super) fn never_before(self, other: &str, column: &str, value: &str, since: &str) -> String {
-        let time = self.quoted("time");
-        format!("g.{other} NOT IN (SELECT {other} FROM keytrail_events WHERE {column} = {value} AND {other} IS NOT NULL AND {time} < {since})")
     }
 
     fn text(self, text: &str) -> String {

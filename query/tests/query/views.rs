@@ -1,19 +1,21 @@
-//! The questions in other engines' dialects, run by these engines on the same lake, with equal rows. `KEYTRAIL_TEST_PYTHON` names a Python that
-//! has duckdb and chdb; without, the test says that it did not run.
+//! The questions in other engines' dialects, run by these engines on the same lake, with equal rows. Each engine's Python is named from outside
+//! (`tests/views.py` says what it needs); without, its test says that it did not run.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
+use deltalake::protocol::SaveMode;
 use keytrail_lake::{CompactOptions, Lake};
 use keytrail_query::{Dialect, Question, Session};
-use keytrail_schemas::{Micros, Topic};
+use keytrail_schemas::{Finding, Micros, Table as _, Topic};
+use parquet::file::properties::WriterProperties;
 
 use crate::lake;
 
 /// The estate, written by the store: one day compacted, the others as they came.
-async fn written(folder: &std::path::Path) -> Session {
+async fn written(folder: &std::path::Path, is_full: bool) -> Session {
     let lake = Lake::open(folder.to_str().unwrap(), keytrail_lake::Options::default()).await.unwrap();
     let mut events = lake::estate();
     for (offset, event) in (0..).zip(&mut events) {
@@ -22,17 +24,22 @@ async fn written(folder: &std::path::Path) -> Session {
     lake.commit_events(&events, &[(Topic::Events, 0, i64::try_from(events.len()).unwrap())]).await.unwrap();
     lake.compact(CompactOptions { first_bytes_min: 0, fresh_files_min: 1, ..CompactOptions::default() }).await.unwrap();
     lake.replace_credentials(&lake::ledger()).await.unwrap();
-    lake.replace_identities(&lake::inventory()).await.unwrap();
+    if is_full {
+        lake.replace_identities(&lake::inventory()).await.unwrap();
+        let findings = Finding::to_batch(&lake::findings()).unwrap();
+        lake::write(folder, Finding::NAME, findings, &[], SaveMode::Append, WriterProperties::default()).await;
+    }
     lake.roll_up(&keytrail_lake::RollUpOptions::default()).await.unwrap();
     Session::open(folder.to_str().unwrap(), keytrail_query::Options::default()).await.unwrap()
 }
 
-/// Rows as the script prints them.
-fn rows(batches: &[RecordBatch]) -> Vec<String> {
+/// Rows as the script prints them: all but the `command` of a touch, which is keytrail's own vocabulary. Times are rounded to so many microseconds.
+fn rows(batches: &[RecordBatch], unit: i64) -> Vec<String> {
     let mut all = Vec::new();
     for batch in batches {
+        let schema = batch.schema();
         for row in 0..batch.num_rows() {
-            let cells = batch.columns().iter().map(|column| {
+            let cells = batch.columns().iter().zip(schema.fields()).filter(|(_, field)| field.name() != "command").map(|(column, _)| {
                 if column.is_null(row) {
                     "NULL".to_owned()
                 } else if let Some(text) = column.as_string_opt::<i32>() {
@@ -42,7 +49,9 @@ fn rows(batches: &[RecordBatch]) -> Vec<String> {
                 } else if let Some(number) = column.as_primitive_opt::<Float64Type>() {
                     format!("{:.6}", number.value(row))
                 } else if let Some(time) = column.as_primitive_opt::<TimestampMicrosecondType>() {
-                    time.value(row).to_string()
+                    ((time.value(row) + unit / 2) / unit * unit).to_string()
+                } else if let Some(list) = column.as_list_opt::<i32>() {
+                    list.value(row).as_string::<i32>().iter().map(|text| text.unwrap_or("NULL")).collect::<Vec<_>>().join(",")
                 } else {
                     column.as_boolean().value(row).to_string()
                 }
@@ -54,51 +63,121 @@ fn rows(batches: &[RecordBatch]) -> Vec<String> {
     all
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn duckdb_and_chdb_answer_with_equal_rows() {
-    #[expect(clippy::disallowed_methods, reason = "a test that needs another program is told where it is")]
-    let Ok(python) = std::env::var("KEYTRAIL_TEST_PYTHON") else {
-        println!("not run: KEYTRAIL_TEST_PYTHON names no Python with duckdb and chdb");
-        return;
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let session = written(folder.path()).await;
-    let periods = [
+/// What is asked of both sides.
+struct Asked {
+    ask: serde_json::Value,
+    answer: Vec<RecordBatch>,
+}
+
+/// The questions over so many periods: each costs Spark and Trino a second.
+async fn asked(session: &Session, periods: usize) -> Vec<Asked> {
+    let all_periods = [
         (None, None),
+        (Some("2026-03-01T12:00:00Z"), Some("2026-03-03T02:00:01.001Z")),
         (Some("2026-03-03T00:00:00Z"), None),
-        (Some("2026-03-01T12:00:00Z"), Some("2026-03-03T02:00:01.000001Z")),
         (None, Some("2026-03-05T00:00:00Z")),
     ];
-    let mut asks = Vec::new();
-    let mut expected = Vec::new();
-    for (since, until) in periods {
+    let mut all = Vec::new();
+    for (since, until) in all_periods.into_iter().take(periods) {
         let time = |text: Option<&str>| text.map(lake::at);
         let (from, to): (Option<Micros>, Option<Micros>) = (time(since), time(until));
+        let mut questions = Vec::new();
         for value in [lake::CI, lake::BACKUP, lake::PAYMENTS, lake::ALICE] {
-            asks.push(serde_json::json!({"name": "touched", "value": value, "since": since, "until": until}));
-            expected.push(rows(&session.ask(&Question::Touched { identity: value.to_owned(), from, to }).await.unwrap()));
+            questions.push(("touched", value, Question::Touched { identity: value.to_owned(), from, to }));
+            questions.push(("timeline", value, Question::Timeline { identity: value.to_owned(), from, to }));
         }
         for value in ["aws:s3/payroll-prod", "k8s:prod:secrets/payments"] {
-            asks.push(serde_json::json!({"name": "who_touched", "value": value, "since": since, "until": until}));
-            expected.push(rows(&session.ask(&Question::WhoTouched { destination: value.to_owned(), from, to }).await.unwrap()));
+            questions.push(("who_touched", value, Question::WhoTouched { destination: value.to_owned(), from, to }));
+        }
+        for (name, value, question) in questions {
+            let ask = serde_json::json!({"name": name, "value": value, "since": since, "until": until});
+            all.push(Asked { ask, answer: session.ask(&question).await.unwrap() });
         }
     }
-    assert!(expected.iter().map(Vec::len).sum::<usize>() > 30, "there is something to compare");
-    for (name, dialect) in [("duckdb", Dialect::DuckDb), ("clickhouse", Dialect::ClickHouse)] {
-        let views = session.views(dialect, folder.path().to_str().unwrap(), true).await.unwrap();
-        let mut child = Command::new(&python)
-            .arg(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/views.py"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let asked = serde_json::json!({"dialect": name, "views": views, "asks": asks});
-        child.stdin.take().unwrap().write_all(asked.to_string().as_bytes()).unwrap();
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{name} failed on\n{views}");
-        let answers: Vec<Vec<String>> = serde_json::from_slice(&output.stdout).unwrap();
-        for ((ask, expected), answer) in asks.iter().zip(&expected).zip(&answers) {
-            assert_eq!(answer, expected, "{name}: {ask}");
-        }
+    let ask = serde_json::json!({"name": "posture", "value": "", "since": null, "until": null});
+    all.push(Asked { ask, answer: session.ask(&Question::Posture).await.unwrap() });
+    all
+}
+
+fn are_worth_comparing(all: &[Asked]) {
+    for name in ["touched", "who_touched", "timeline", "posture"] {
+        assert!(all.iter().any(|asked| asked.ask["name"] == name && rows(&asked.answer, 1).len() > 2), "{name} has something to compare");
     }
+    assert!(all.iter().any(|asked| rows(&asked.answer, 1).iter().any(|row| row.contains(lake::OLD_KEY))), "findings are woven in");
+}
+
+/// Has an engine answer every question, over the Delta tables or their files, on a full lake and on one without findings and inventory.
+async fn compare(python: &str, name: &str, dialect: Dialect, by_files: bool) {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let (mut runs, mut all) = (Vec::new(), Vec::new());
+    for (folder, is_full) in folders.iter().zip([true, false]) {
+        let session = written(folder.path(), is_full).await;
+        let is_slow = matches!(dialect, Dialect::Spark | Dialect::Trino);
+        let periods = match (is_full, is_slow) {
+            (false, _) => 1,
+            (true, true) => 2,
+            (true, false) => 4,
+        };
+        let asked = asked(&session, periods).await;
+        if is_full {
+            are_worth_comparing(&asked);
+        }
+        let place = folder.path().to_str().unwrap();
+        let views = session.views(dialect, place, by_files).await.unwrap();
+        let asks: Vec<_> = asked.iter().map(|asked| &asked.ask).collect();
+        runs.push(serde_json::json!({"lake": place, "views": views, "asks": asks}));
+        all.extend(asked);
+    }
+    let mut child = Command::new(python)
+        .arg(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/views.py"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(serde_json::json!({"dialect": name, "runs": runs}).to_string().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{name} failed on\n{}", runs[0]["views"].as_str().unwrap());
+    let answers: Vec<Vec<String>> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answers.len(), all.len());
+    let unit = if dialect == Dialect::Trino { 1_000 } else { 1 };
+    for (asked, answer) in all.iter().zip(&answers) {
+        assert_eq!(*answer, rows(&asked.answer, unit), "{name}: {}", asked.ask);
+    }
+}
+
+/// The Python that has the engine, or the word that the test did not run. In CI, those that it brings must be there.
+#[expect(clippy::disallowed_methods, reason = "a test that needs another program is told where it is")]
+fn python(variable: &str, in_ci: bool) -> Option<String> {
+    let named = std::env::var(variable).ok();
+    assert!(named.is_some() || !in_ci || std::env::var("KEYTRAIL_CI").is_err(), "{variable} must name a Python in CI");
+    if named.is_none() {
+        eprintln!("SKIPPED: {variable} names no Python");
+    }
+    named
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn duckdb_and_chdb_answer_with_equal_rows() {
+    let Some(python) = python("KEYTRAIL_TEST_PYTHON", true) else { return };
+    compare(&python, "duckdb", Dialect::DuckDb, true).await;
+    compare(&python, "clickhouse", Dialect::ClickHouse, true).await;
+}
+
+/// DuckDB's own reader of Delta: a Python with duckdb 1.5.5, duckdb-extensions and duckdb-extension-delta.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn duckdb_answers_over_the_delta_tables() {
+    let Some(python) = python("KEYTRAIL_DUCKDB_DELTA_PYTHON", false) else { return };
+    compare(&python, "duckdb", Dialect::DuckDb, false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn spark_answers_over_the_delta_tables() {
+    let Some(python) = python("KEYTRAIL_SPARK_PYTHON", true) else { return };
+    compare(&python, "spark", Dialect::Spark, false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trino_answers_over_the_delta_tables() {
+    let Some(python) = python("KEYTRAIL_TRINO_PYTHON", false) else { return };
+    compare(&python, "trino", Dialect::Trino, false).await;
 }
