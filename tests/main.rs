@@ -7,6 +7,7 @@
 //! - `watch`: sources that grow, rotate and are missing, over runs and restarts; what is exported comes back.
 //! - `crash`: SIGKILL at random moments; the checker is shown to catch a planted loss and a planted duplicate.
 //! - `doors`: HTTP, PostgreSQL wire and MCP, with the clients that people use.
+//! - `identity`: a real Keycloak and a real step-ca, and what their clients did.
 //! - `kafka`: the roles on a real Apache Kafka, and the faults that they survive.
 //! - `opcua`: a real OPC UA server's audit events, live.
 //! - `s3`: the lake in a bucket, and a store that is refused.
@@ -24,6 +25,7 @@ mod bad_input;
 mod crash;
 mod doors;
 mod estate;
+mod identity;
 mod journey;
 mod kafka;
 mod keys;
