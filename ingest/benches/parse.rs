@@ -68,7 +68,7 @@ fn events(workload: &Workload) {
     let mut out = Vec::new();
     for file in workload.records.chunks(FILE_RECORDS) {
         let mut parser = guarded(format, &context);
-        for (record, line) in file.iter().zip(1..) {
+        for (record, line) in workload.header.iter().chain(file).zip(1..) {
             parser.record(black_box(record), line, &mut out).expect("generated records are sound");
             if out.len() > 512 {
                 black_box(&mut out).clear();

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use hmac::{Hmac, KeyInit, Mac};
 use keytrail_schemas::Fingerprint;
 
+mod cells;
 mod columns;
 mod command;
 mod form;
@@ -117,53 +118,6 @@ impl Redactor {
     fn remembering<'r>(&self, format: &str, record: &'r str, level: Level, memo: &mut Memo) -> Cow<'r, str> {
         let mut walk = Walk { redactor: self, policy: Policy::of(format), level, memo, trace: None, broken: false, slipped: false, depth: 0 };
         walk.run(record).map_or(Cow::Borrowed(record), Cow::Owned)
-    }
-
-    /// A row of a log with columns: each cell as the value of its column's name.
-    #[must_use]
-    pub fn row<'r>(&self, format: &str, columns: &[impl AsRef<str>], separator: u8, line: &'r str, level: Level) -> Cow<'r, str> {
-        self.row_remembering(format, columns, separator, line, level, &mut Memo::none())
-    }
-
-    fn row_remembering<'r>(&self, format: &str, columns: &[impl AsRef<str>], separator: u8, line: &'r str, level: Level, memo: &mut Memo) -> Cow<'r, str> {
-        let policy = Policy::of(format);
-        let mut walk = Walk { redactor: self, policy, level, memo, trace: None, broken: false, slipped: false, depth: 0 };
-        let mut out: Option<String> = None;
-        let (mut copied, mut from) = (0, 0);
-        let ends = memchr::memchr_iter(separator, line.as_bytes()).chain(std::iter::once(line.len()));
-        for (index, end) in ends.enumerate() {
-            let cell = line.get(from..end).unwrap_or_default();
-            let spot = columns.get(index).map_or(place::Spot::CLOSED, |name| {
-                let name = name.as_ref();
-                name.split('.').fold(policy.root(), |spot, key| policy.child(spot, key))
-            });
-            let key = columns.get(index).map_or("", AsRef::as_ref);
-            // What a log writes for nothing.
-            let empty = matches!(cell, "-" | "(empty)");
-            // Where a message stands, a number is a word of it.
-            let number = !empty && matches!(spot.kind, PlaceKind::Name | PlaceKind::Secret) && cell.parse::<f64>().is_ok();
-            let verdict = if empty {
-                None
-            } else if number {
-                value::of_number(self, cell, spot, level)
-            } else {
-                value::judge(&mut walk, cell, spot, key, false)
-            };
-            if let Some(verdict) = verdict {
-                let out = out.get_or_insert_with(String::new);
-                out.push_str(line.get(copied..from).unwrap_or_default());
-                out.push_str(&verdict.written);
-                copied = end;
-            }
-            from = end + 1;
-        }
-        match out {
-            Some(mut out) => {
-                out.push_str(line.get(copied..).unwrap_or_default());
-                Cow::Owned(out)
-            }
-            None => Cow::Borrowed(line),
-        }
     }
 
     /// What [`record`](Self::record) would replace, in order of position, and why.

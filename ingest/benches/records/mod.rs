@@ -1,6 +1,7 @@
 //! Generated records of every format, for measuring.
 
 mod core;
+mod plant;
 mod templates;
 
 /// Records of one format, as a file of them holds them.
@@ -9,13 +10,20 @@ pub struct Workload {
     pub name: &'static str,
     /// For formats whose kind stands there.
     pub file_name: &'static str,
+    /// Lines that every file of them begins with.
+    pub header: Vec<Vec<u8>>,
     pub records: Vec<Vec<u8>>,
 }
 
 /// So many records of every format whose name has `wanted` in it.
 pub fn workloads(count: u64, wanted: &str) -> Vec<Workload> {
     type Record = fn(u64) -> String;
-    let of = |name, file_name, record: &dyn Fn(u64) -> String| Workload { name, file_name, records: (0..count).map(|n| record(n).into_bytes()).collect() };
+    let of = |name, file_name, record: &dyn Fn(u64) -> String| Workload {
+        name,
+        file_name,
+        header: Vec::new(),
+        records: (0..count).map(|n| record(n).into_bytes()).collect(),
+    };
     let core: [(&str, &str, Record); 8] = [
         ("cloudtrail", "", |n| core::cloudtrail(n, n % 20 == 0).to_string()),
         ("cloudtrail/sessions", "", |n| core::cloudtrail(n, true).to_string()),
@@ -31,5 +39,6 @@ pub fn workloads(count: u64, wanted: &str) -> Vec<Workload> {
         .filter(|(name, ..)| name.contains(wanted))
         .map(|(name, file_name, record)| of(name, file_name, &record))
         .chain(others.map(|(name, file_name, template)| of(name, file_name, &|n| templates::filled(template, n))))
+        .chain(plant::workloads(count, wanted))
         .collect()
 }

@@ -42,12 +42,14 @@ impl Format for AwsCredentialReport {
     }
 
     fn parser(&self, _: &Context) -> Box<dyn Parser> {
-        Box::new(Rows { names: Vec::new() })
+        Box::new(Rows { names: Vec::new(), header: 0 })
     }
 }
 
 struct Rows {
     names: Vec<Text>,
+    /// How many headers there were.
+    header: u32,
 }
 
 impl Parser for Rows {
@@ -58,6 +60,7 @@ impl Parser for Rows {
         }
         if text.starts_with(HEADER) {
             self.names = text.split(',').take(COLUMNS_MAX).map(Text::from).collect();
+            self.header = self.header.wrapping_add(1);
             return Ok(Disposition::Control);
         }
         if self.names.is_empty() {
@@ -78,7 +81,7 @@ impl Parser for Rows {
     }
 
     fn columns(&self) -> Option<Columns<'_>> {
-        (!self.names.is_empty()).then_some(Columns { names: &self.names, separator: b',' })
+        (!self.names.is_empty()).then_some(Columns { names: &self.names, separator: b',', header: self.header })
     }
 }
 

@@ -133,6 +133,8 @@ pub struct Columns<'p> {
     pub names: &'p [Text],
     /// What stands between two cells.
     pub separator: u8,
+    /// Which header of the file they are of: another one has another number.
+    pub header: u32,
 }
 
 /// The parser of one file, behind the gate that keeps secrets back.

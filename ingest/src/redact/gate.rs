@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use keytrail_schemas::Text;
 
+use super::cells::Header;
 use super::columns::Columns;
 use super::memo::Memo;
 use super::{Level, Redactor};
@@ -63,8 +64,9 @@ impl Gate {
             _ if parts.is_some() => self.redactor.line_remembering(format, parts.as_deref().unwrap_or_default(), &raw, self.level, &mut self.memo),
             // A row without its header: its columns have no names.
             _ if foreign_row => self.redactor.text(&raw),
-            Some(format::Columns { names, separator }) if !raw.starts_with('{') => {
-                self.redactor.row_remembering(format, names, separator, &raw, self.level, &mut self.memo)
+            Some(format::Columns { names, separator, header }) if !raw.starts_with('{') => {
+                let header = Header { columns: names, separator, number: header };
+                self.redactor.row_remembering(format, &header, &raw, self.level, &mut self.memo)
             }
             _ => self.redactor.remembering(format, &raw, self.level, &mut self.memo),
         };

@@ -2,6 +2,7 @@
 //!
 //! Bounded tables of pairs of slots; a newcomer takes the place of one of its pair. Whole texts are compared, so that nothing passes for something else.
 
+use super::cells::Cells;
 use super::place::Spot;
 use super::track::Track;
 
@@ -31,6 +32,7 @@ pub(super) struct Memo {
     texts: Vec<Text>,
     verdicts: Vec<Judged>,
     pub(super) track: Track,
+    pub(super) cells: Cells,
     /// A buffer of a record that was written anew, for the next one.
     pub(super) spare: String,
 }

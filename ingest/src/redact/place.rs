@@ -244,6 +244,11 @@ impl Policy {
         }
     }
 
+    /// The list's number.
+    pub(super) fn number(&self) -> u8 {
+        self.number
+    }
+
     /// The record itself.
     pub(super) fn root(&self) -> Spot {
         self.spot(0, NONE, "")

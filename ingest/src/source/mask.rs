@@ -1,10 +1,15 @@
 //! Fingerprints masked: the id of a record without one of its own is made from its redacted bytes, and must be the same under every
 //! fingerprint key, so that two data folders agree on what they hold.
 
+use std::sync::LazyLock;
+
 use keytrail_schemas::Hash32;
+use memchr::memmem::Finder;
 
 /// What stands before a fingerprint.
 const PREFIX: &[u8] = b"hmac:";
+/// Looks for it; made once.
+static FINGERPRINT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(PREFIX));
 /// Hex digits of a fingerprint.
 const DIGITS: usize = 32;
 
@@ -12,7 +17,7 @@ const DIGITS: usize = 32;
 pub fn hash(raw: &str, raw_hash: &Hash32) -> Hash32 {
     let bytes = raw.as_bytes();
     let mut masked: Option<Vec<u8>> = None;
-    for at in memchr::memmem::find_iter(bytes, PREFIX) {
+    for at in FINGERPRINT.find_iter(bytes) {
         let digits = at + PREFIX.len()..at + PREFIX.len() + DIGITS;
         let is_fingerprint = bytes.get(digits.clone()).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
         if is_fingerprint && let Some(place) = masked.get_or_insert_with(|| bytes.to_vec()).get_mut(digits) {

@@ -84,8 +84,8 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
 }
 
 /// The ticket's issuance to the same principal.
-fn issue(event: &Event, row: &Row<'_>, ticket: Text, parent: Option<Text>, realm: &str) -> Event {
-    let mut issued = Event { activity: Activity::Issue, destination: None, destination_kind: None, destination_service: None, ..event.clone() };
+fn issue(event: &Event, row: &Row<'_>, ticket: Text, parent: Option<Text>, realm: &str) -> Box<Event> {
+    let mut issued = Box::new(Event { activity: Activity::Issue, destination: None, destination_kind: None, destination_service: None, ..event.clone() });
     issued.credential = Some(ticket);
     issued.credential_kind = CredentialKind::KerberosTicket;
     issued.credential_parent = parent;

@@ -187,7 +187,8 @@ impl Reading {
             self.header.line(record, self.file_kind)?;
             return Ok(Disposition::Control);
         }
-        let row = self.header.row(record)?;
+        let mut row = Row::new(self.header.set_separator());
+        self.header.cut(record, &mut row)?;
         let Some(kind) = self.header.kind(self.file_kind) else { return Ok(Disposition::Control) };
         read(kind, &row, &mut self.memory, &self.cluster, line, out, record)
     }
@@ -208,7 +209,8 @@ impl Reading {
             _ => object::marked(object),
         };
         let Some(kind) = kind else { return unread(object, name.is_some()) };
-        let row = self.keys.row(object, kind);
+        let mut row = Row::new(',');
+        self.keys.fill(object, kind, &mut row);
         read(kind, &row, &mut self.memory, &self.cluster, line, out, record)
     }
 }

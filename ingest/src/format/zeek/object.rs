@@ -14,24 +14,22 @@ pub(super) struct Keys {
 
 impl Keys {
     /// Puts an object's fields into the slots of `kind`.
-    pub(super) fn row<'a>(&mut self, object: Value<'a>, kind: &'static Kind) -> Row<'a> {
+    pub(super) fn fill<'a>(&mut self, object: Value<'a>, kind: &'static Kind, row: &mut Row<'a>) {
         if self.kind != Some(kind.path) {
             self.seen.clear();
             self.kind = Some(kind.path);
         }
-        let mut row = Row::new(',');
         for (index, (key, value)) in object.entries().enumerate() {
             if value.is_object() {
                 for (inner, value) in value.entries() {
                     if let Some(slot) = kind.slot(&[key, ".", inner].concat()) {
-                        put(&mut row, slot, value);
+                        put(row, slot, value);
                     }
                 }
             } else if let Some(slot) = self.slot(index, key, kind) {
-                put(&mut row, slot, value);
+                put(row, slot, value);
             }
         }
-        row
     }
 
     fn slot(&mut self, index: usize, key: &str, kind: &Kind) -> Option<usize> {

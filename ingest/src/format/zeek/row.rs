@@ -65,12 +65,14 @@ pub(super) struct Row<'a> {
     cells: [Cell<'a>; SLOTS_MAX],
     /// What stands between the items of a TSV set or vector.
     set_separator: char,
+    /// When, once it was asked for.
+    ts: std::cell::Cell<Option<Micros>>,
 }
 
 impl<'a> Row<'a> {
     /// A row without fields.
     pub(super) fn new(set_separator: char) -> Self {
-        Self { cells: [Cell::Absent; SLOTS_MAX], set_separator }
+        Self { cells: [Cell::Absent; SLOTS_MAX], set_separator, ts: std::cell::Cell::new(None) }
     }
 
     /// Puts a value into a slot; the first one counts.
@@ -153,14 +155,19 @@ impl<'a> Row<'a> {
 
     /// When the row was written about.
     pub(super) fn ts(&self) -> Result<Micros, Reject> {
+        if let Some(known) = self.ts.get() {
+            return Ok(known);
+        }
         let no_time = |message: String| Reject { reason: Reason::NoTime, field: Some(Text::const_new("ts")), message };
         if !self.has(TS) {
             return Err(no_time("the field ts is missing or unset: a Zeek row without a time cannot be placed".to_owned()));
         }
-        self.time(TS).ok_or_else(|| {
+        let ts = self.time(TS).ok_or_else(|| {
             let found = crate::format::described(&self.text(TS).unwrap_or_default());
             no_time(format!("the field ts holds {found}: expected seconds since 1970 or an ISO 8601 time between 1970 and 2200"))
-        })
+        })?;
+        self.ts.set(Some(ts));
+        Ok(ts)
     }
 
     /// Calls `each` with the items of a set or vector.

@@ -2,7 +2,7 @@
 
 use keytrail_schemas::{Activity, CredentialKind, Event, IdentityKind, Micros, Outcome, Text};
 
-use super::answer::Waiting;
+use super::answer::{Key, Waiting};
 use super::row::{ORIG_H, RESP_H, RESP_P, Row, SENSOR, UID};
 use super::x509::Issuers;
 use crate::format::recent::Recent;
@@ -63,23 +63,24 @@ pub(super) struct Scene<'s> {
 
 impl Scene<'_> {
     /// An event of this row by the client's host: what follows may replace the identity by a better one.
-    pub(super) fn by_client(&self, row: &Row<'_>, activity: Activity, action: Text) -> Result<Event, Reject> {
+    pub(super) fn by_client(&self, row: &Row<'_>, activity: Activity, action: Text) -> Result<Box<Event>, Reject> {
         let mut event = self.by_host(row, ORIG_H, activity, action)?;
         event.source_ip = row.owned(ORIG_H);
         Ok(event)
     }
 
     /// An event of this row by the server's host.
-    pub(super) fn by_server(&self, row: &Row<'_>, activity: Activity, action: Text) -> Result<Event, Reject> {
+    pub(super) fn by_server(&self, row: &Row<'_>, activity: Activity, action: Text) -> Result<Box<Event>, Reject> {
         let mut event = self.by_host(row, RESP_H, activity, action)?;
         event.source_ip = row.owned(RESP_H);
         Ok(event)
     }
 
-    pub(super) fn by_host(&self, row: &Row<'_>, slot: usize, activity: Activity, action: Text) -> Result<Event, Reject> {
+    pub(super) fn by_host(&self, row: &Row<'_>, slot: usize, activity: Activity, action: Text) -> Result<Box<Event>, Reject> {
         let sensor = row.text(SENSOR);
         let sensor = sensor.as_deref().unwrap_or(self.cluster);
-        let mut event = Event { time: row.ts()?, activity, action: Some(action), session: row.owned(UID), format: Text::const_new("zeek"), ..Event::default() };
+        let mut event =
+            Box::new(Event { time: row.ts()?, activity, action: Some(action), session: row.owned(UID), format: Text::const_new("zeek"), ..Event::default() });
         if let Some(host) = row.text(slot) {
             event.identity = join(&["zeek:", sensor, ":host/", &host]);
             event.identity_kind = IdentityKind::Device;
@@ -90,7 +91,7 @@ impl Scene<'_> {
     }
 
     /// Adds an event once its answer, a row of its own under the same key, says what became of it. Who does not name itself is refused at once.
-    pub(super) fn ask(&mut self, key: &str, event: Event) {
+    pub(super) fn ask(&mut self, key: Key, event: Box<Event>) {
         if event.identity.is_empty() {
             self.push(event);
         } else if let Some(early) = self.memory.waiting.put(key, event, self.line, self.raw) {
@@ -100,7 +101,7 @@ impl Scene<'_> {
     }
 
     /// The answer to the oldest request under a key, which `told` completes; `false` when none waits.
-    pub(super) fn answer(&mut self, key: &str, told: impl FnOnce(&mut Event)) -> bool {
+    pub(super) fn answer(&mut self, key: &Key, told: impl FnOnce(&mut Event)) -> bool {
         let Some(mut draft) = self.memory.waiting.take(key) else { return false };
         told(&mut draft.event);
         self.out.push(draft);
@@ -108,9 +109,9 @@ impl Scene<'_> {
     }
 
     /// Adds an event; one without an identity is refused by the caller, who counts what was added.
-    pub(super) fn push(&mut self, event: Event) {
+    pub(super) fn push(&mut self, event: Box<Event>) {
         let part = u32::try_from(self.out.len() - self.before).unwrap_or(u32::MAX);
-        self.out.push(Draft { event: Box::new(event), provider_id: None, part, line: self.line });
+        self.out.push(Draft { event, provider_id: None, part, line: self.line });
     }
 }
 

@@ -22,19 +22,31 @@ pub(super) struct Header {
     /// The slot of each column.
     slots: Vec<u8>,
     names: Vec<Text>,
+    /// How many lines of headers there were.
+    number: u32,
 }
 
 impl Default for Header {
     fn default() -> Self {
-        Self { separator: b'\t', set_separator: ',', empty: "(empty)".to_owned(), unset: "-".to_owned(), path: None, slots: Vec::new(), names: Vec::new() }
+        Self {
+            separator: b'\t',
+            set_separator: ',',
+            empty: "(empty)".to_owned(),
+            unset: "-".to_owned(),
+            path: None,
+            slots: Vec::new(),
+            names: Vec::new(),
+            number: 0,
+        }
     }
 }
 
 impl Header {
     /// Takes in one header line. Lines that are not known (`#open`, `#close`, `#types`, a comment) say nothing that is needed here.
     pub(super) fn line(&mut self, line: &str, file_kind: Option<Name>) -> Result<(), Reject> {
+        self.number = self.number.wrapping_add(1);
         if let Some(written) = line.strip_prefix("#separator") {
-            *self = Self { separator: separator(written.trim_start())?, ..Self::default() };
+            *self = Self { separator: separator(written.trim_start())?, number: self.number, ..Self::default() };
             return Ok(());
         }
         let separator = char::from(self.separator);
@@ -71,8 +83,13 @@ impl Header {
         }
     }
 
+    /// What stands between the items of a set or vector.
+    pub(super) fn set_separator(&self) -> char {
+        self.set_separator
+    }
+
     /// Cuts a line into a row.
-    pub(super) fn row<'a>(&self, line: &'a str) -> Result<Row<'a>, Reject> {
+    pub(super) fn cut<'a>(&self, line: &'a str, row: &mut Row<'a>) -> Result<(), Reject> {
         if self.names.is_empty() {
             return Err(Reject {
                 reason: Reason::Malformed,
@@ -80,7 +97,6 @@ impl Header {
                 message: "a row before any #fields line: the header of this Zeek TSV log is missing, so its columns have no names".to_owned(),
             });
         }
-        let mut row = Row::new(self.set_separator);
         let mut count = 0;
         for (cell, slot) in self.cells(line) {
             count += 1;
@@ -93,12 +109,12 @@ impl Header {
             let missing = field.as_deref().map(|name| format!(" (none for {name})")).unwrap_or_default();
             return Err(Reject { reason, field, message: format!("{count} columns where #fields names {}{missing}", self.names.len()) });
         }
-        Ok(row)
+        Ok(())
     }
 
     /// The columns of the rows that follow.
     pub(super) fn columns(&self) -> Option<Columns<'_>> {
-        (!self.names.is_empty()).then_some(Columns { names: &self.names, separator: self.separator })
+        (!self.names.is_empty()).then_some(Columns { names: &self.names, separator: self.separator, header: self.number })
     }
 
     /// The cells of a line, each with its slot.

@@ -32,7 +32,7 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     match row.text(TYPE).as_deref() {
         Some("CONFIRMED_REQUEST") => {
             let event = event(scene)?;
-            scene.ask(&key, event);
+            scene.ask(key, event);
         }
         Some("SIMPLE_ACK" | "COMPLEX_ACK") => {
             scene.answer(&key, |event| settle(event, true, None));

@@ -44,6 +44,6 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
         event.auth_method = Some(Text::const_new("password"));
         event.credential_kind = CredentialKind::Password;
     }
-    scene.ask(&key, event);
+    scene.ask(key, event);
     Ok(())
 }

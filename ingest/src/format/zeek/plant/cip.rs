@@ -37,6 +37,6 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
         name => word(name),
     };
     let event = command(row, scene, "cip", "cip", action("cip", Some(&name)))?;
-    scene.ask(&key, event);
+    scene.ask(key, event);
     Ok(())
 }

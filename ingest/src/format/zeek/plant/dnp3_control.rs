@@ -41,6 +41,6 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     if row.has(RESP_P) {
         event.destination = server(row, "dnp3", None);
     }
-    scene.ask(&key, event);
+    scene.ask(key, event);
     Ok(())
 }

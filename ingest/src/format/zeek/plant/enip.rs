@@ -26,7 +26,7 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
             event.activity = Activity::End;
             scene.push(event);
         } else {
-            scene.ask(&key, event);
+            scene.ask(key, event);
         }
     } else {
         let status = row.owned(OWN + 1);

@@ -35,12 +35,13 @@ mod tests;
 
 use keytrail_schemas::{Activity, Event, Outcome, Text};
 
+use super::answer::Key;
 use super::row::{DESTINATION_H, IS_ORIG, ORIG_H, RESP_H, Row, SOURCE_H, UID};
 use super::scene::{Scene, join};
 use crate::format::Reject;
 
 /// An event of the row's sender towards its receiver, over `protocol`; the receiver is `<class>:<address>`.
-fn command(row: &Row<'_>, scene: &Scene<'_>, protocol: &'static str, class: &str, action: Text) -> Result<Event, Reject> {
+fn command(row: &Row<'_>, scene: &Scene<'_>, protocol: &'static str, class: &str, action: Text) -> Result<Box<Event>, Reject> {
     let sender = if row.has(SOURCE_H) { SOURCE_H } else { ORIG_H };
     let mut event = scene.by_host(row, sender, Activity::Use, action)?;
     event.source_ip = row.owned(sender);
@@ -59,20 +60,36 @@ fn by_client(row: &Row<'_>) -> bool {
 }
 
 /// What a request and its answer have in common: the log, the connection, and the number of the exchange within it.
-fn key(log: &str, row: &Row<'_>, number: &str) -> Text {
-    join(&[log, "/", row.text(UID).as_deref().unwrap_or_default(), "/", number])
+fn key(log: &'static str, row: &Row<'_>, number: &str) -> Key {
+    Key { log, connection: row.owned(UID).unwrap_or_default(), number: number.into() }
 }
 
 /// A name of the documentation as one word: `PLC Stop` becomes `plc_stop`, `ERROR: read_property` stays apart from it.
 fn word(name: &str) -> Text {
-    let mut out = Text::with_capacity(name.len());
-    for char in name.trim().chars() {
-        let char = if char.is_ascii_alphanumeric() || char == '-' { char.to_ascii_lowercase() } else { '_' };
-        if char != '_' || !(out.is_empty() || out.ends_with('_')) {
-            out.push(char);
+    /// Names of more bytes are none of the documentation's.
+    const USUAL: usize = 64;
+    let name = name.trim();
+    let (mut usual, mut great) = ([0; USUAL], Vec::new());
+    let out = if name.len() <= USUAL {
+        usual.as_mut_slice()
+    } else {
+        great.resize(name.len(), 0);
+        great.as_mut_slice()
+    };
+    let mut len = 0;
+    // What is no letter of ASCII is one place, of however many bytes.
+    let mut apart = true;
+    for byte in name.bytes() {
+        let plain = byte.is_ascii_alphanumeric() || byte == b'-';
+        if (plain || !apart)
+            && let Some(place) = out.get_mut(len)
+        {
+            *place = if plain { byte.to_ascii_lowercase() } else { b'_' };
+            len += 1;
         }
+        apart = !plain;
     }
-    out.trim_end_matches('_').into()
+    std::str::from_utf8(out.get(..len).unwrap_or_default()).unwrap_or_default().trim_end_matches('_').into()
 }
 
 /// `<protocol>.<function>` of a name; `unknown` where there is none.

@@ -47,7 +47,7 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     let key = key("mod", row, &join(&[&row.text(TRANSACTION).unwrap_or_default(), "/", function]));
     let exception = row.owned(EXCEPTION);
     if !scene.answer(&key, |event| settle(event, exception.is_none(), exception)) {
-        scene.ask(&key, event);
+        scene.ask(key, event);
     }
     Ok(())
 }

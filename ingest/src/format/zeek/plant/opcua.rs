@@ -50,12 +50,12 @@ fn service(row: &Row<'_>, scene: &mut Scene<'_>, action: &'static str, activity:
     }
     let mut event = of_client(row, scene, action)?;
     event.activity = activity;
-    scene.ask(&key, event);
+    scene.ask(key, event);
     Ok(())
 }
 
 /// An event of the client's host at the server: who its session belongs to is known behind the merge of files.
-pub(super) fn of_client(row: &Row<'_>, scene: &Scene<'_>, action: &str) -> Result<Event, Reject> {
+pub(super) fn of_client(row: &Row<'_>, scene: &Scene<'_>, action: &str) -> Result<Box<Event>, Reject> {
     let mut event = command(row, scene, "opcua", "opcua", Text::from(action))?;
     event.destination = server(row, "opcua", None);
     event.auth_method = None;

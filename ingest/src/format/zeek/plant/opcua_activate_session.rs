@@ -48,7 +48,7 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     if answered {
         scene.push(event);
     } else {
-        scene.ask(&key, event);
+        scene.ask(key, event);
     }
     Ok(())
 }

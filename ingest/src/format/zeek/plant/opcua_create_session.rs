@@ -59,7 +59,7 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
         // A connection that was seen from the middle.
         scene.push(event);
     } else {
-        scene.ask(&key, event);
+        scene.ask(key, event);
     }
     Ok(())
 }

@@ -3,6 +3,8 @@
 //!
 //! Source: CISA, ICSNPP OPC UA Binary parser, `statuscode-diagnostic-types.zeek`; OPC 10000-4, 7.39 (status codes).
 
+use keytrail_schemas::Event;
+
 use super::super::kind::Kind;
 use super::super::row::{OWN, Row};
 use super::super::scene::{Scene, join};
@@ -35,20 +37,16 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     let service = service.as_deref().filter(|service| *service != "ResponseHeader").unwrap_or("ServiceFault");
     let mut event = of_client(row, scene, &join(&["opcua.", service]))?;
     // The row is the server's; the act that failed was the client's.
-    event = of_the_client(row, scene, event)?;
+    of_the_client(row, scene, &mut event)?;
     settle(&mut event, false, reason);
     scene.push(event);
     Ok(())
 }
 
-fn of_the_client(row: &Row<'_>, scene: &Scene<'_>, event: keytrail_schemas::Event) -> Result<keytrail_schemas::Event, Reject> {
+fn of_the_client(row: &Row<'_>, scene: &Scene<'_>, event: &mut Event) -> Result<(), Reject> {
     let client = scene.by_client(row, event.activity, event.action.clone().unwrap_or_default())?;
-    Ok(keytrail_schemas::Event {
-        identity: client.identity,
-        identity_kind: client.identity_kind,
-        identity_provider: client.identity_provider,
-        identity_account: client.identity_account,
-        source_ip: client.source_ip,
-        ..event
-    })
+    (event.identity, event.identity_kind) = (client.identity, client.identity_kind);
+    (event.identity_provider, event.identity_account) = (client.identity_provider, client.identity_account);
+    event.source_ip = client.source_ip;
+    Ok(())
 }

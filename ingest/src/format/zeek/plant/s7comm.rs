@@ -57,6 +57,6 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
         None => action("s7comm", Some(&name)),
     };
     let event = command(row, scene, "s7comm", "s7comm", action)?;
-    scene.ask(&key, event);
+    scene.ask(key, event);
     Ok(())
 }

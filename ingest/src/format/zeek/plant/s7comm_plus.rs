@@ -16,7 +16,7 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     match row.text(OWN).as_deref() {
         Some("Request") => {
             let event = command(row, scene, "s7comm_plus", "s7comm", action("s7comm_plus", row.text(OWN + 2).as_deref()))?;
-            scene.ask(&key, event);
+            scene.ask(key, event);
         }
         Some("Response") => {
             scene.answer(&key, |event| settle(event, true, None));

@@ -43,7 +43,7 @@ fn transfer(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     if event.action.as_deref() == Some("s7comm.request_download") {
         event.activity = Activity::Configure;
     }
-    scene.ask(&key, event);
+    scene.ask(key, event);
     Ok(())
 }
 
@@ -55,7 +55,7 @@ fn szl(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
         return Ok(());
     }
     let event = command(row, scene, "s7comm", "s7comm", action("s7comm", Some("read_szl")))?;
-    scene.ask(&key, event);
+    scene.ask(key, event);
     Ok(())
 }
 
