@@ -25,6 +25,7 @@ mod session;
 mod spill;
 mod stream;
 mod turn;
+mod twin;
 mod unit;
 mod width;
 mod worker;

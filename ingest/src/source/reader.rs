@@ -21,6 +21,7 @@ use super::lane::{Lane, Shared};
 use super::options::Options;
 use super::progress::Progress;
 use super::spill::{Spill, Waiting};
+use super::twin;
 use super::unit::{Item, Kind, Unit};
 use super::worker::{Peeked, Pool, Queue};
 use crate::error::Error;
@@ -135,6 +136,7 @@ impl Iterator for Reader {
         for format in auto::all().iter().filter(|format| format.completes().is_some() && batch.counts.formats.contains_key(format.name())) {
             complete(&mut batch.events, *format);
         }
+        twin::join(&mut batch.events);
         let now = (self.shared.options.clock)();
         let mut sessions = self.shared.options.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         for event in &mut batch.events {
@@ -361,7 +363,11 @@ impl Merge {
                     pool.shared().progress.files_done.fetch_add(1, Ordering::Relaxed);
                     break;
                 }
-                let full = batch.events.len() >= limits.batch_events_max || bytes >= limits.batch_bytes_max || items >= 16 * limits.batch_events_max.max(1);
+                let next_time = next.map_or(head.time, |(time, _)| time.min(head.time));
+                let is_one_moment = batch.events.last().is_some_and(|last| last.time == next_time) && batch.events.len() < 2 * limits.batch_events_max;
+                let full = batch.events.len() >= limits.batch_events_max && !is_one_moment
+                    || bytes >= limits.batch_bytes_max
+                    || items >= 16 * limits.batch_events_max.max(1);
                 let turn_over = next.is_some_and(|next| (head.time, head.rank) > next) || waiting.is_some_and(|time| time <= head.time);
                 if full || turn_over {
                     self.open.push(Reverse(head));

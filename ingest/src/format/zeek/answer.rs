@@ -55,7 +55,7 @@ impl Asked {
 
 impl Waiting {
     /// Lets a request wait, and gives the oldest if that is one too many; `None` when it is the copy of one that waits.
-    pub(super) fn put(&mut self, key: Key, mut event: Box<Event>, line: u64, raw: &str) -> Option<Option<Draft>> {
+    pub(super) fn put(&mut self, key: Key, mut event: Box<Event>, provider_id: Option<Text>, line: u64, raw: &str) -> Option<Option<Draft>> {
         let time = event.time;
         let is_copy = |(_, draft): &(u64, Draft)| {
             (time.0 - draft.event.time.0).abs() <= COPY
@@ -71,7 +71,7 @@ impl Waiting {
         self.turn += 1;
         self.count += 1;
         event.raw = Some(raw.to_owned());
-        let asked = (self.turn, Draft { event, provider_id: None, part: 0, line });
+        let asked = (self.turn, Draft { event, provider_id, part: 0, line });
         match known {
             Entry::Occupied(mut known) => known.get_mut().others.push_back(asked),
             Entry::Vacant(place) => drop(place.insert(Asked { oldest: asked, others: VecDeque::new() })),
@@ -161,9 +161,9 @@ mod tests {
     fn answers_find_the_oldest_of_their_key() {
         let mut waiting = Waiting::default();
         for (line, at) in [(1, 10), (2, 20_000)] {
-            assert!(waiting.put(key("1"), event(at, "a"), line, "r").unwrap().is_none());
+            assert!(waiting.put(key("1"), event(at, "a"), None, line, "r").unwrap().is_none());
         }
-        assert!(waiting.put(key("2"), event(30_000, "b"), 3, "r").unwrap().is_none());
+        assert!(waiting.put(key("2"), event(30_000, "b"), None, 3, "r").unwrap().is_none());
         assert_eq!(waiting.take(&key("1")).unwrap().line, 1);
         assert_eq!(waiting.oldest(), Some(2));
         assert_eq!(waiting.take(&key("1")).unwrap().line, 2);
@@ -175,10 +175,10 @@ mod tests {
     #[test]
     fn the_copy_of_a_mirror_port_is_no_second_act() {
         let mut waiting = Waiting::default();
-        assert!(waiting.put(key("1"), event(10, "a"), 1, "10\tx").is_some());
-        assert!(waiting.put(key("1"), event(14, "a"), 2, "14\tx").is_none());
-        assert!(waiting.put(key("1"), event(14, "a"), 3, "14\ty").is_some(), "another object of the same request");
-        assert!(waiting.put(key("1"), event(5_000, "a"), 4, "5000\tx").is_some(), "later: another act");
+        assert!(waiting.put(key("1"), event(10, "a"), None, 1, "10\tx").is_some());
+        assert!(waiting.put(key("1"), event(14, "a"), None, 2, "14\tx").is_none());
+        assert!(waiting.put(key("1"), event(14, "a"), None, 3, "14\ty").is_some(), "another object of the same request");
+        assert!(waiting.put(key("1"), event(5_000, "a"), None, 4, "5000\tx").is_some(), "later: another act");
     }
 
     #[test]
@@ -186,7 +186,7 @@ mod tests {
         let mut waiting = Waiting::default();
         let mut early = 0;
         for i in 0..i64::try_from(REQUESTS_MAX).unwrap() + 5 {
-            early += waiting.put(key(&i.to_string()), event(i * 2_000, "a"), 1, "r").unwrap().map_or(0, |_| 1);
+            early += waiting.put(key(&i.to_string()), event(i * 2_000, "a"), None, 1, "r").unwrap().map_or(0, |_| 1);
         }
         assert_eq!((early, waiting.count), (5, REQUESTS_MAX));
         assert_eq!(waiting.overdue(Micros(i64::try_from(REQUESTS_MAX).unwrap() * 2_000 + 2 * PATIENCE)).len(), REQUESTS_MAX);

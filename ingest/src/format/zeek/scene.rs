@@ -24,6 +24,8 @@ pub(super) struct Memory {
     /// Requests whose answer is a row of its own.
     pub(super) waiting: Waiting,
     pub(super) issuers: Issuers,
+    /// Modbus requests of the last moment.
+    pub(super) modbus: super::modbus::Moment,
 }
 
 /// What is known of a certificate.
@@ -92,9 +94,14 @@ impl Scene<'_> {
 
     /// Adds an event once its answer, a row of its own under the same key, says what became of it. Who does not name itself is refused at once.
     pub(super) fn ask(&mut self, key: Key, event: Box<Event>) {
+        self.ask_of(key, event, None);
+    }
+
+    /// The same of an act that has a name of its own.
+    pub(super) fn ask_of(&mut self, key: Key, event: Box<Event>, id: Option<Text>) {
         if event.identity.is_empty() {
             self.push(event);
-        } else if let Some(early) = self.memory.waiting.put(key, event, self.line, self.raw) {
+        } else if let Some(early) = self.memory.waiting.put(key, event, id, self.line, self.raw) {
             self.held = true;
             self.out.extend(early);
         }
@@ -110,8 +117,13 @@ impl Scene<'_> {
 
     /// Adds an event; one without an identity is refused by the caller, who counts what was added.
     pub(super) fn push(&mut self, event: Box<Event>) {
+        self.push_of(event, None);
+    }
+
+    /// The same of an act that has a name of its own.
+    pub(super) fn push_of(&mut self, event: Box<Event>, id: Option<Text>) {
         let part = u32::try_from(self.out.len() - self.before).unwrap_or(u32::MAX);
-        self.out.push(Draft { event, provider_id: None, part, line: self.line });
+        self.out.push(Draft { event, provider_id: id, part, line: self.line });
     }
 }
 

@@ -1,5 +1,6 @@
-//! `modbus_detailed.log`: as `modbus.log`, with addresses and values: a request and its answer are one row. Where both are delivered, each act is
-//! told twice; one of them is enough.
+//! `modbus_detailed.log`: as `modbus.log`, with addresses and values: a request and its answer are one row, at the time of the request. Where both are
+//! delivered, each act is told twice, under one id: the row that says more stands (`source::twin`). What only this log tells apart, the sub-function of a
+//! diagnosis or of an encapsulated interface, has an id of its own, so that it is never taken for something that was said already.
 //!
 //! Source: CISA, ICSNPP Modbus, `modbus_detailed`.
 
@@ -37,17 +38,21 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
         Some(unit) => join(&["modbus:", &host, "/unit/", &unit]),
         None => join(&["modbus:", &host]),
     });
+    let (transaction, unit) = (row.text(TRANSACTION), row.text(UNIT));
+    let told = event.action.as_deref().and_then(|action| action.strip_prefix("modbus.")).unwrap_or(function);
+    let id = |scene: &mut Scene<'_>| scene.memory.modbus.id(row, event.time, transaction.as_deref(), unit.as_deref(), told);
+    let exception = row.owned(EXCEPTION);
     if row.flag(MATCHED).is_some() {
-        let exception = row.owned(EXCEPTION);
+        let id = id(scene);
         settle(&mut event, exception.is_none(), exception);
-        scene.push(event);
+        scene.push_of(event, id);
         return Ok(());
     }
     // Functions without data are told by two rows, alike but for the time: the first asks and the second answers.
-    let key = key("mod", row, &join(&[&row.text(TRANSACTION).unwrap_or_default(), "/", function]));
-    let exception = row.owned(EXCEPTION);
+    let key = key("mod", row, &join(&[transaction.as_deref().unwrap_or_default(), "/", function]));
     if !scene.answer(&key, |event| settle(event, exception.is_none(), exception)) {
-        scene.ask(key, event);
+        let id = id(scene);
+        scene.ask_of(key, event, id);
     }
     Ok(())
 }
