@@ -122,7 +122,7 @@ fn over_icsnpps_own_log() {
 fn over_zeeks_own_log() {
     let Some(text) = data("ocsf-raw/modbus.log") else { return };
     let plain: Rows = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let key = |row: &Value| (row["uid"].clone().to_string(), row["tid"].as_u64(), row["func"].as_str().unwrap().trim_end_matches("_EXCEPTION").to_owned());
+    let key = |row: &Value| (row["uid"].to_string(), row["tid"].as_u64(), row["func"].as_str().unwrap().trim_end_matches("_EXCEPTION").to_owned());
     let mut answers: BTreeMap<_, std::collections::VecDeque<&Value>> = BTreeMap::new();
     for row in plain.iter().filter(|row| row["pdu_type"] == "RESP") {
         answers.entry(key(row)).or_default().push_back(row);
