@@ -18,8 +18,8 @@ pub const RANK_MIN: f64 = 36.0;
 pub const FLOOR_RANK_MIN: f64 = 45.0;
 /// How far the account may be overdrawn, in budgets of a day.
 const ACCOUNT_MIN: f64 = -3.0;
-/// How far facts may overdraw it: then a quarter of the budget is left for judgements.
-const FACTS_ACCOUNT_MIN: f64 = -1.0;
+/// How far facts may overdraw it: then half of the budget is left for judgements.
+const FACTS_ACCOUNT_MIN: f64 = -0.5;
 /// Before anything was seen: at this rank the day's budget is assumed to be reached, and each `PRIOR_HALVING` points halve what is above.
 const PRIOR_RANK: f64 = 40.0;
 const PRIOR_HALVING: f64 = 6.0;
@@ -199,7 +199,7 @@ mod tests {
         };
         let (none, one, flood) = (both(0), both(1), both(100));
         assert!(one < none - 0.5 && one > none - 1.3, "a fact a day leaves room for one judgement less: {none} and {one}");
-        assert!((0.3..=1.0).contains(&flood), "however many facts, judgements are read: {flood}");
+        assert!((1.0..=2.0).contains(&flood), "however many facts, judgements are read: {flood}");
     }
 
     #[test]
