@@ -7,7 +7,8 @@ mod policy;
 mod workload;
 
 use keytrail_schemas::Event;
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, de};
+use serde_json::{Map, Value};
 
 use super::Class;
 
@@ -51,19 +52,77 @@ pub fn read(event: &Event, class: Class) -> Option<Request> {
     }
     let mut request = Request { on_itself: on_itself(event), ..Request::default() };
     let Some(raw) = event.raw.as_deref().filter(|raw| raw.len() <= RECORD_BYTES_MAX) else { return Some(request) };
-    let Ok(record) = serde_json::from_str::<Value>(raw) else { return Some(request) };
+    let Ok(Parts(record)) = serde_json::from_str::<Parts>(raw) else { return Some(request) };
     if cloudtrail {
         // What is read from within an envelope is the whole of it.
-        let parameters = record.get("requestParameters").or_else(|| record.pointer("/detail/requestParameters")).or_else(|| record.get("requestparameters"));
+        let parameters = record.get("requestParameters").or_else(|| record.get("detail")?.get("requestParameters")).or_else(|| record.get("requestparameters"));
         if let Some(parameters) = parameters {
             policy::read(parameters, &event.identity_account, &mut request);
         }
-    } else if let Some(object) =
-        ["/requestObject", "/protoPayload/request", "/responseObject", "/protoPayload/response"].iter().find_map(|at| record.pointer(at))
-    {
-        workload::read(object, &mut request);
+    } else {
+        let of_cloud = |name| record.get("protoPayload").and_then(|payload| payload.get(name));
+        let object = record.get("requestObject").or_else(|| of_cloud("request")).or_else(|| record.get("responseObject")).or_else(|| of_cloud("response"));
+        if let Some(object) = object {
+            workload::read(object, &mut request);
+        }
     }
     Some(request)
+}
+
+/// Keys of a record under which a request stands: nothing else of it is built.
+const PARTS: [&str; 6] = ["requestParameters", "detail", "requestparameters", "requestObject", "protoPayload", "responseObject"];
+
+/// A key, if it is one of [`PARTS`].
+struct Part(Option<&'static str>);
+
+impl<'de> Deserialize<'de> for Part {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl de::Visitor<'_> for Visitor {
+            type Value = Part;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a key")
+            }
+
+            fn visit_str<E: de::Error>(self, key: &str) -> Result<Part, E> {
+                Ok(Part(PARTS.into_iter().find(|part| *part == key)))
+            }
+        }
+
+        deserializer.deserialize_str(Visitor)
+    }
+}
+
+/// What a record holds under [`PARTS`].
+struct Parts(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Parts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Parts;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Parts, A::Error> {
+                let mut parts = Map::new();
+                while let Some(Part(part)) = map.next_key()? {
+                    match part {
+                        Some(part) => drop(parts.insert(part.to_owned(), map.next_value()?)),
+                        None => drop(map.next_value::<de::IgnoredAny>()?),
+                    }
+                }
+                Ok(Parts(parts))
+            }
+        }
+
+        deserializer.deserialize_map(Visitor)
+    }
 }
 
 /// Whether the destination is the identity itself: `aws:1:user/a` on `aws:iam/user/a`.

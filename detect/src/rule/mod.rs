@@ -5,6 +5,7 @@ pub mod cause;
 mod correlation;
 mod embedded;
 pub mod load;
+mod matching;
 pub mod observation;
 mod prefilter;
 pub mod raw;

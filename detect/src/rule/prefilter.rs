@@ -9,6 +9,7 @@
 //! ([`opened`]): most features of most events are asked for by no rule.
 
 mod opened;
+mod said;
 
 use keytrail_schemas::Text;
 use rsigma_eval::{CompiledDetection, CompiledDetectionItem, CompiledMatcher, CompiledRule, EventValue};
@@ -17,6 +18,7 @@ use rustc_hash::FxHashMap;
 use std::{borrow::Cow, collections::BTreeMap};
 
 use self::opened::{Literal, Opened, Test};
+use super::matching;
 use super::observation::{Field, Observation, TEXTS, Texts, Word, field};
 use crate::shape::PerShape;
 
@@ -130,7 +132,7 @@ impl Prefilter {
             let exact = rule.is_some_and(|rule| prefilter.plan(number, rule));
             prefilter.exact.push(exact);
         }
-        prefilter.tests = prefilter.atoms.iter().map(Test::of).collect();
+        prefilter.tests = Test::all(&prefilter.atoms);
         let width = prefilter.width();
         let mut words: BTreeMap<usize, Vec<Mask>> = BTreeMap::new();
         for (bit, atom) in prefilter.atoms.iter().enumerate().filter(|(_, atom)| atom.is_of_shape()) {
@@ -369,7 +371,7 @@ fn alone(matcher: &CompiledMatcher) -> bool {
 fn says(item: &CompiledDetectionItem, value: Option<&str>) -> bool {
     match (item.exists, value) {
         (Some(exists), value) => value.is_some() == exists,
-        (None, Some(text)) => item.matcher.matches(&EventValue::Str(Cow::Borrowed(text)), &Nothing),
+        (None, Some(text)) => matching::holds(&item.matcher, &EventValue::Str(Cow::Borrowed(text)), &Nothing),
         (None, None) => matches!(item.matcher, CompiledMatcher::Null),
     }
 }

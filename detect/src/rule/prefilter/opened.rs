@@ -1,10 +1,10 @@
 //! What a shape leaves open: the conjunctions that may still hold, each behind its *trigger*, the one of its literals that holds most rarely. Only
 //! triggers are asked about for every event. Which literals are rare is learned while they are asked about; no outcome depends on it.
 
-use rsigma_eval::CompiledDetectionItem;
 use rustc_hash::FxHashMap;
 
 use super::super::observation::{FLAGS, Flag, NUMBERS, Number, Observation, TEXTS, Texts, Word};
+use super::said::{Item, Said};
 use super::{Atom, Comparison, Conjunction, Mask, says};
 
 /// A bit, and whether it must be set.
@@ -28,32 +28,41 @@ pub enum Test {
     /// A word, by what is said of each.
     Word(Word, Vec<bool>),
     /// A text of many values.
-    Text(for<'a> fn(&Observation<'a>) -> Option<&'a str>, Box<CompiledDetectionItem>),
+    Text(for<'a> fn(&Observation<'a>) -> Option<&'a str>, Item),
 }
 
 impl Test {
-    /// Of an atom.
-    pub fn of(atom: &Atom) -> Self {
+    /// Of each atom.
+    pub fn all(atoms: &[Atom]) -> Vec<Self> {
+        // How many items each field has so far.
+        let mut items = vec![0; TEXTS.len()];
+        atoms.iter().map(|atom| Self::of(atom, &mut items)).collect()
+    }
+
+    fn of(atom: &Atom, items: &mut [u32]) -> Self {
         let test = match atom {
             _ if atom.is_of_shape() => None,
             Atom::Number(at, comparison) => NUMBERS.get(*at).map(|(_, number)| Self::Number(*number, *comparison)),
             Atom::Flag(at, expected) => FLAGS.get(*at).map(|(_, flag)| Self::Flag(*flag, *expected)),
             Atom::Text(at, item) => match TEXTS.get(*at).map(|(_, texts)| *texts) {
                 Some(Texts::Word(list, word)) => Some(Self::Word(word, list.iter().map(|word| says(item, Some(word))).collect())),
-                Some(Texts::Many(text)) => Some(Self::Text(text, Box::new(item.clone()))),
+                Some(Texts::Many(text)) => items.get_mut(*at).map(|next| {
+                    *next += 1;
+                    Self::Text(text, Item { field: *at, number: *next - 1, item: Box::new(item.clone()) })
+                }),
                 Some(Texts::Few(_)) | None => None,
             },
         };
         test.unwrap_or(Self::Shape)
     }
 
-    fn holds(&self, o: &Observation<'_>) -> bool {
+    fn holds(&self, o: &Observation<'_>, said: &mut Said) -> bool {
         match self {
             Self::Shape => false,
             Self::Number(number, comparison) => number(o).is_some_and(|value| comparison.holds(value)),
             Self::Flag(flag, expected) => flag(o).is_some_and(|value| expected.is_none_or(|expected| expected == value)),
             Self::Word(word, says) => says.get(word(o)).copied().unwrap_or_default(),
-            Self::Text(text, item) => says(item, text(o)),
+            Self::Text(text, item) => said.holds(item, text(o)),
         }
     }
 }
@@ -64,6 +73,7 @@ pub struct Opened {
     sets: Vec<Set>,
     by_bits: FxHashMap<Mask, usize>,
     seen: Vec<Seen>,
+    said: Said,
 }
 
 /// How often an atom was asked about, and held.
@@ -141,7 +151,8 @@ impl Opened {
 
     /// Gives `each` the rule of every conjunction of a set that holds.
     pub fn look(&mut self, at: usize, conjunctions: &[Conjunction], tests: &[Test], o: &Observation<'_>, mut each: impl FnMut(usize)) {
-        let Self { sets, seen, .. } = self;
+        let Self { sets, seen, said, .. } = self;
+        said.turn();
         let Some(set) = sets.get_mut(at) else { return };
         set.looks = set.looks.wrapping_add(1);
         if CHOSEN_ANEW.contains(&set.looks) {
@@ -153,7 +164,7 @@ impl Opened {
             }
         };
         let mut holds = |literal: Literal| {
-            let held = tests.get(literal.0).is_some_and(|test| test.holds(o));
+            let held = tests.get(literal.0).is_some_and(|test| test.holds(o, said));
             if let Some(seen) = seen.get_mut(literal.0) {
                 seen.asked = seen.asked.saturating_add(1);
                 seen.held = seen.held.saturating_add(u32::from(held));

@@ -6,6 +6,7 @@
 pub mod line;
 mod literal;
 pub mod logsource;
+mod order;
 pub mod reach;
 pub mod record;
 mod tree;

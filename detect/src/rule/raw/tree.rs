@@ -8,7 +8,7 @@ use rsigma_eval::{CompiledDetection, CompiledDetectionItem, CompiledMatcher, Com
 use rsigma_parser::{ConditionExpr, Quantifier};
 use rustc_hash::FxHashMap;
 
-use super::{record::Record, walk::Slot};
+use super::{super::matching, record::Record, walk::Slot};
 
 /// A condition.
 #[derive(Debug)]
@@ -137,7 +137,7 @@ impl Leaf {
         }
         match value {
             None => matches!(self.matcher, CompiledMatcher::Null),
-            Some(value) => self.matcher.matches(&value, record) || self.matches_json(slot, record),
+            Some(value) => matching::holds(&self.matcher, &value, record) || self.matches_json(slot, record),
         }
     }
 

@@ -3,9 +3,13 @@
 //! stands under `a`, of every member where that is a list.
 //!
 //! It does not check that what it steps over is JSON: a record that is broken there is judged by what stands before.
+//!
+//! Records of one kind have their keys in one order: which key came next the last time is looked for first ([`super::order`]).
 
 use memchr::memchr2;
 use rustc_hash::FxHashMap;
+
+use super::order::Order;
 
 /// Deeper nesting is not looked into: the record counts as unreadable.
 const DEPTH_MAX: usize = 128;
@@ -13,15 +17,16 @@ const DEPTH_MAX: usize = 128;
 /// Number of a field within a program.
 pub type Slot = u32;
 
-/// The fields that are looked for, as a tree of their keys.
-#[derive(Debug, Default)]
+/// The fields that are looked for, as a tree of their keys. The first node is the record.
+#[derive(Debug)]
 pub struct Paths {
-    root: Node,
+    nodes: Vec<Node>,
 }
 
 #[derive(Debug, Default)]
 struct Node {
-    children: FxHashMap<Box<[u8]>, Node>,
+    /// By number.
+    children: FxHashMap<Box<[u8]>, u32>,
     slot: Option<Slot>,
     /// The key holds the whole name, dots and all.
     whole: bool,
@@ -39,6 +44,8 @@ pub struct Span {
 pub struct Found {
     slots: Vec<At>,
     touched: Vec<Slot>,
+    /// Of each node, the order in which its keys came.
+    orders: Vec<Order>,
 }
 
 #[derive(Debug, Default)]
@@ -51,19 +58,37 @@ struct At {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unreadable;
 
+impl Default for Paths {
+    fn default() -> Self {
+        Self { nodes: vec![Node::default()] }
+    }
+}
+
 impl Paths {
     /// Adds a field.
     pub fn add(&mut self, name: &str, slot: Slot) {
-        let whole = self.root.children.entry(name.as_bytes().into()).or_default();
-        (whole.slot, whole.whole) = (Some(slot), true);
+        let whole = self.child(0, name);
+        if let Some(node) = self.nodes.get_mut(whole as usize) {
+            (node.slot, node.whole) = (Some(slot), true);
+        }
         if !name.contains('.') {
             return;
         }
-        let mut node = &mut self.root;
-        for key in name.split('.') {
-            node = node.children.entry(key.as_bytes().into()).or_default();
+        let last = name.split('.').fold(0, |node, key| self.child(node, key));
+        if let Some(node) = self.nodes.get_mut(last as usize) {
+            node.slot = Some(slot);
         }
-        node.slot = Some(slot);
+    }
+
+    /// The number of the node under `key` of a node, made where there is none.
+    fn child(&mut self, of: u32, key: &str) -> u32 {
+        let next = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+        let Some(node) = self.nodes.get_mut(of as usize) else { return next };
+        let child = *node.children.entry(key.as_bytes().into()).or_insert(next);
+        if child == next {
+            self.nodes.push(Node::default());
+        }
+        child
     }
 
     /// Finds the fields of `record`.
@@ -72,12 +97,13 @@ impl Paths {
     /// [`Unreadable`] when it is no JSON object; what was found before stays.
     pub fn walk(&self, record: &str, found: &mut Found) -> Result<(), Unreadable> {
         found.clear();
-        let mut walk = Walk { bytes: record.as_bytes(), at: 0, found };
+        let mut orders = std::mem::take(&mut found.orders);
+        orders.resize_with(self.nodes.len(), Order::default);
+        let mut walk = Walk { nodes: &self.nodes, orders: &mut orders, bytes: record.as_bytes(), at: 0, found };
         walk.blank();
-        if walk.peek() != Some(b'{') {
-            return Err(Unreadable);
-        }
-        walk.object(&self.root, 0)
+        let walked = if walk.peek() == Some(b'{') { walk.object(0, 0) } else { Err(Unreadable) };
+        found.orders = orders;
+        walked
     }
 }
 
@@ -85,7 +111,7 @@ impl Found {
     /// Room for `slots` fields.
     #[must_use]
     pub fn new(slots: usize) -> Self {
-        Self { slots: (0..slots).map(|_| At::default()).collect(), touched: Vec::new() }
+        Self { slots: (0..slots).map(|_| At::default()).collect(), ..Self::default() }
     }
 
     /// The fields that the record has, in the order of their first values.
@@ -125,6 +151,8 @@ impl Found {
 }
 
 struct Walk<'a> {
+    nodes: &'a [Node],
+    orders: &'a mut [Order],
     bytes: &'a [u8],
     at: usize,
     found: &'a mut Found,
@@ -163,7 +191,7 @@ impl Walk<'_> {
         if byte == close { Ok(false) } else { Err(Unreadable) }
     }
 
-    fn object(&mut self, node: &Node, depth: usize) -> Result<(), Unreadable> {
+    fn object(&mut self, node: u32, depth: usize) -> Result<(), Unreadable> {
         if depth > DEPTH_MAX {
             return Err(Unreadable);
         }
@@ -172,16 +200,9 @@ impl Walk<'_> {
             self.at += 1;
             return Ok(());
         }
+        let mut place = Order::BEGINNING;
         loop {
-            let start = self.at;
-            let escaped = self.string()?;
-            let key = self.bytes.get(start + 1..self.at - 1).ok_or(Unreadable)?;
-            let child = if escaped {
-                let key: String = serde_json::from_slice(self.bytes.get(start..self.at).ok_or(Unreadable)?).map_err(|_| Unreadable)?;
-                node.children.get(key.as_bytes())
-            } else {
-                node.children.get(key)
-            };
+            let child = self.key(node, &mut place)?;
             self.expect(b':')?;
             match child {
                 Some(child) => self.value(child, depth + 1)?,
@@ -193,20 +214,50 @@ impl Walk<'_> {
         }
     }
 
-    fn value(&mut self, node: &Node, depth: usize) -> Result<(), Unreadable> {
+    /// Reads a key of an object: the node under it. `place` is that of the key before in the node's order.
+    #[inline]
+    fn key(&mut self, node: u32, place: &mut u32) -> Result<Option<u32>, Unreadable> {
+        let rest = self.bytes.get(self.at..).ok_or(Unreadable)?;
+        if let Some((next, length, child)) = self.orders.get(node as usize).and_then(|order| order.next(*place, rest)) {
+            *place = next;
+            self.at += length;
+            return Ok(child);
+        }
+        self.key_anew(node, place)
+    }
+
+    fn key_anew(&mut self, node: u32, place: &mut u32) -> Result<Option<u32>, Unreadable> {
         let start = self.at;
-        self.members(node, depth)?;
-        if let Some(slot) = node.slot {
-            self.found.add(slot, node.whole, Span { start, end: self.at });
+        let escaped = self.string()?;
+        let quoted = self.bytes.get(start..self.at).ok_or(Unreadable)?;
+        let children = &self.nodes.get(node as usize).ok_or(Unreadable)?.children;
+        if escaped {
+            let key: String = serde_json::from_slice(quoted).map_err(|_| Unreadable)?;
+            return Ok(children.get(key.as_bytes()).copied());
+        }
+        let child = children.get(quoted.get(1..quoted.len() - 1).ok_or(Unreadable)?).copied();
+        if let Some(order) = self.orders.get_mut(node as usize) {
+            *place = order.met(*place, quoted, child);
+        }
+        Ok(child)
+    }
+
+    fn value(&mut self, node: u32, depth: usize) -> Result<(), Unreadable> {
+        let start = self.at;
+        let nodes = self.nodes;
+        let known = nodes.get(node as usize).ok_or(Unreadable)?;
+        if known.children.is_empty() { self.skip() } else { self.members(node, depth) }?;
+        if let Some(slot) = known.slot {
+            self.found.add(slot, known.whole, Span { start, end: self.at });
         }
         Ok(())
     }
 
-    /// Looks for the node's children in a value, or in each member of a list.
-    fn members(&mut self, node: &Node, depth: usize) -> Result<(), Unreadable> {
+    /// Looks for the children of a node that has some in a value, or in each member of a list.
+    fn members(&mut self, node: u32, depth: usize) -> Result<(), Unreadable> {
         match self.peek() {
-            Some(b'{') if !node.children.is_empty() => self.object(node, depth),
-            Some(b'[') if !node.children.is_empty() => {
+            Some(b'{') => self.object(node, depth),
+            Some(b'[') => {
                 if depth > DEPTH_MAX {
                     return Err(Unreadable);
                 }
@@ -283,7 +334,7 @@ impl Walk<'_> {
 /// Gives every string of the record to `each`, keys left out, until it says true; whether it did.
 pub fn any_string(record: &str, each: &dyn Fn(&str) -> bool) -> bool {
     let mut nothing = Found::default();
-    let mut walk = Walk { bytes: record.as_bytes(), at: 0, found: &mut nothing };
+    let mut walk = Walk { nodes: &[], orders: &mut [], bytes: record.as_bytes(), at: 0, found: &mut nothing };
     while walk.at < walk.bytes.len() {
         if walk.peek() != Some(b'"') {
             walk.at += 1;
