@@ -7,29 +7,34 @@ use keytrail_schemas::{Activity, CredentialRecord, Event, Finding, Hash32, Ident
 use crate::{
     Config, Error, IdentityIx,
     action::{self, Classed},
-    baseline::{
-        self, Absence, Baseline, Subject,
-        kept::{Profiles, Shared},
-    },
+    baseline::{self, Absence, Baseline, Peeked, Subject},
     floor::{self, Floor},
     fold::{Fold, Surroundings},
     inventory::Inventory,
+    kept::State,
     ledger::{self, Ledger, Likely, Observed},
     rule::{Evaluator, Groups, Hit, Rules, observation::Observation, window::Windows},
     shape::{PerShape, Shape, Shapes},
-    snapshot::{self, Piece},
 };
 
 /// Records that are looked ahead at together.
 const AHEAD: usize = 16;
 
+/// What was found when an event was looked at ahead.
+#[derive(Debug, Clone, Copy, Default)]
+struct Ahead {
+    likely: Likely,
+    destination: Option<Peeked>,
+}
+
 /// Looks at the texts of an event that may lie elsewhere.
 #[inline]
 fn touch(event: &Event) -> u32 {
+    let raw = event.raw.as_deref().map_or(0, |raw| raw.as_bytes().first().copied().unwrap_or_default());
     [&event.action, &event.user_agent, &event.source_ip, &event.environment, &event.auth_method]
         .into_iter()
         .flatten()
-        .fold(0, |all, text| all ^ u32::from(text.as_bytes().first().copied().unwrap_or_default()))
+        .fold(u32::from(raw), |all, text| all ^ u32::from(text.as_bytes().first().copied().unwrap_or_default()))
 }
 
 /// State of one partition. It does no I/O, reads no clock and draws no random numbers: the same records in the same order give the
@@ -48,50 +53,9 @@ pub struct Detector {
     nothing: baseline::Features,
 }
 
-/// What a snapshot holds.
-struct State {
-    partition: i32,
-    next_offset: i64,
-    /// The set of rules in force.
-    rules: Hash32,
-    clock: Clock,
-    ledger: Ledger,
-    baseline: Baseline,
-    floor: Floor,
-    inventory: Inventory,
-    groups: Groups,
-    fold: Fold,
-}
-
-/// The smaller parts of a state, lent.
-#[derive(serde::Serialize)]
-struct RestRef<'a> {
-    partition: i32,
-    next_offset: i64,
-    rules: Hash32,
-    clock: &'a Clock,
-    floor: &'a Floor,
-    inventory: &'a Inventory,
-    groups: &'a Groups,
-    fold: &'a Fold,
-}
-
-/// The smaller parts of a state.
-#[derive(serde::Deserialize)]
-struct Rest {
-    partition: i32,
-    next_offset: i64,
-    rules: Hash32,
-    clock: Clock,
-    floor: Floor,
-    inventory: Inventory,
-    groups: Groups,
-    fold: Fold,
-}
-
 /// The watermark, and the times that would move it far.
 #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
-struct Clock {
+pub(crate) struct Clock {
     watermark: Option<Micros>,
     leaps: Vec<Micros>,
 }
@@ -142,26 +106,7 @@ impl Detector {
     /// # Errors
     /// [`Error`] when the bytes are no snapshot, of another version, or damaged.
     pub fn restore(bytes: &[u8], config: Config, rules: Arc<Rules>) -> Result<Self, Error> {
-        let pieces = snapshot::pieces(bytes)?;
-        let [ledger, shared, rest, profiles @ ..] = pieces.as_slice() else { return Err(Error::NotASnapshot) };
-        let (ledger, profiles, shared, rest) = std::thread::scope(|scope| {
-            let ledger = scope.spawn(|| {
-                let mut ledger: Ledger = ledger.unpack()?;
-                ledger.configure(config.ledger.clone());
-                Ok(ledger)
-            });
-            let profiles = scope.spawn(|| profiles.iter().map(|run| run.unpack::<Profiles>()).collect::<Result<Vec<_>, Error>>());
-            let (shared, rest) = (shared.unpack::<Shared>(), rest.unpack::<Rest>());
-            (ledger.join(), profiles.join(), shared, rest)
-        });
-        let ledger: Result<Ledger, Error> = ledger.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        let profiles = profiles.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        let Rest { partition, next_offset, rules: in_force, clock, floor, inventory, groups, mut fold } = rest?;
-        let mut baseline = Baseline::of(shared?, profiles?);
-        baseline.configure(config.baseline.clone());
-        fold.configure(config.fold.clone());
-        let state = State { partition, next_offset, rules: in_force, clock, ledger: ledger?, baseline, floor, inventory, groups, fold };
-        Ok(Self::with(state, config, rules))
+        State::unpack(bytes, &config).map(|state| Self::with(state, config, rules))
     }
 
     fn with(state: State, config: Config, rules: Arc<Rules>) -> Self {
@@ -192,17 +137,17 @@ impl Detector {
     pub fn observe_all(&mut self, offset: i64, records: &[LogRecord], out: &mut Vec<Finding>) {
         let mut at = offset;
         for records in records.chunks(AHEAD) {
-            let likely = self.look_ahead(records);
-            for (record, likely) in records.iter().zip(likely) {
-                self.observe_likely(at, record, likely, None, out);
+            let ahead = self.look_ahead(records);
+            for (record, ahead) in records.iter().zip(ahead) {
+                self.observe_likely(at, record, ahead, None, out);
                 at += 1;
             }
         }
     }
 
     /// Where what the records name probably is; it has been looked at by then.
-    fn look_ahead(&self, records: &[LogRecord]) -> [Likely; AHEAD] {
-        let mut likely = [Likely::default(); AHEAD];
+    fn look_ahead(&self, records: &[LogRecord]) -> [Ahead; AHEAD] {
+        let mut ahead = [Ahead::default(); AHEAD];
         let events = || {
             records.iter().map(|record| match record {
                 LogRecord::Event(event) => Some(&**event),
@@ -210,20 +155,20 @@ impl Detector {
             })
         };
         let State { ledger, baseline, .. } = &self.state;
-        for (likely, event) in likely.iter_mut().zip(events()) {
+        for (ahead, event) in ahead.iter_mut().zip(events()) {
             if let Some(event) = event {
-                *likely = ledger.probe(event);
-                black_box(baseline.touch(0, event, 0) ^ touch(event));
+                *ahead = Ahead { likely: ledger.probe(event), destination: baseline.peek(event) };
+                black_box(touch(event));
             }
         }
-        for step in [1, 2] {
-            for (likely, event) in likely.iter().zip(events()) {
-                if let (Some(event), Some(who)) = (event, likely.identity) {
-                    black_box(ledger.touch(*likely, step > 1) ^ u64::from(baseline.touch(who, event, step)));
+        for behind in [false, true] {
+            for Ahead { likely, .. } in &ahead {
+                if let Some(who) = likely.identity {
+                    black_box(ledger.touch(*likely, behind) ^ u64::from(baseline.touch(who, behind)));
                 }
             }
         }
-        likely
+        ahead
     }
 
     /// The hash of the rules in force, as given last; zeros for those that it began with.
@@ -272,12 +217,7 @@ impl Detector {
     /// The state as self-contained, checksummed bytes: equal for equal state.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
-        let State { partition, next_offset, rules, clock, ledger, baseline, floor, inventory, groups, fold } = &self.state;
-        let rest = RestRef { partition: *partition, next_offset: *next_offset, rules: *rules, clock, floor, inventory, groups, fold };
-        let (shared, profiles) = (baseline.shared(), baseline.profiles().collect::<Vec<_>>());
-        let mut pieces: Vec<&dyn Piece> = vec![ledger, &shared, &rest];
-        pieces.extend(profiles.iter().map(|run| run as &dyn Piece));
-        snapshot::pack(&pieces)
+        self.state.pack()
     }
 
     /// Every credential as of the watermark, sorted by id.
@@ -312,10 +252,10 @@ impl Detector {
 
     /// As [`Detector::observe`], with the baseline's answer given by a rule's test.
     pub(crate) fn observe_with(&mut self, offset: i64, record: &LogRecord, given: Option<baseline::Features>, out: &mut Vec<Finding>) {
-        self.observe_likely(offset, record, Likely::default(), given, out);
+        self.observe_likely(offset, record, Ahead::default(), given, out);
     }
 
-    fn observe_likely(&mut self, offset: i64, record: &LogRecord, likely: Likely, given: Option<baseline::Features>, out: &mut Vec<Finding>) {
+    fn observe_likely(&mut self, offset: i64, record: &LogRecord, ahead: Ahead, given: Option<baseline::Features>, out: &mut Vec<Finding>) {
         if offset < self.state.next_offset {
             return;
         }
@@ -332,7 +272,7 @@ impl Detector {
             self.advance(out);
         }
         if let LogRecord::Event(event) = record {
-            self.event(event, likely, given, out);
+            self.event(event, ahead, given, out);
         }
         for (finding, index) in out.get_mut(first..).unwrap_or_default().iter_mut().zip(0..) {
             finding.log_partition = self.state.partition;
@@ -391,13 +331,14 @@ impl Detector {
         self.absences = absences;
     }
 
-    fn event(&mut self, event: &Event, likely: Likely, given: Option<baseline::Features>, out: &mut Vec<Finding>) {
+    fn event(&mut self, event: &Event, ahead: Ahead, given: Option<baseline::Features>, out: &mut Vec<Finding>) {
         if event.activity == Activity::Declare {
             // A refused declaration is counted; `inventory apply` refuses it before it enters the log.
             let _ = self.state.inventory.declare(event, self.config.declarations_max);
             self.state.ledger.note_changed(&event.identity);
             return;
         }
+        let Ahead { likely, destination } = ahead;
         let who = self.identify(event, likely);
         let observed = self.state.ledger.observe(who, event, likely, self.state.inventory.limits(&event.identity));
         let (shape, classed) = self.classed(event);
@@ -411,6 +352,7 @@ impl Detector {
             first_use: observed.credential.first_use,
             class: classed.class,
             shape,
+            destination,
         };
         let features = self.state.baseline.observe(who, event, &context);
         let declared = self.state.inventory.features(event);

@@ -15,6 +15,7 @@ mod error;
 pub mod floor;
 mod fold;
 pub mod inventory;
+mod kept;
 pub mod ledger;
 pub mod rank;
 pub mod rule;

@@ -2,6 +2,13 @@
 //!
 //! Use: `#[serde(with = "crate::sorted::map")]` on a `FxHashMap`, `#[serde(with = "crate::sorted::set")]` on a `FxHashSet`.
 
+/// Runs of one sequence as the whole of it.
+pub(crate) fn joined<T>(runs: Vec<Vec<T>>) -> Vec<T> {
+    let mut all = Vec::with_capacity(runs.iter().map(Vec::len).sum());
+    runs.into_iter().for_each(|mut run| all.append(&mut run));
+    all
+}
+
 /// For `FxHashMap<K, V>`: a sequence of pairs, sorted by key.
 pub mod map {
     use rustc_hash::{FxBuildHasher, FxHashMap};

@@ -127,7 +127,11 @@ impl Estate {
         let known = self.shapes.get(context.shape).copied().filter(|known| known.day >= day);
         let standing = self.values.standing();
         // Names are numbered in the order in which they are met.
-        let destination = named(&mut self.values, Facet::Destination, event.destination.as_deref());
+        let destination = event
+            .destination
+            .as_deref()
+            .filter(|name| !name.is_empty())
+            .map_or(ABSENT, |name| self.values.resolve_peeked(Facet::Destination, name, context.destination, day, config));
         let known = known.filter(|known| known.standing == self.values.standing());
         let action = known.map_or_else(|| self.action(event, day, config), |known| known.action);
         let country = known.map_or_else(|| named(&mut self.values, Facet::Country, event.source_country.as_deref()), |known| known.country);

@@ -4,10 +4,11 @@ use keytrail_schemas::{Micros, Text};
 
 use super::aspect::{Aspect, Score};
 use super::habit::Habit;
+use super::value::Peeked;
 use crate::{IdentityIx, action::Class, shape::Shape};
 
 /// What the detector knows when it asks.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Context {
     /// The latest time seen, this event included.
     pub watermark: Micros,
@@ -23,6 +24,8 @@ pub struct Context {
     pub class: Class,
     /// The event's shape, where it is known.
     pub shape: Shape,
+    /// What the destination resolved to, where it was looked at ahead.
+    pub destination: Option<Peeked>,
 }
 
 /// Whether a dimension could be judged.

@@ -1,14 +1,16 @@
-//! A baseline in pieces, so that a snapshot is packed and unpacked on several cores: what is shared, and the profiles in runs.
+//! A baseline in pieces, so that a snapshot is packed and unpacked on several cores: what is shared, and names and profiles in runs.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use super::value::{Aliases, Valued};
+use super::value::{AliasesRef, ValuedRef};
 use super::{Baseline, estate::Estate, profile::Profile, silence::Silence};
 use crate::IdentityIx;
 
 /// Profiles of one piece.
-const RUN: usize = 32_768;
+const RUN: usize = 4_096;
 
 /// All but the profiles, lent.
 #[derive(Serialize)]
@@ -49,10 +51,21 @@ impl Baseline {
         self.profiles.chunks(RUN).map(ProfilesRef)
     }
 
+    /// The values, in runs.
+    pub(crate) fn values(&self) -> Vec<ValuedRef<'_>> {
+        self.estate.values.valued()
+    }
+
+    /// The names of values, in runs.
+    pub(crate) fn aliases(&self) -> Vec<AliasesRef<'_>> {
+        self.estate.values.aliases()
+    }
+
     /// Of its pieces; the configuration is set apart.
-    pub(crate) fn of(shared: Shared, profiles: Vec<Profiles>) -> Self {
-        let Shared { estate, closing, closed_before, silence, uid } = shared;
-        let profiles = profiles.into_iter().flat_map(|Profiles(run)| run).collect();
+    pub(crate) fn of(shared: Shared, values: Vec<Valued>, aliases: Vec<Aliases>, profiles: Vec<Profiles>) -> Self {
+        let Shared { mut estate, closing, closed_before, silence, uid } = shared;
+        estate.values.fill(values, aliases);
+        let profiles = crate::sorted::joined(profiles.into_iter().map(|Profiles(run)| run).collect());
         Self { estate, closing, closed_before, silence, uid, profiles, ..Self::default() }
     }
 }

@@ -59,13 +59,13 @@ use judge::{Brought, Case, Verdict};
 use profile::{Gap, Profile};
 use rate::Class;
 use silence::{Overdue, Silence};
+pub use value::Peeked;
 use value::{Resolved, Side};
 use window::Window;
 
 /// The baselines of one partition.
-#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Default)]
 pub struct Baseline {
-    #[serde(skip)]
     config: Config,
     estate: Estate,
     profiles: Vec<Option<Box<Profile>>>,
@@ -76,7 +76,6 @@ pub struct Baseline {
     silence: Silence,
     uid: u32,
     /// Closed windows, whose memory is used again.
-    #[serde(skip)]
     spare: Vec<Window>,
 }
 
@@ -92,14 +91,18 @@ impl Baseline {
         self.config = config;
     }
 
-    /// Looks at what an event of `who` will ask for, to have it at hand: in three steps, each of which reads where the one before it points to.
+    /// What an event's destination resolves to, as far as it is known already.
     #[inline]
     #[must_use]
-    pub fn touch(&self, who: u32, event: &Event, step: u8) -> u32 {
-        match step {
-            0 => event.destination.as_deref().map_or(0, |destination| self.estate.values.peek(Facet::Destination, destination)),
-            _ => self.profile(IdentityIx(who)).map_or(0, |profile| profile.touch_ahead(step > 1)),
-        }
+    pub fn peek(&self, event: &Event) -> Option<Peeked> {
+        event.destination.as_deref().and_then(|destination| self.estate.values.peek(Facet::Destination, destination))
+    }
+
+    /// Looks at what an event of `who` will ask for, to have it at hand: at the profile, then (`behind`) where that points to.
+    #[inline]
+    #[must_use]
+    pub fn touch(&self, who: u32, behind: bool) -> u32 {
+        self.profile(IdentityIx(who)).map_or(0, |profile| profile.touch_ahead(behind))
     }
 
     /// Scores one event and takes it into its window. Called with events in the order of the log.
@@ -385,6 +388,8 @@ impl Profile {
             self.hours_away = if is_new { u8::try_from(self.hours.away(hour)).unwrap_or(u8::MAX) } else { 0 };
             Facet::HOURS.into_iter().for_each(|facet| window.assessed |= facet.bit());
         }
+        // There is nearly always one, and a window is large: no room for others beside it.
+        self.open.reserve_exact(1);
         self.open.push(window);
         (self.open.len() - 1, brought)
     }

@@ -1,10 +1,13 @@
 //! Names to small numbers, within bounds. A raw name is an *alias* of a value; a value is a generalised name, and remembers whether
 //! machines and people know it. Numbers are given out once and never again, so that a forgotten value cannot be taken for another.
 
+mod kept;
+
 use keytrail_schemas::Text;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::kept::{Aliases, AliasesRef, Valued, ValuedRef};
 use super::config::Config;
 use super::facet::{Facet, PerFacet};
 use super::generalise::{Shape, generalise};
@@ -16,6 +19,14 @@ pub struct Resolved {
     pub value: u32,
     /// The value that it becomes if its numbers prove ephemeral: learned beside it. Equal to `value` where there is none.
     pub template: u32,
+}
+
+/// What a name resolved to when it was looked at ahead.
+#[derive(Debug, Clone, Copy)]
+pub struct Peeked {
+    resolved: Resolved,
+    day: u32,
+    standing: (u32, u32),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,9 +58,13 @@ pub enum Side {
 /// The values of one partition.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Values {
+    /// In a snapshot they are pieces of their own: [`kept`].
+    #[serde(skip)]
     aliases: PerFacet<Names<Alias>>,
+    /// In no snapshot: the values have their names.
+    #[serde(skip)]
     numbers: PerFacet<Names<u32>>,
-    #[serde(with = "crate::sorted::map")]
+    #[serde(skip)]
     values: FxHashMap<u32, Value>,
     #[serde(with = "crate::sorted::map")]
     shapes: FxHashMap<u32, Shape>,
@@ -65,9 +80,8 @@ pub struct Values {
     template: String,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
-struct Names<T>(#[serde(with = "crate::sorted::map")] FxHashMap<Text, T>);
+#[derive(Debug, Clone)]
+struct Names<T>(FxHashMap<Text, T>);
 
 impl<T> Default for Names<T> {
     fn default() -> Self {
@@ -81,18 +95,28 @@ impl Values {
     pub fn resolve(&mut self, facet: Facet, name: &str, day: u32, config: &Config) -> Resolved {
         if let Some(alias) = self.aliases.of(facet).and_then(|names| names.0.get(name))
             && alias.day >= day
-            && alias.epoch == self.epoch
+            && (alias.epoch == self.epoch || !is_learned(facet))
         {
             return alias.resolved;
         }
         self.resolve_anew(facet, name, day, config)
     }
 
-    /// Looks where a name will be looked up; the value that it would have, 0 where that is not known.
+    /// What a name resolves to as far as it was met, to be held against the time at which it is asked for ([`Values::resolve_peeked`]).
     #[inline]
     #[must_use]
-    pub fn peek(&self, facet: Facet, name: &str) -> u32 {
-        self.aliases.of(facet).and_then(|names| names.0.get(name)).map_or(0, |alias| alias.resolved.value)
+    pub fn peek(&self, facet: Facet, name: &str) -> Option<Peeked> {
+        let alias = self.aliases.of(facet)?.0.get(name).filter(|alias| alias.epoch == self.epoch)?;
+        Some(Peeked { resolved: alias.resolved, day: alias.day, standing: self.standing() })
+    }
+
+    /// As [`Values::resolve`], where the name was peeked at before.
+    #[inline]
+    pub fn resolve_peeked(&mut self, facet: Facet, name: &str, peeked: Option<Peeked>, day: u32, config: &Config) -> Resolved {
+        match peeked {
+            Some(peeked) if peeked.day >= day && peeked.standing == self.standing() => peeked.resolved,
+            _ => self.resolve(facet, name, day, config),
+        }
     }
 
     /// As long as it is equal, a name resolved before on the same day, or a later one, resolves to the same value.
@@ -131,6 +155,10 @@ impl Values {
             }
             return alias.resolved;
         }
+        if let Some(alias) = before.filter(|alias| self.still_stands(facet, alias.resolved)) {
+            self.renew(facet, name, alias.resolved, day);
+            return alias.resolved;
+        }
         let (mut general, mut template) = (std::mem::take(&mut self.general), std::mem::take(&mut self.template));
         if is_generalised(facet) {
             generalise(name, &mut general, &mut template);
@@ -159,6 +187,24 @@ impl Values {
             }
         }
         resolved
+    }
+
+    /// Whether what a name resolved to in an earlier epoch is what it would resolve to now: its template did not turn ephemeral since.
+    fn still_stands(&self, facet: Facet, resolved: Resolved) -> bool {
+        !is_learned(facet) || resolved.value == resolved.template || self.shapes.get(&resolved.template).is_some_and(|shape| !shape.ephemeral)
+    }
+
+    /// A name of an earlier epoch that resolves to what it did.
+    fn renew(&mut self, facet: Facet, name: &str, resolved: Resolved, day: u32) {
+        let epoch = self.epoch;
+        if let Some(alias) = self.aliases.of_mut(facet).and_then(|names| names.0.get_mut(name)) {
+            *alias = Alias { resolved, day: alias.day.max(day), epoch };
+        }
+        for number in [resolved.template, resolved.value] {
+            if let Some(value) = self.values.get_mut(&number) {
+                value.day = value.day.max(day);
+            }
+        }
     }
 
     /// A name met before, on a later day: it came back, and its value is fresh.

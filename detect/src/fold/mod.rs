@@ -25,6 +25,7 @@ use crate::{
     config::FoldConfig,
     ledger::Ledger,
     rank::{
+        Scratch,
         line::{FLOOR_RANK_MIN, Line, RANK_MIN},
         triage::Triage,
     },
@@ -32,11 +33,17 @@ use crate::{
 };
 use cause::Key;
 pub(crate) use explain::seen;
-use story::{Joined, Story};
+use story::Joined;
+pub(crate) use story::Story;
+
+/// Stories of one piece of a snapshot.
+const RUN: usize = 512;
 
 /// The stories that go on in one partition.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Fold {
+    /// In a snapshot they are pieces of their own.
+    #[serde(skip)]
     stories: BTreeMap<u64, Story>,
     #[serde(with = "crate::sorted::map")]
     by_key: FxHashMap<Key, u64>,
@@ -46,6 +53,8 @@ pub struct Fold {
     line: Line,
     #[serde(skip)]
     config: FoldConfig,
+    #[serde(skip)]
+    scratch: Scratch,
 }
 
 /// What the detector lends to the fold for one event.
@@ -76,6 +85,17 @@ impl Fold {
     /// Sets the configuration, which no snapshot holds.
     pub fn configure(&mut self, config: FoldConfig) {
         self.config = config;
+    }
+
+    /// The stories by their numbers, in runs, for a snapshot.
+    pub(crate) fn runs(&self) -> Vec<Vec<(&u64, &Story)>> {
+        let all: Vec<(&u64, &Story)> = self.stories.iter().collect();
+        all.chunks(RUN).map(<[_]>::to_vec).collect()
+    }
+
+    /// Takes the stories of a snapshot.
+    pub(crate) fn fill(&mut self, runs: Vec<Vec<(u64, Story)>>) {
+        self.stories = runs.into_iter().flatten().collect();
     }
 
     /// Stories open at present, told or not.
@@ -136,7 +156,7 @@ impl Fold {
     /// Counts the event, ranks the story, decides whether it is told, and writes it when it is time. Returns its identity when it is told from
     /// here on.
     fn settle(&mut self, number: u64, anew: bool, acute: bool, o: &Observation<'_>, around: &Surroundings<'_>, out: &mut Vec<Finding>) -> Option<Text> {
-        let Self { stories, triage, line, closing, config, .. } = self;
+        let Self { stories, triage, line, closing, config, scratch, .. } = self;
         let story = stories.get_mut(&number)?;
         let now = around.watermark;
         story.count(o, around);
@@ -145,7 +165,7 @@ impl Fold {
             if !story.told {
                 story.forget(Micros(now.0.saturating_sub(config.signs_window_s.saturating_mul(Micros::SECOND))));
             }
-            let rank = story.rank(triage, around.watermark);
+            let rank = story.rank(triage, around.watermark, scratch);
             if !story.told {
                 if story.has_fact() {
                     told_now = true;
@@ -162,6 +182,7 @@ impl Fold {
             }
             if told_now {
                 story.tell(o.event.time, now);
+                story.rank(triage, around.watermark, scratch);
             }
         }
         // A story that is told goes on while acts follow one another, and no longer than its signs are remembered; another begins then.

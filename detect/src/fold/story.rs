@@ -9,8 +9,8 @@ use super::exact::exact;
 use super::{Surroundings, explain};
 use crate::baseline::Subject;
 use crate::ledger::distinct::hash_of;
-use crate::rank::triage::{Shares, Triage};
-use crate::rank::{self, Rank, Sign};
+use crate::rank::triage::{At, Triage};
+use crate::rank::{self, Rank, Scratch, Sign};
 use crate::rule::{Hit, Rule, observation::Observation};
 
 /// Detections of a story. At the bound a new cause folds into the latest detection of its rule, or takes the place of the weakest one.
@@ -26,7 +26,7 @@ const REASONS_MAX: usize = 24;
 
 /// See the module.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Story {
+pub(crate) struct Story {
     /// What is not told by detections alone: ids, members, lineage, features, the time of telling.
     head: Finding,
     entries: Vec<Entry>,
@@ -252,18 +252,24 @@ impl Story {
         }
     }
 
-    /// Ranks the story anew, and returns the rank.
-    pub(super) fn rank(&mut self, triage: &Triage, now: Micros) -> f64 {
-        let mut shares = triage.shares(now);
+    /// Ranks the story anew, and returns the rank. What the rank is made of is kept of a story that is told: of another nobody asks.
+    pub(super) fn rank(&mut self, triage: &Triage, now: Micros, scratch: &mut Scratch) -> f64 {
+        let mut known = std::mem::take(&mut scratch.shares);
+        let mut shares = triage.shares(now, &mut known);
         let signs: Vec<Sign<'_>> = self.entries.iter_mut().filter(|entry| !entry.quiet).map(|entry| sign(entry, &mut shares)).collect();
-        let mut rank = match std::mem::take(&mut self.rank.parts) {
-            Parts::Of(rank) => rank,
-            Parts::Json(_) => Rank::default(),
+        let parts = std::mem::take(&mut self.rank.parts);
+        self.rank = if self.told {
+            let mut rank = match parts {
+                Parts::Of(rank) => rank,
+                Parts::Json(_) => Rank::default(),
+            };
+            rank.take(&signs, scratch);
+            Kept { points: rank.points, parts: Parts::Of(rank) }
+        } else {
+            Kept { points: rank::points(&signs, scratch), parts }
         };
-        rank.take(&signs);
-        let points = rank.points;
-        self.rank = Kept { points, parts: Parts::Of(rank) };
-        points
+        scratch.shares = known;
+        self.rank.points
     }
 
     /// Whether anything but lasting conditions is in it.
@@ -321,9 +327,11 @@ impl Story {
         let mut finding = self.head.clone();
         self.head.revision += 1;
         let id = self.told.then(|| finding.finding_id.clone());
-        let mut shares = triage.shares(now);
+        let mut scratch = Scratch::default();
+        let mut known = std::mem::take(&mut scratch.shares);
+        let mut shares = triage.shares(now, &mut known);
         let changed = self.entries.iter_mut().enumerate().filter(|(_, entry)| entry.changed);
-        let scores: Vec<(usize, f64)> = changed.map(|(at, entry)| (at, rank::points(&[sign(entry, &mut shares)]))).collect();
+        let scores: Vec<(usize, f64)> = changed.map(|(at, entry)| (at, rank::points(&[sign(entry, &mut shares)], &mut scratch))).collect();
         for (at, score) in scores {
             if let Some(entry) = self.entries.get_mut(at) {
                 entry.write(id.as_ref(), score, partition, offset);
@@ -400,7 +408,7 @@ impl Story {
     }
 }
 
-fn sign<'a>(entry: &'a mut Entry, shares: &mut Shares<'_>) -> Sign<'a> {
+fn sign<'a>(entry: &'a mut Entry, shares: &mut At<'_>) -> Sign<'a> {
     let number = entry.number();
     Sign {
         number,

@@ -7,6 +7,7 @@ mod account;
 mod ahead;
 pub mod distinct;
 pub mod identity;
+pub(crate) mod kept;
 mod place;
 mod record;
 mod slab;
@@ -125,14 +126,12 @@ pub struct Observed {
 }
 
 /// The ledger of one partition.
-#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Default)]
 pub struct Ledger {
     credentials: Slab<Record>,
     identities: Slab<Identity>,
-    #[serde(with = "crate::sorted::map")]
     accounts: FxHashMap<u64, Account>,
     watch: watch::Watch,
-    #[serde(skip)]
     policy: Policy,
 }
 
@@ -153,12 +152,10 @@ impl Ledger {
         ledger
     }
 
-    /// Sets the configuration, which no snapshot holds, and builds the indexes that none holds either.
+    /// Sets the configuration, which no snapshot holds.
     pub fn configure(&mut self, config: LedgerConfig) {
         let by_kind = |days: &std::collections::BTreeMap<String, f64>| CredentialKind::ALL.iter().map(|kind| days.get(kind.as_str()).copied()).collect();
         self.policy = Policy { age_days_max: by_kind(&config.age_days_max), lifetime_days_max: by_kind(&config.lifetime_days_max), config };
-        self.credentials.reindex();
-        self.identities.reindex();
     }
 
     /// The number of the event's identity, and the numbers of those that were forgotten to make room. `likely` is held against the names.

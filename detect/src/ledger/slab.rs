@@ -6,6 +6,7 @@ use keytrail_schemas::Text;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::distinct::hash_of;
+use crate::sorted::joined;
 
 /// What a slab can hold.
 pub trait Named {
@@ -13,18 +14,15 @@ pub trait Named {
     fn name(&self) -> &Text;
 }
 
-/// Entries by name and by number. The index is not part of a snapshot: [`Slab::reindex`] builds it again. It holds hashes and no names: these stand in
+/// Entries by name and by number. The index is not part of a snapshot: [`Slab::of`] builds it again. It holds hashes and no names: these stand in
 /// the entries, which whoever finds one is about to look at.
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone)]
 pub struct Slab<T> {
     entries: Vec<Option<T>>,
     free: Vec<u32>,
-    #[serde(skip)]
     index: FxHashMap<u64, u32>,
     /// Those whose hash another entry has already.
-    #[serde(skip)]
     others: FxHashMap<Text, u32>,
-    #[serde(skip)]
     changed: Changed,
 }
 
@@ -71,9 +69,26 @@ impl<T> Default for Slab<T> {
 }
 
 impl<T: Named> Slab<T> {
-    /// Builds the index after a snapshot was read.
-    pub fn reindex(&mut self) {
-        self.index = FxHashMap::with_capacity_and_hasher(self.entries.len() - self.free.len(), FxBuildHasher);
+    /// Of the entries and the free places of another one.
+    pub fn of(entries: Vec<Vec<Option<T>>>, free: Vec<u32>) -> Self {
+        let mut slab = Self { entries: joined(entries), free, ..Self::default() };
+        slab.reindex();
+        slab
+    }
+
+    /// The places with their entries, in runs.
+    pub fn runs(&self, of: usize) -> impl Iterator<Item = &[Option<T>]> {
+        self.entries.chunks(of)
+    }
+
+    /// The places that are free.
+    pub fn free(&self) -> &[u32] {
+        &self.free
+    }
+
+    /// Builds the index.
+    fn reindex(&mut self) {
+        self.index = FxHashMap::with_capacity_and_hasher(self.entries.len().saturating_sub(self.free.len()), FxBuildHasher);
         self.others = FxHashMap::default();
         for (entry, slot) in self.entries.iter().zip(0_u32..) {
             if let Some(entry) = entry {

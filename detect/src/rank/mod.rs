@@ -7,7 +7,7 @@ pub mod line;
 mod sum;
 pub mod triage;
 
-pub use sum::{Part, Rank, Sign, Why, points};
+pub use sum::{Part, Rank, Scratch, Sign, Why, points};
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -15,11 +15,9 @@ use std::sync::{Arc, LazyLock};
 use keytrail_schemas::{CredentialState, FindingKind, Severity};
 use serde::{Deserialize, Serialize};
 
+use crate::action::Class;
 use crate::baseline::{Aspect, Novelty};
-use crate::rule::{
-    Rule,
-    observation::{Field, Observation, field},
-};
+use crate::rule::{Rule, observation::Observation};
 
 /// A year, in days.
 const YEAR: f64 = 365.0;
@@ -130,7 +128,11 @@ struct Habit {
 
 #[expect(clippy::expect_used, reason = "the file is part of the program, and a test reads it")]
 static WEIGHTS: LazyLock<Weights> = LazyLock::new(|| yaml_serde::from_str(include_str!("weights.yml")).expect("weights.yml holds"));
-static ACTION_CLASS: LazyLock<Option<Field>> = LazyLock::new(|| field("action.class"));
+/// The points of each class of acts, in the order of the classes; none where it has none.
+static ACT: LazyLock<[Option<f64>; Class::ALL.len()]> = LazyLock::new(|| Class::ALL.map(|class| WEIGHTS.act.get(class.as_str()).copied()));
+/// The points of each severity, in the order of severities.
+static SEVERITY: LazyLock<Vec<f64>> =
+    LazyLock::new(|| Severity::ALL.iter().map(|severity| WEIGHTS.severity.get(severity.as_str()).copied().unwrap_or_default()).collect());
 
 /// What one detection brings to the rank: the points of its event, and what they are for. The highest of each counts.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -160,7 +162,7 @@ impl Signals {
     /// Takes an event that `rule` matched. `kind` is the detection's.
     pub fn take(&mut self, o: &Observation<'_>, rule: &Rule, kind: FindingKind) {
         let weights = &*WEIGHTS;
-        let severity = weights.severity.get(rule.severity.as_str()).copied().unwrap_or_default();
+        let severity = SEVERITY.get(rule.severity as usize).copied().unwrap_or_default();
         let severity = if is_young(rule, o) { severity * weights.young.share(f64::from(o.observed.watched_days)) } else { severity };
         let (points, why): (f64, &dyn Fn() -> String) = match p_value(o, kind) {
             Some(p) => {
@@ -197,14 +199,12 @@ impl Signals {
         // What it does to the same things on most days says little of what is going on.
         let known = o.baseline.is_some_and(|baseline| baseline.score(Aspect::Destination).novelty == Novelty::Known);
         let usual = if known && o.is_routine() { weights.routine } else { 1.0 };
-        if let Some(class) = ACTION_CLASS.and_then(|field| o.value(field))
-            && let Some(class) = class.as_str()
-            && let Some(points) = weights.act.get(class.as_ref())
-        {
-            self.act.raise(*points * usual, || format!("{class}: {}", o.event.action.as_deref().unwrap_or_default()));
+        let class = o.classed.class;
+        if let Some(points) = ACT.get(class as usize).copied().flatten() {
+            self.act.raise(points * usual, || format!("{}: {}", class.as_str(), o.event.action.as_deref().unwrap_or_default()));
         }
         let secret = o.event.destination_kind.as_deref().is_some_and(|kind| SECRETS.contains(&kind));
-        let production = o.event.environment.as_deref().is_some_and(|environment| environment.to_ascii_lowercase().starts_with("prod"));
+        let production = o.event.environment.as_deref().is_some_and(|name| name.as_bytes().get(..4).is_some_and(|head| head.eq_ignore_ascii_case(b"prod")));
         let points = if secret { weights.touched.secret * usual } else { 0.0 } + if production { weights.touched.production } else { 0.0 };
         self.touched.raise(points, || {
             let what = match (secret, production) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use keytrail_schemas::Text;
 use serde::{Serialize, Serializer};
 
+use super::triage::Shares;
 use super::{Signal, Signals, WEIGHTS};
 
 /// One detection as the rank sees it.
@@ -93,24 +94,34 @@ impl Rank {
 /// Parts that a rank can have.
 const PARTS_MAX: usize = 9;
 
+/// Memory for adding up, used again and again. Places are those of signs.
+#[derive(Debug, Clone, Default)]
+pub struct Scratch {
+    /// Shares that were asked for.
+    pub shares: Shares,
+    tactics: Vec<usize>,
+    seen: Vec<(Option<i64>, u64)>,
+    rules: Vec<usize>,
+}
+
 impl Rank {
     /// Becomes the rank of a story of these detections.
-    pub fn take(&mut self, signs: &[Sign<'_>]) {
+    pub fn take(&mut self, signs: &[Sign<'_>], scratch: &mut Scratch) {
         let Self { points, parts } = self;
         parts.clear();
         parts.reserve_exact(PARTS_MAX);
-        *points = sum(signs, |part, points, why| parts.push(Part { part, points, why: why() }));
+        *points = sum(signs, scratch, |part, points, why| parts.push(Part { part, points, why: why() }));
     }
 }
 
 /// The points of that rank alone.
 #[must_use]
-pub fn points(signs: &[Sign<'_>]) -> f64 {
-    sum(signs, |_, _, _| ())
+pub fn points(signs: &[Sign<'_>], scratch: &mut Scratch) -> f64 {
+    sum(signs, scratch, |_, _, _| ())
 }
 
 /// Adds up, and gives `each` the parts with points.
-fn sum(signs: &[Sign<'_>], mut each: impl FnMut(&'static str, f64, &dyn Fn() -> Why)) -> f64 {
+fn sum(signs: &[Sign<'_>], scratch: &mut Scratch, mut each: impl FnMut(&'static str, f64, &dyn Fn() -> Why)) -> f64 {
     let weights = &*WEIGHTS;
     // The evidence of a rule that is common here, or a habit of this identity, is worth less: the best is what is left.
     let discounted = signs.iter().map(|sign| (sign.signals.evidence.points + rarity(sign) - habit(sign), sign));
@@ -141,35 +152,38 @@ fn sum(signs: &[Sign<'_>], mut each: impl FnMut(&'static str, f64, &dyn Fn() -> 
         return tenth(total.clamp(0.0, 100.0));
     }
     // A sign alone is no step of a chain.
-    let certain = signs.iter().filter(|sign| sign.surprise.is_none() && sign.signals.evidence.points >= weights.chain.evidence_min);
-    let tactics = distinct(certain.filter_map(|sign| sign.tactic));
-    add("chain", (beyond_first(tactics.len()) * weights.chain.per_tactic).min(weights.chain.max), &|| Why::Names(owned(&tactics), " → "));
-    let (mut seen, mut rules) = (Vec::new(), Vec::new());
-    for sign in signs {
+    let Scratch { tactics, seen, rules, .. } = scratch;
+    tactics.clear();
+    seen.clear();
+    rules.clear();
+    let tactic = |at: usize| signs.get(at).and_then(|sign| sign.tactic);
+    for (at, sign) in signs.iter().enumerate() {
+        let certain = sign.surprise.is_none() && sign.signals.evidence.points >= weights.chain.evidence_min;
+        if certain && sign.tactic.is_some() && !tactics.iter().any(|known| tactic(*known) == sign.tactic) {
+            tactics.push(at);
+        }
         let what = (sign.surprise, if sign.surprise.is_some() { 0 } else { sign.number });
         if !seen.contains(&what) {
             seen.push(what);
-            rules.push(sign.rule);
+            rules.push(at);
         }
     }
-    let signs = (beyond_first(seen.len()) * weights.signs.per_sign).min(weights.signs.max);
-    add("signs", signs, &|| Why::Names(owned(&distinct(rules.iter().copied())), ", "));
+    let chain = (beyond_first(tactics.len()) * weights.chain.per_tactic).min(weights.chain.max);
+    add("chain", chain, &|| Why::Names(tactics.iter().filter_map(|at| tactic(*at)).cloned().collect(), " → "));
+    let points = (beyond_first(seen.len()) * weights.signs.per_sign).min(weights.signs.max);
+    add("signs", points, &|| Why::Names(distinct(rules.iter().filter_map(|at| signs.get(*at)).map(|sign| sign.rule)), ", "));
     tenth(total.clamp(0.0, 100.0))
 }
 
 /// Each name once, in the order of its first place.
-fn distinct<'a>(names: impl Iterator<Item = &'a Text>) -> Vec<&'a Text> {
-    let mut distinct: Vec<&Text> = Vec::new();
+fn distinct<'a>(names: impl Iterator<Item = &'a Text>) -> Vec<Text> {
+    let mut distinct: Vec<Text> = Vec::new();
     for name in names {
-        if !distinct.contains(&name) {
-            distinct.push(name);
+        if !distinct.contains(name) {
+            distinct.push(name.clone());
         }
     }
     distinct
-}
-
-fn owned(names: &[&Text]) -> Vec<Text> {
-    names.iter().copied().cloned().collect()
 }
 
 fn rarity(sign: &Sign<'_>) -> f64 {
@@ -203,8 +217,9 @@ mod tests {
     use crate::ledger::distinct::hash_of;
 
     fn of(signs: &[Sign<'_>]) -> Rank {
-        let mut rank = Rank::default();
-        rank.take(signs);
+        let (mut rank, mut scratch) = (Rank::default(), Scratch::default());
+        rank.take(signs, &mut scratch);
+        assert_eq!(points(signs, &mut scratch), rank.points);
         rank
     }
 
@@ -225,7 +240,6 @@ mod tests {
     fn a_rank_is_the_sum_of_its_parts() {
         let (a, b) = (signals(30.0), signals(12.0));
         let rank = of(&[sign(&a, "one", Some("discovery")), sign(&b, "two", Some("impact")), sign(&b, "two", None)]);
-        assert_eq!(rank.points, points(&[sign(&a, "one", Some("discovery")), sign(&b, "two", Some("impact")), sign(&b, "two", None)]));
         let whys: Vec<String> = rank.parts.iter().map(|part| part.why.to_string()).collect();
         assert_eq!(whys, ["", "w", "discovery → impact", "one, two"]);
         assert_eq!(rank.points, tenth(rank.parts.iter().map(|part| part.points).sum()));

@@ -69,8 +69,9 @@ impl Triage {
 
     /// The rules' shares of all that rules said of late.
     #[must_use]
-    pub fn shares(&self, now: Micros) -> Shares<'_> {
-        Shares { triage: self, now, all: self.all.decayed(now), known: Vec::new() }
+    pub fn shares<'a>(&'a self, now: Micros, known: &'a mut Shares) -> At<'a> {
+        known.0.clear();
+        At { triage: self, now, all: self.all.decayed(now), known }
     }
 
     fn forget(&mut self, now: Micros) {
@@ -85,23 +86,27 @@ impl Triage {
     }
 }
 
-/// Shares at one time: a story asks for those of a few rules many times.
-pub struct Shares<'a> {
+/// Shares by the numbers of rules: a story asks for those of a few rules many times.
+#[derive(Debug, Clone, Default)]
+pub struct Shares(Vec<(u64, f64)>);
+
+/// Shares at one time.
+pub struct At<'a> {
     triage: &'a Triage,
     now: Micros,
     all: f64,
-    known: Vec<(u64, f64)>,
+    known: &'a mut Shares,
 }
 
-impl Shares<'_> {
+impl At<'_> {
     /// The share of a rule, which `number` tells from others: one in twenty before anything was seen.
     pub fn of(&mut self, rule: &str, number: u64) -> f64 {
-        if let Some((_, share)) = self.known.iter().find(|(known, _)| *known == number) {
+        if let Some((_, share)) = self.known.0.iter().find(|(known, _)| *known == number) {
             return *share;
         }
         let own = self.triage.rules.get(rule).map_or(0.0, |rate| rate.decayed(self.now));
         let share = (own + 1.0) / (self.all + ASSUMED);
-        self.known.push((number, share));
+        self.known.0.push((number, share));
         share
     }
 }
@@ -123,7 +128,7 @@ mod tests {
     use super::*;
 
     fn share(triage: &Triage, rule: &str, now: Micros) -> f64 {
-        triage.shares(now).of(rule, 1)
+        triage.shares(now, &mut Shares::default()).of(rule, 1)
     }
 
     const fn day(n: i64) -> Micros {
