@@ -26,7 +26,7 @@ use url::Url;
 use crate::cooperate::CooperativeJoins;
 use crate::table::{
     FileScan, FileSet, LakeTable, LiveTable, LookUps, Looked, Means, Order, TOUCHES_WITHIN, TableName, Touches, TouchesTable, Wanted, Within, files_plan,
-    footer, scan_plan, store_url,
+    footer, scan_plan, store_url, whole,
 };
 use crate::{Error, LiveLedger, Options};
 
@@ -79,7 +79,7 @@ impl Engine {
         }
         let context = SessionContext::new_with_state(state(&options, runtime));
         let footers = context.runtime_env().cache_manager.get_file_metadata_cache();
-        let look_ups = LookUps::new(options.rows_cache_bytes_max, footers).map_err(own)?;
+        let look_ups = LookUps::new(options.rows_cache_bytes_max, options.recent_cache_bytes_max, footers).map_err(own)?;
         let touches = touches(&tables, options.roll_up, look_ups);
         register_tables(&context, &tables, &touches).await.map_err(own)?;
         context.register_udtf(TOUCHES_WITHIN, Arc::new(Within(touches.clone())));
@@ -123,6 +123,25 @@ impl Engine {
     /// The touches of one name within `[from, to)`, looked up without a plan.
     pub(crate) async fn look_up(&self, order: Order, name: &str, from: Option<Micros>, to: Option<Micros>) -> Result<Vec<Looked>, Error> {
         self.touches.look_up(order, name, from, to).await.map_err(|e| self.own(e))
+    }
+
+    /// Whether anything touched, or was touched by, the name.
+    pub(crate) async fn has_touches(&self, order: Order, name: &str) -> Result<bool, Error> {
+        self.touches.has(order, name).await.map_err(|e| self.own(e))
+    }
+
+    /// Folds columns of one file of a version that the caller looked at, without a plan.
+    pub(crate) async fn whole<T: Send + 'static>(
+        &self,
+        name: TableName,
+        (set, index): (&FileSet, usize),
+        wanted: &[&str],
+        start: T,
+        step: impl Fn(&mut T, RecordBatch) -> Result<(), DataFusionError> + Send + 'static,
+    ) -> Result<T, Error> {
+        let Some(file) = set.files.get(index) else { return Ok(start) };
+        let footers = self.context.runtime_env().cache_manager.get_file_metadata_cache();
+        whole(self.table(name), file, (wanted, &[]), &footers, start, step).await.map_err(|e| self.own(e))
     }
 
     /// [`Touches::events_of`].

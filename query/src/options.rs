@@ -24,6 +24,9 @@ pub struct Options {
     pub look_up: bool,
     /// Rows that were looked up lately and are kept in memory, in bytes; the names that were not asked for longest leave first.
     pub rows_cache_bytes_max: usize,
+    /// Small files (those of a writer's commits, and the roll-up of a few days) that many names were looked up in and are kept in memory, counted by key,
+    /// in bytes; what does not fit is looked up in its file.
+    pub recent_cache_bytes_max: usize,
 }
 
 impl Default for Options {
@@ -38,6 +41,7 @@ impl Default for Options {
             roll_up: true,
             look_up: true,
             rows_cache_bytes_max: 256 << 20,
+            recent_cache_bytes_max: 128 << 20,
         }
     }
 }

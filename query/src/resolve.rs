@@ -161,7 +161,7 @@ async fn is_touched_by_name(engine: &Engine, kind: Kind, text: &str) -> bool {
         Kind::Destination => Order::Destination,
         Kind::Credential | Kind::Finding => return false,
     };
-    engine.options().look_up && engine.look_up(order, text, None, None).await.is_ok_and(|looked| looked.iter().any(|of| of.run.rows() > 0))
+    engine.options().look_up && engine.has_touches(order, text).await.unwrap_or_default()
 }
 
 async fn names(engine: &Engine, sql: &str, parameters: Vec<ScalarValue>) -> Result<Vec<(String, Option<String>)>, Error> {

@@ -33,7 +33,7 @@ pub(crate) struct FileSet {
     /// Per file, where the table is a roll-up, the days that it was computed from.
     pub(crate) rolled: Vec<Arc<RolledDays>>,
     /// One row per file: `num_records`, `min.COLUMN`, `max.COLUMN`, `null_count.COLUMN`, `partition.COLUMN`.
-    statistics: Option<RecordBatch>,
+    pub(super) statistics: Option<RecordBatch>,
 }
 
 /// One data file.

@@ -30,23 +30,8 @@ const ROWS_MAX: usize = 1_000_000;
 const BATCH_ROWS: usize = 8_192;
 
 /// The columns of what is looked up.
-pub(crate) const LOOKED_UP: [&str; 15] = [
-    "identity",
-    "destination",
-    "credential",
-    "protocol",
-    "action",
-    "outcome",
-    "identity_kind",
-    "environment",
-    "credential_parent",
-    "day",
-    "count",
-    "first",
-    "last",
-    "issued_seen",
-    "issued_at",
-];
+pub(crate) const LOOKED_UP: [&str; 13] =
+    ["identity", "destination", "credential", "protocol", "action", "outcome", "identity_kind", "day", "count", "first", "last", "issued_seen", "issued_at"];
 
 /// Their schema; nullable throughout.
 pub(crate) fn schema() -> SchemaRef {
@@ -82,7 +67,6 @@ pub(super) async fn rows(
 ) -> Result<RecordBatch> {
     let metadata = footer(table, file, footers).await?;
     let parquet = metadata.file_metadata().schema_descr_ptr();
-    let schema = parquet_to_arrow_schema(&parquet, None)?;
     let leaf = |wanted: &str| parquet.columns().iter().position(|column| column.path().string() == wanted);
     let Some(key) = leaf(column) else {
         return Err(DataFusionError::Execution(format!("{} has no column {column}", file.meta.location)));
@@ -90,7 +74,7 @@ pub(super) async fn rows(
     let wanted: Vec<usize> = wanted.iter().copied().filter_map(leaf).collect();
     let (groups, selected, total) = pages(&metadata, key, name.as_bytes());
     if groups.is_empty() {
-        return Ok(RecordBatch::new_empty(Arc::new(schema)));
+        return Ok(RecordBatch::new_empty(Arc::new(parquet_to_arrow_schema(&parquet, None)?)));
     }
     let mask = ProjectionMask::leaves(&parquet, wanted);
     let only = ProjectionMask::leaves(&parquet, [key]);
@@ -194,7 +178,7 @@ fn of_events(file: &File, found: &RecordBatch) -> Result<RecordBatch> {
 }
 
 /// A column of what was read; one that an earlier keytrail did not write is empty.
-pub(super) fn column(found: &RecordBatch, name: &str, ty: &DataType) -> Result<ArrayRef> {
+pub(crate) fn column(found: &RecordBatch, name: &str, ty: &DataType) -> Result<ArrayRef> {
     match found.column_by_name(name) {
         Some(column) if column.data_type() == ty => Ok(column.clone()),
         Some(column) => Ok(cast(column, ty)?),

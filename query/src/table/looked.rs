@@ -16,10 +16,11 @@ use rustc_hash::FxHashSet;
 
 use super::file_set::File;
 use super::hot::Hot;
-use super::look_up::{column, look_up, rows};
-use super::run::{Keys, Run};
+use super::look_up::{LOOKED_UP, column, look_up, rows};
+use super::recent::{Asked, Recent};
+use super::run::{KEY_COLUMNS, Keys, Run};
 use super::touches::{Days, Order, Touches, holding, scans};
-use super::{FileSet, LiveTable, TableName};
+use super::{FileSet, LiveTable, TableName, whole};
 
 /// Files of one name that are read side by side.
 const FILES_AT_ONCE: usize = 8;
@@ -28,14 +29,15 @@ const FILES_AT_ONCE: usize = 8;
 #[derive(Debug)]
 pub(crate) struct LookUps {
     hot: Hot,
+    recent: Recent,
     keys: Keys,
     pub(super) footers: Arc<FileMetadataCache>,
 }
 
 impl LookUps {
-    /// Keeps up to `bytes_max` of what was read.
-    pub(crate) fn new(bytes_max: usize, footers: Arc<FileMetadataCache>) -> Result<Self> {
-        Ok(Self { hot: Hot::new(bytes_max), keys: Keys::new()?, footers })
+    /// Keeps up to `hot_bytes_max` of rows that were read by name, and up to `recent_bytes_max` of small files that were read whole.
+    pub(crate) fn new(hot_bytes_max: usize, recent_bytes_max: usize, footers: Arc<FileMetadataCache>) -> Result<Self> {
+        Ok(Self { hot: Hot::new(hot_bytes_max), recent: Recent::new(recent_bytes_max), keys: Keys::new()?, footers })
     }
 }
 
@@ -88,30 +90,99 @@ struct Into<'a> {
     keep: Keep,
 }
 
+impl Into<'_> {
+    fn asked(&self) -> Asked<'_> {
+        let period = match self.keep {
+            Keep::All => Some((None, None)),
+            Keep::Days(_) => None,
+            Keep::Within(from, to) => Some((from, to)),
+        };
+        Asked { table: self.table.name, path: &self.file.meta.location, rows: self.file.rows, period }
+    }
+}
+
 impl Touches {
-    /// The touches of `name` within `[from, to)`, file by file. Files that hold none are left out.
+    /// The touches of `name` within `[from, to)`: first those of the small files that are in memory, then file by file. Files that hold none are left out.
     pub(crate) async fn look_up(&self, order: Order, name: &str, from: Option<Micros>, to: Option<Micros>) -> Result<Vec<Looked>> {
         let (events, rolled_table) = (self.events.files(), self.in_order(order));
         let rolled = rolled_table.files();
         let files = self.files(&events, rolled_table, &rolled, from, to);
-        let known = self.look_ups.hot.of(order, name);
-        let column = order.column();
-        let mut missing = Vec::new();
-        for into in files.iter().filter(|into| !known.files.contains_key(&into.file.meta.location)) {
+        let (hot, recent) = (&self.look_ups.hot, &self.look_ups.recent);
+        let known = hot.of(order, name);
+        let asked = || files.iter().map(Into::asked);
+        let is_hot = |path: &Path| known.files.contains_key(path);
+        let mut sum = recent.sum(order, name, asked())?;
+        let new =
+            |others: &[usize]| others.iter().filter_map(|at| Some((*at, files.get(*at)?.asked()))).filter(|(_, asked)| !is_hot(asked.path)).collect::<Vec<_>>();
+        let due = recent.looked_into(new(&sum.others).into_iter());
+        if !due.is_empty() {
+            self.read_whole(due.iter().filter_map(|at| files.get(*at)), [&events, &rolled]).await;
+            sum = recent.sum(order, name, asked())?;
+        }
+        let others: Vec<&Into<'_>> = sum.others.iter().filter_map(|at| files.get(*at)).collect();
+        let (column, mut missing) = (order.column(), Vec::new());
+        for into in others.iter().filter(|into| !is_hot(&into.file.meta.location)) {
             missing.push(self.read(into, column, name).boxed());
         }
         let read: Vec<(Path, Arc<Run>)> = stream::iter(missing).buffer_unordered(FILES_AT_ONCE).try_collect().await?;
-        let looked = files.iter().filter_map(|into| {
+        let mut looked = Vec::new();
+        if let Some(touches) = &sum.touches {
+            looked.push(Looked { run: Arc::new(Run::of(touches, &self.look_ups.keys)?), keep: Keep::All });
+        }
+        looked.extend(others.into_iter().filter_map(|into| {
             let path = &into.file.meta.location;
             let run = known.files.get(path).or_else(|| read.iter().find(|(of, _)| of == path).map(|(_, run)| run))?;
             (run.rows() > 0).then(|| Looked { run: run.clone(), keep: into.keep.clone() })
-        });
-        let looked = looked.collect();
+        }));
         if !read.is_empty() {
             let named: FxHashSet<&Path> = events.files.iter().chain(&rolled.files).map(|file| &file.meta.location).collect();
-            self.look_ups.hot.keep(order, name, read, &named);
+            hot.keep(order, name, read, &named);
         }
         Ok(looked)
+    }
+
+    /// Whether anything touched, or was touched by, `name`.
+    pub(crate) async fn has(&self, order: Order, name: &str) -> Result<bool> {
+        let (events, rolled_table) = (self.events.files(), self.in_order(order));
+        let rolled = rolled_table.files();
+        let files = self.files(&events, rolled_table, &rolled, None, None);
+        // Of a file whose days do not all hold, nothing is said here.
+        let asked = files.iter().map(Into::asked).filter(|asked| asked.period.is_some());
+        if self.look_ups.recent.has(order, name, asked) {
+            return Ok(true);
+        }
+        Ok(self.look_up(order, name, None, None).await?.iter().any(|looked| looked.run.rows() > 0))
+    }
+
+    /// Reads small files into memory, once for all who wait for them. One that cannot be read is looked up in, and says so there.
+    async fn read_whole<'a>(&self, files: impl Iterator<Item = &'a Into<'a>>, sets: [&FileSet; 2]) {
+        const OF_EVENTS: [&str; 2] = ["time", "credential_issued_at"];
+        let recent = &self.look_ups.recent;
+        let _alone = recent.reading.lock().await;
+        sets.iter().for_each(|set| recent.hold_against(set));
+        let coded = LOOKED_UP.get(..KEY_COLUMNS).unwrap_or_default();
+        let wanted: Vec<&str> = LOOKED_UP.into_iter().chain(OF_EVENTS).collect();
+        for into in files {
+            let asked = into.asked();
+            if recent.is_whole(&asked) {
+                continue;
+            }
+            let push = |batches: &mut Vec<RecordBatch>, batch| {
+                batches.push(batch);
+                Ok(())
+            };
+            let read = whole(into.table, into.file, (&wanted, coded), &self.look_ups.footers, Vec::new(), push).await;
+            let kept = match &read {
+                Ok(batches) => recent.keep(&asked, Some(batches)),
+                Err(error) => {
+                    tracing::debug!(%error, file = %asked.path, "a small file could not be read whole");
+                    recent.keep(&asked, None)
+                }
+            };
+            if let Err(error) = kept {
+                tracing::debug!(%error, file = %asked.path, "a small file could not be counted");
+            }
+        }
     }
 
     async fn read(&self, into: &Into<'_>, column: &str, name: &str) -> Result<(Path, Arc<Run>)> {

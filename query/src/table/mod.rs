@@ -4,22 +4,26 @@
 //! memory, so that a question costs no log replay.
 
 mod file_set;
+mod follow;
 mod hot;
 mod laid;
 mod look_up;
 mod looked;
 mod provider;
+mod recent;
 mod run;
 mod scan;
 mod touches;
+mod whole;
 
 pub(crate) use file_set::FileSet;
-pub(crate) use look_up::footer;
+pub(crate) use look_up::{column as read_column, footer};
 pub(crate) use looked::{LookUps, Looked};
 pub(crate) use provider::LakeTable;
 pub(crate) use run::KEY_COLUMNS;
 pub(crate) use scan::{FileScan, files_plan, scan_plan, store_url};
 pub(crate) use touches::{Means, Order, TOUCHES_WITHIN, Touches, TouchesTable, Wanted, Within, moment};
+pub(crate) use whole::whole;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -44,6 +48,8 @@ pub(crate) const DAY: &str = "day";
 
 /// Read at a file's end when it is first met: most footers with their page indexes, in one request.
 pub(crate) const FOOTER_BYTES: usize = 128 << 10;
+/// Commits that are followed one by one; who is further behind has the log read anew.
+const FOLLOWED_MAX: usize = 64;
 /// Footers of the roll-up that are read side by side.
 const FOOTERS_AT_ONCE: usize = 8;
 
@@ -242,6 +248,12 @@ impl LiveTable {
         if !follows && !is_behind && (version.is_some() || !self.has_log().await?) {
             return Ok(());
         }
+        if !is_behind && let Some(files) = self.followed().await? {
+            // The log's reader stays behind, and begins anew when it is needed.
+            *delta = None;
+            self.show(files).await;
+            return Ok(());
+        }
         match delta.as_mut() {
             Some(delta) if !is_behind => {
                 delta.update_state().await.map_err(lake)?;
@@ -257,6 +269,27 @@ impl LiveTable {
         }
     }
 
+    /// The files of the newest version, where the commits since the version that is known say nothing but which files come and go.
+    async fn followed(&self) -> Result<Option<FileSet>, Error> {
+        let mut followed: Option<FileSet> = None;
+        for _ in 0..FOLLOWED_MAX {
+            let known = self.files();
+            let from = followed.as_ref().unwrap_or(&known);
+            let Some(version) = from.version else { return Ok(None) };
+            let commit = Path::from(format!("_delta_log/{:020}.json", version + 1));
+            let read = async { self.store.get(&commit).await?.bytes().await };
+            match read.await {
+                Ok(bytes) => match from.after(&bytes) {
+                    Some(next) => followed = Some(next),
+                    None => return Ok(None),
+                },
+                Err(object_store::Error::NotFound { .. }) => return Ok(followed),
+                Err(source) => return Err(Error::Lake { table: self.name.folder(), source: Box::new(source.into()) }),
+            }
+        }
+        Ok(None)
+    }
+
     async fn has_commit(&self, version: u64) -> Result<bool, Error> {
         let commit = Path::from(format!("_delta_log/{version:020}.json"));
         match self.store.get_opts(&commit, object_store::GetOptions { head: true, ..Default::default() }).await {
@@ -267,13 +300,16 @@ impl LiveTable {
     }
 
     async fn publish(&self, delta: &DeltaTable) -> Result<(), Error> {
-        let mut files = FileSet::of(self.name, delta)?;
+        self.show(FileSet::of(self.name, delta)?).await;
+        Ok(())
+    }
+
+    async fn show(&self, mut files: FileSet) {
         if matches!(self.name, TableName::Touches | TableName::TouchesByDestination) {
             files.rolled = self.rolled_days(&files).await;
         }
         let files = Arc::new(files);
         *self.files.write().unwrap_or_else(PoisonError::into_inner) = files;
-        Ok(())
     }
 
     /// What the footers of the roll-up's files say of the days that they hold. Files never change: one is read once.

@@ -54,8 +54,8 @@ impl Run {
         let batch = take_record_batch(found, &UInt32Array::from(order))?;
         let keys = keys.of(&batch)?;
         let time = |at: usize| batch.column(KEY_COLUMNS + at).as_primitive::<TimestampMicrosecondType>().clone();
-        let (day, first, last, issued_seen, issued_at) = (time(2), time(4), time(5), time(6), time(7));
-        let count = batch.column(KEY_COLUMNS + 3).as_primitive::<Int64Type>().clone();
+        let (day, first, last, issued_seen, issued_at) = (time(0), time(2), time(3), time(4), time(5));
+        let count = batch.column(KEY_COLUMNS + 1).as_primitive::<Int64Type>().clone();
         Ok(Self { keys, day, count, first, last, issued_seen, issued_at, batch })
     }
 

@@ -90,13 +90,15 @@ async fn answer(session: &Session, question: &Question) -> String {
     }
 }
 
-/// Asks both ways, twice: the second time what was looked up is in memory.
-async fn compare(looked_up: &Session, planned: &Session, when: &str) {
+/// Asks all ways, twice: the second time what was looked up is in memory.
+async fn compare(looked_up: [&Session; 2], planned: &Session, when: &str) {
     let mut with_rows = 0;
     for question in questions() {
         let expected = answer(planned, &question).await;
-        for time in ["read", "from memory"] {
-            assert_eq!(answer(looked_up, &question).await, expected, "{when}, {time}: {question:?}");
+        for (way, session) in ["by rows", "by files"].into_iter().zip(looked_up) {
+            for time in ["read", "from memory"] {
+                assert_eq!(answer(session, &question).await, expected, "{when}, {way}, {time}: {question:?}");
+            }
         }
         with_rows += usize::from(expected.lines().count() > 4);
     }
@@ -117,22 +119,26 @@ async fn a_name_that_is_looked_up_has_the_answer_of_a_plan() {
         let identities = inventory(if partition == 0 { &[lake::BACKUP, lake::PAYMENTS, VAULT, DEPLOY] } else { &[lake::ALICE] });
         store.replace_ledger(partition, &credentials, &identities).await.unwrap();
     }
-    let open = |look_up, live: Option<Arc<LiveLedger>>| async move {
-        let session = Session::open(path, Options { threads: 2, look_up, ..Options::default() }).await.unwrap();
+    let open_with = |options: Options, live: Option<Arc<LiveLedger>>| async move {
+        let session = Session::open(path, Options { threads: 2, ..options }).await.unwrap();
         live.map_or(session.clone(), |live| session.with_live(&live))
     };
+    let open = |look_up, live| open_with(Options { look_up, ..Options::default() }, live);
+    // One that remembers no rows of a name, so that files which were read whole answer all that they can.
+    let by_files = |live| open_with(Options { rows_cache_bytes_max: 0, ..Options::default() }, live);
     let live = Arc::new(LiveLedger::default());
-    let [looked_up, planned] = [open(true, None).await, open(false, None).await];
+    let [looked_up, planned, whole] = [open(true, None).await, open(false, None).await, by_files(None).await];
+    let whole_live = by_files(Some(live.clone())).await;
     let [looked_up_live, planned_live] = [open(true, Some(live.clone())).await, open(false, Some(live.clone())).await];
-    compare(&looked_up, &planned, "events alone").await;
+    compare([&looked_up, &whole], &planned, "events alone").await;
     store.compact(CompactOptions { first_bytes_min: 0, fresh_files_min: 2, ..CompactOptions::default() }).await.unwrap();
     store.roll_up(&RollUpOptions { files_min: 3, ..RollUpOptions::default() }).await.unwrap();
-    compare(&looked_up, &planned, "compacted and rolled up").await;
+    compare([&looked_up, &whole], &planned, "compacted and rolled up").await;
 
     // Newer than the lake: a time of issue, a credential that was unknown, and a second name of a machine.
-    compare(&looked_up_live, &planned, "nothing is newer").await;
+    compare([&looked_up_live, &whole_live], &planned, "nothing is newer").await;
     live.put(0, ledger(4..10, "2026-02-01T00:00:00Z", true), inventory(&[DEPLOY_IN_VAULT]));
-    compare(&looked_up_live, &planned_live, "with what is newer").await;
+    compare([&looked_up_live, &whole_live], &planned_live, "with what is newer").await;
     let touched = Question::Touched { identity: DEPLOY.to_owned(), from: None, to: None };
     let (with, without) = (answer(&looked_up_live, &touched).await, answer(&looked_up, &touched).await);
     assert!(with.contains(DEPLOY_IN_VAULT) && !without.contains(DEPLOY_IN_VAULT), "the machine has a name more");
@@ -141,6 +147,6 @@ async fn a_name_that_is_looked_up_has_the_answer_of_a_plan() {
     let mut late = event(1, "2026-03-03T01:30:00Z", DEPLOY, "key-late", "late", "aws:s3/late", Outcome::Success);
     late.log_offset = 600;
     store.commit_events(&[late], &[(Topic::Events, 0, 601)]).await.unwrap();
-    compare(&looked_up_live, &planned_live, "after a late event").await;
+    compare([&looked_up_live, &whole_live], &planned_live, "after a late event").await;
     assert!(answer(&looked_up, &touched).await.contains("aws:s3/late"));
 }

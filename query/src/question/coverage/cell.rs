@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::TimestampMicrosecondType;
+use arrow::datatypes::{Field, Schema, TimestampMicrosecondType};
+use datafusion::error::DataFusionError;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use keytrail_schemas::Micros;
 use rustc_hash::FxHashMap;
@@ -14,7 +15,7 @@ use crate::Error;
 use crate::engine::Engine;
 use crate::question::function::Period;
 use crate::question::touch::within;
-use crate::table::{FileSet, TableName};
+use crate::table::{FileSet, TableName, read_column};
 
 const COLUMNS: [&str; 4] = ["time", "ingested_at", "source", "format"];
 /// Files beyond which nothing more is remembered: some 24 cells of 100 bytes per file and source.
@@ -167,10 +168,10 @@ async fn files(engine: &Engine, period: Period) -> Result<Vec<Arc<Cells>>, Error
 
 /// The cells of one file. What cannot be read is said, and not remembered: the file may come back.
 async fn read_file(engine: &Engine, set: &FileSet, index: usize) -> Result<(usize, Arc<Cells>), Error> {
-    let plan = engine.scan(TableName::Events, &COLUMNS, Vec::new(), Some((set, vec![index])))?;
+    let add = |cells: &mut Cells, found: RecordBatch| cells.add(&conformed(&found)?).map_err(|e| DataFusionError::External(Box::new(e)));
     let mut cells = Cells::default();
-    match engine.fold(plan, Cells::default, Cells::add).await {
-        Ok(parts) => parts.iter().for_each(|part| cells.absorb(part, |_| true)),
+    match engine.whole(TableName::Events, (set, index), &COLUMNS, Cells::default(), add).await {
+        Ok(read) => cells = read,
         Err(Error::Execution(error)) => {
             tracing::warn!(%error, period = %set.period_of(index), "a file of events cannot be read");
             cells.unreadable.insert(set.period_of(index));
@@ -178,4 +179,13 @@ async fn read_file(engine: &Engine, set: &FileSet, index: usize) -> Result<(usiz
         Err(error) => return Err(error),
     }
     Ok((index, Arc::new(cells)))
+}
+
+/// The columns as [`Cells::add`] takes them.
+fn conformed(found: &RecordBatch) -> Result<RecordBatch, DataFusionError> {
+    let schema = TableName::Events.schema();
+    let of = |name: &str| Ok(schema.field_with_name(name)?.clone().with_nullable(true));
+    let fields = COLUMNS.iter().map(|name| of(name)).collect::<Result<Vec<Field>, DataFusionError>>()?;
+    let columns = fields.iter().map(|field| read_column(found, field.name(), field.data_type())).collect::<Result<Vec<_>, _>>()?;
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
 }

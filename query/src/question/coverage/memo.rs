@@ -19,6 +19,8 @@ type DeadLetters = Arc<Vec<(String, String, i64)>>;
 pub(crate) struct Memo {
     periods: Mutex<Vec<(Period, Versions, Arc<Covered>)>>,
     dead_letters: Mutex<Option<(Option<u64>, DeadLetters)>>,
+    /// Held by who computes the coverage of all history: others wait for it and have the same.
+    pub(super) computing: tokio::sync::Mutex<()>,
 }
 
 impl Memo {

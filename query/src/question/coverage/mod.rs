@@ -119,7 +119,13 @@ pub(crate) struct Covered {
 
 /// Every source of the period, and what could not be read.
 pub(crate) async fn covered(engine: &Engine, period: Period) -> Result<Arc<Covered>, Error> {
-    let versions = [TableName::Events, TableName::DeadLetters].map(|name| engine.table(name).files().version);
+    let newest = || [TableName::Events, TableName::DeadLetters].map(|name| engine.table(name).files().version);
+    if let Some(known) = engine.covered_before.covered(period, newest()) {
+        return Ok(known);
+    }
+    // Beside a writer many wait for the same at once.
+    let _alone = if period == Period::default() { Some(engine.covered_before.computing.lock().await) } else { None };
+    let versions = newest();
     if let Some(known) = engine.covered_before.covered(period, versions) {
         return Ok(known);
     }
