@@ -105,15 +105,17 @@ impl Line {
     /// A story was told because it holds a fact: it was read too, so that fewer judgements are. It overdraws the account by less than a story that was told for its
     /// rank, lest a flood of facts hides what is judged.
     pub fn spend_fact(&mut self, per_day: f64) {
-        if per_day > 0.0 {
-            self.account = (self.account - 1.0 / per_day).max(FACTS_ACCOUNT_MIN.min(self.account));
-        }
+        self.pay(per_day, FACTS_ACCOUNT_MIN.min(self.account));
     }
 
     /// A story was told for its rank.
     pub fn spend(&mut self, per_day: f64) {
+        self.pay(per_day, ACCOUNT_MIN);
+    }
+
+    fn pay(&mut self, per_day: f64, least: f64) {
         if per_day > 0.0 {
-            self.account = (self.account - 1.0 / per_day).max(ACCOUNT_MIN);
+            self.account = (self.account - 1.0 / per_day).max(least);
         }
     }
 }
@@ -127,8 +129,9 @@ fn bin(rank: f64) -> usize {
 mod tests {
     use super::*;
 
-    /// Tells the stories of an estate that has `per_day` of them a day, with ranks spread over 20 to 70. Returns how many were told a day.
-    fn told(per_day: usize, days: usize, bad: impl Fn(usize) -> usize) -> f64 {
+    /// Tells the stories of an estate that has `per_day` of them a day, with ranks spread over 20 to 70, beside so many facts a day. Returns how many were told a day
+    /// for their rank.
+    fn told_beside(facts: usize, per_day: usize, days: usize, bad: impl Fn(usize) -> usize) -> f64 {
         let (mut line, mut told, mut seed) = (Line::default(), 0_usize, 7_u64);
         for day in 0..days {
             let stories = per_day * bad(day);
@@ -143,9 +146,16 @@ mod tests {
                     line.spend(3.0);
                     told += 1;
                 }
+                if facts > 0 && story % (stories / facts) == 0 {
+                    line.spend_fact(3.0);
+                }
             }
         }
         told as f64 / days as f64
+    }
+
+    fn told(per_day: usize, days: usize, bad: impl Fn(usize) -> usize) -> f64 {
+        told_beside(0, per_day, days, bad)
     }
 
     #[test]
@@ -179,25 +189,7 @@ mod tests {
 
     #[test]
     fn facts_are_read_from_the_same_budget_and_cannot_use_all_of_it() {
-        let both = |facts_a_day: i64| {
-            let (mut line, mut told, mut seed) = (Line::default(), 0, 7_u64);
-            for story in 0..30 * 200 {
-                line.advance(Micros(story * Micros::DAY / 200));
-                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                let even = (seed >> 40) as f64 / (1_u64 << 24) as f64;
-                let rank = 20.0 - 8.0 * (1.0 - even).ln();
-                line.moved(None, rank);
-                if line.passes(rank, 3.0, RANK_MIN) {
-                    line.spend(3.0);
-                    told += 1;
-                }
-                if facts_a_day > 0 && story % (200 / facts_a_day) == 0 {
-                    line.spend_fact(3.0);
-                }
-            }
-            f64::from(told) / 30.0
-        };
-        let (none, one, flood) = (both(0), both(1), both(100));
+        let [none, one, flood] = [0, 1, 100].map(|facts| told_beside(facts, 200, 30, |_| 1));
         assert!(one < none - 0.5 && one > none - 1.3, "a fact a day leaves room for one judgement less: {none} and {one}");
         assert!((1.0..=2.0).contains(&flood), "however many facts, judgements are read: {flood}");
     }
