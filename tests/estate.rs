@@ -7,6 +7,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+/// A port of loopback that nobody listened on a moment ago.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+}
+
 /// The longest that one command may take.
 const LONGEST: Duration = Duration::from_secs(1_200);
 

@@ -149,7 +149,7 @@ fn run_watches_its_sources_and_serves_metrics() {
     let home = Home::new();
     home.file("in/a.log", cloudtrail_lines(500));
     home.file("keytrail.toml", "[[source]]\nname = \"trail\"\nformat = \"cloudtrail\"\npaths = [\"in\"]\npoll_interval_ms = 100\n[[forward]]\ntarget = \"file:out.ndjson\"\nencoding = \"ocsf\"\n");
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = crate::estate::free_port();
     let mut child = home.command(&["run", "--metrics-listen", &format!("127.0.0.1:{port}")]).stderr(std::process::Stdio::piped()).spawn().unwrap();
     let metrics = || -> Option<String> {
         use std::io::Read as _;

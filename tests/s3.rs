@@ -3,7 +3,7 @@
 //! skipped; under `KEYTRAIL_CI=1` that is a failure.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ fn program(test: &str, variable: &str) -> Option<String> {
 }
 
 fn start(command: impl FnOnce(u16, &std::path::Path) -> Command) -> Server {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = crate::estate::free_port();
     let folder = tempfile::tempdir().unwrap();
     let process = command(port, folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the S3 server starts");
     let started = Instant::now();

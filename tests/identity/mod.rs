@@ -5,7 +5,6 @@
 mod keycloak;
 mod step_ca;
 
-use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::estate::{Home, rows, stderr};
+use crate::estate::{Home, free_port, rows, stderr};
 
 /// What `variable` names, and a Python with `PyJWT` and `cryptography`.
 #[expect(clippy::disallowed_methods, reason = "the test's servers are named from outside")]
@@ -25,10 +24,6 @@ fn needed(test: &str, variable: &str) -> Option<(PathBuf, PathBuf)> {
     assert!(std::env::var("KEYTRAIL_CI").is_err(), "{variable} and KEYTRAIL_DOORS_PYTHON must name the server and its clients' Python in CI");
     eprintln!("SKIPPED {test}: {variable} or KEYTRAIL_DOORS_PYTHON names nothing");
     None
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A process that ends with its test, and whatever it started: a server's start script leaves the server behind.

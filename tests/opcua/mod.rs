@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::estate::{Home, stderr};
-use server::{Server, clients, free_port, library};
+use crate::estate::{Home, free_port, stderr};
+use server::{Server, clients, library};
 
 /// `keytrail run`, with what it says in a file.
 struct Running {

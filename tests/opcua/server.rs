@@ -2,7 +2,6 @@
 //! they were skipped; under `KEYTRAIL_CI=1` that is a failure.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -17,10 +16,6 @@ pub fn library(test: &str) -> Option<PathBuf> {
     assert!(std::env::var("KEYTRAIL_CI").is_err(), "KEYTRAIL_NODE_OPCUA must name the folder of node-opcua in CI");
     eprintln!("SKIPPED {test}: KEYTRAIL_NODE_OPCUA names no folder");
     None
-}
-
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn node(library: &Path, script: &str) -> Command {
