@@ -91,8 +91,13 @@ def ask(path, body, certificate=None):
         return refused.code
 
 
+def hexadecimal(serial):
+    """Whole bytes, as OpenSSL and Zeek print them: one serial in sixteen begins with a zero."""
+    return serial.to_bytes((serial.bit_length() + 7) // 8, "big").hex()
+
+
 def did(what, subject, certificate=None):
-    serial = format(x509.load_pem_x509_certificate(certificate.encode()).serial_number, "x") if certificate else None
+    serial = hexadecimal(x509.load_pem_x509_certificate(certificate.encode()).serial_number) if certificate else None
     print(json.dumps({"did": what, "subject": subject, "serial": serial}), flush=True)
 
 

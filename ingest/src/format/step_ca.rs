@@ -225,12 +225,13 @@ fn subject(row: &Row<'_>, ca: &str, event: &mut Event) {
     }
 }
 
-/// A decimal serial as other logs write it: in hexadecimal. Serials have up to 160 bits.
+/// A decimal serial as OpenSSL and Zeek write it: whole bytes in hexadecimal, of which the first may begin with a zero.
+/// Serials have up to 160 bits.
 fn hexadecimal(decimal: &str) -> Text {
     if decimal.is_empty() || decimal.len() > 60 || !decimal.bytes().all(|b| b.is_ascii_digit()) {
         return Text::from(decimal);
     }
-    let mut bytes: Vec<u8> = Vec::new();
+    let mut bytes = vec![0];
     for digit in decimal.bytes() {
         let mut carry = u32::from(digit - b'0');
         for byte in bytes.iter_mut().rev() {
@@ -239,6 +240,7 @@ fn hexadecimal(decimal: &str) -> Text {
             carry >>= 8;
         }
         if carry > 0 {
+            // The first byte was full.
             bytes.insert(0, u8::try_from(carry).unwrap_or(0));
         }
     }
@@ -298,6 +300,6 @@ mod tests {
     #[test]
     fn serials_become_hexadecimal() {
         assert_eq!(hexadecimal("133843522617393789054420171350658221025"), "64b153268f0ecef24d3b14d647ff83e1");
-        assert_eq!((hexadecimal("255"), hexadecimal("0"), hexadecimal("x")), (Text::from("ff"), Text::from(""), Text::from("x")));
+        assert_eq!(["255", "0", "4095", "x"].map(hexadecimal), ["ff", "00", "0fff", "x"].map(Text::from));
     }
 }
