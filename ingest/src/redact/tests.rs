@@ -147,6 +147,17 @@ fn secrets_are_found_in_encodings() {
 }
 
 #[test]
+fn status_names_of_opc_ua_stay_in_a_message_and_their_parts_do_not() {
+    let text = |reason: &str| format!(r#"{{"opcua_audit":1,"Server":"opc.tcp://127.0.0.1:4840/","Sequence":1,"SourceState":"silent","Reason":"{reason}"}}"#);
+    for name in ["BadTcpSecureChannelUnknown", "BadWaitingForInitialData", "BadCertificateIssuerRevocationUnknown", "GoodCallAgain"] {
+        let whole = text(&format!("the session ended: {name}: it ended"));
+        assert_eq!(record("opcua_audit", &whole), whole);
+    }
+    let typed = text("the session ended: SecureHistoryNonce");
+    assert!(!record("opcua_audit", &typed).contains("SecureHistoryNonce"));
+}
+
+#[test]
 fn words_that_only_resemble_secrets_stay() {
     for text in [
         "AKIAIOSFODNN7EXAMPLE",

@@ -1,4 +1,5 @@
-//! Messages: kept as far as their words are words of messages (`data/redact/words.txt`); every other word may be what somebody typed.
+//! Messages: kept as far as their words are words of messages (`data/redact/words.txt`) or names that stand in messages (`data/redact/names.txt`);
+//! every other word may be what somebody typed.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -8,8 +9,13 @@ use rustc_hash::FxHashSet;
 use super::harmless::is_harmless;
 use super::{Redactor, is_withheld};
 
-static WORDS: LazyLock<FxHashSet<&'static str>> =
-    LazyLock::new(|| include_str!("../../data/redact/words.txt").lines().filter(|line| !line.starts_with('#')).flat_map(str::split_whitespace).collect());
+static WORDS: LazyLock<FxHashSet<&'static str>> = LazyLock::new(|| listed(include_str!("../../data/redact/words.txt")));
+
+static NAMES: LazyLock<FxHashSet<&'static str>> = LazyLock::new(|| listed(include_str!("../../data/redact/names.txt")));
+
+fn listed(text: &'static str) -> FxHashSet<&'static str> {
+    text.lines().filter(|line| !line.starts_with('#')).flat_map(str::split_whitespace).collect()
+}
 
 /// A message with every word replaced that is none of messages.
 pub(super) fn redacted<'t>(redactor: &Redactor, text: &'t str) -> Cow<'t, str> {
@@ -18,7 +24,7 @@ pub(super) fn redacted<'t>(redactor: &Redactor, text: &'t str) -> Cow<'t, str> {
 
 /// Whether a word may stand in a message.
 fn passes(word: &str) -> bool {
-    is_withheld(word) || word.len() <= 1 || (word.len() <= 3 && word.bytes().all(|b| b.is_ascii_digit())) || is_harmless(word, "") || are_words(word)
+    is_withheld(word) || word.len() <= 1 || (word.len() <= 3 && word.bytes().all(|b| b.is_ascii_digit())) || is_harmless(word, "") || are_words(word) || NAMES.contains(word)
 }
 
 /// Whether `text` is put together of known words: `AccessDenied`, `s3:GetObject`, `not-found`.

@@ -5,10 +5,10 @@ use super::plant::{
     bacnet, bacnet_control, bacnet_discovery, cip, cip_identity, dnp3_control, enip, modbus_detailed, opcua, opcua_activate_session, opcua_create_session,
     opcua_service, opcua_status, s7comm, s7comm_plus, s7comm_transfer,
 };
-use super::{dnp3, ftp, kerberos, ldap, ldap_search, modbus, mqtt_connect, mqtt_publish, mqtt_subscribe, mysql, ntlm, radius, ssh, ssl, x509};
+use super::{dhcp, dnp3, ftp, kerberos, ldap, ldap_search, modbus, mqtt_connect, mqtt_publish, mqtt_subscribe, mysql, ntlm, radius, ssh, ssl, x509};
 
 /// Every kind that is read.
-static READ: [&Kind; 40] = [
+static READ: [&Kind; 41] = [
     // Before `modbus`, whose mark it has too.
     &modbus_detailed::KIND,
     &modbus::KIND,
@@ -50,11 +50,12 @@ static READ: [&Kind; 40] = [
     &radius::KIND,
     &mysql::KIND,
     &ftp::KIND,
+    &dhcp::KIND,
 ];
 
 /// Logs that are recognised and not read: they describe traffic, files, names or Zeek itself, and name no machine identity beyond
 /// addresses that the logs above name with more. A log that stands in neither list is treated likewise.
-const OTHER: [&str; 79] = [
+const OTHER: [&str; 78] = [
     "analyzer",
     "bacnet_property",
     "capture_loss",
@@ -63,7 +64,6 @@ const OTHER: [&str; 79] = [
     "config",
     "conn",
     "dce_rpc",
-    "dhcp",
     "dnp3_objects",
     "dns",
     "dpd",

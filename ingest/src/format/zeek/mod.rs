@@ -1,7 +1,7 @@
 //! Zeek logs, TSV and JSON: what machines were seen to do on the wire.
 //!
 //! Read are `ssl`, `x509`, `kerberos`, `ntlm`, `ssh`, `ldap`, `ldap_search`, `modbus`, `dnp3`, `mqtt_connect`, `mqtt_publish`,
-//! `mqtt_subscribe`, `radius`, `mysql` and `ftp`, one file each, and in [`plant`] the logs of CISA's ICSNPP parsers. Every
+//! `mqtt_subscribe`, `radius`, `mysql`, `ftp` and `dhcp`, one file each, and in [`plant`] the logs of CISA's ICSNPP parsers. Every
 //! other log (`conn`, `dns`, `files`, …; the list stands in `catalog`) is recognised, and yields nothing.
 //!
 //! A log's kind is told by its `#path`, by `_path` or `@stream` in the row, by the file's name, and else by fields that only one
@@ -18,6 +18,7 @@
 
 mod answer;
 mod catalog;
+mod dhcp;
 mod dnp3;
 mod ftp;
 mod kerberos;
