@@ -103,6 +103,8 @@ pub enum Command {
     Compare(Compare),
     /// An identity's activity, cut at gaps or by session id
     Sessions(OfIdentity),
+    /// Who may have acted from an address: accounts seen there in the same minutes, machines that had a lease of it
+    Candidates(Candidates),
     /// Over-age, never rotated, dormant, shared: what is wrong with credentials and identities
     Posture,
     /// Credentials: age, state, last use, succession

@@ -57,6 +57,7 @@ fn run(typed: cli::Cli) -> anyhow::Result<exit::Code> {
         C::Lineage(arguments) => command::question::lineage(&config, &output, &arguments),
         C::BlastRadius(arguments) => command::question::blast_radius(&config, &output, &arguments),
         C::Compare(arguments) => command::question::compare(&config, &output, &arguments),
+        C::Candidates(arguments) => command::question::candidates(&config, &output, &arguments),
         C::Sessions(arguments) => command::question::sessions(&config, &output, &arguments),
         C::Posture => command::question::posture(&config, &output),
         C::Credentials(arguments) => command::question::credentials(&config, &output, &arguments),

@@ -23,7 +23,7 @@ mod time;
 mod views;
 
 pub use error::Error;
-pub use explain::ExplainedFinding;
+pub use explain::{Candidate, ExplainedFinding};
 pub use live::LiveLedger;
 pub use options::Options;
 pub use question::{Argument, Call, Description, Kind as ArgumentKind, Question, Who, functions};

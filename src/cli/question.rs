@@ -36,6 +36,18 @@ pub struct WhoTouched {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  keytrail candidates zeek:north:host/10.0.0.31 --since -7d")]
+pub struct Candidates {
+    /// Canonical id of the identity, or a unique fragment of it
+    pub identity: String,
+    /// Minutes before and after an act within which somebody else counts
+    #[arg(long, value_name = "MINUTES", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1440))]
+    pub within: u32,
+    #[command(flatten)]
+    pub window: Window,
+}
+
+#[derive(Debug, Args)]
 #[command(after_help = "Example:\n  keytrail lineage AKIAIOSFODNN7EXAMPLE")]
 pub struct Lineage {
     /// The credential: its id, or a unique fragment of it

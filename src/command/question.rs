@@ -118,6 +118,12 @@ pub fn sessions(config: &Config, output: &Writer, arguments: &cli::OfIdentity) -
     of_identity(config, output, "sessions", arguments)
 }
 
+pub fn candidates(config: &Config, output: &Writer, arguments: &cli::Candidates) -> anyhow::Result<Code> {
+    let [from, to] = period(&arguments.window);
+    let within = arguments.within.to_string();
+    Asking::open(config)?.ask(output, "candidates", &[("identity", &arguments.identity), ("within", &within), from, to])
+}
+
 fn of_identity(config: &Config, output: &Writer, question: &str, arguments: &cli::OfIdentity) -> anyhow::Result<Code> {
     let [from, to] = period(&arguments.window);
     Asking::open(config)?.ask_and_draw(output, question, &[("identity", &arguments.identity), from, to], arguments.plot.as_deref())

@@ -165,6 +165,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("kubernetes/workload-by-who-never-does.yml", include_str!("../../../rules/kubernetes/workload-by-who-never-does.yml")),
     ("kubernetes/workload-reaches-its-node.yml", include_str!("../../../rules/kubernetes/workload-reaches-its-node.yml")),
     ("ot/account-at-several-sites.yml", include_str!("../../../rules/ot/account-at-several-sites.yml")),
+    ("ot/address-changed-machine.yml", include_str!("../../../rules/ot/address-changed-machine.yml")),
     ("ot/alarms-suppressed.yml", include_str!("../../../rules/ot/alarms-suppressed.yml")),
     ("ot/anonymous-where-all-authenticate.yml", include_str!("../../../rules/ot/anonymous-where-all-authenticate.yml")),
     ("ot/breakers-operated.yml", include_str!("../../../rules/ot/breakers-operated.yml")),

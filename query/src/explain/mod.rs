@@ -1,6 +1,7 @@
 //! A finding whole: what was found, the events that are the evidence, the credential behind them and where it came from,
 //! and what else was found around it.
 
+mod candidate;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,6 +10,7 @@ use arrow::array::RecordBatch;
 use datafusion::common::ScalarValue;
 use keytrail_schemas::{CredentialRecord, Detection, Event, Finding, IdentityRecord, Micros, Severity, Table, Text};
 
+pub use self::candidate::Candidate;
 use crate::engine::Engine;
 use crate::{Error, ledger};
 
@@ -32,6 +34,8 @@ pub struct ExplainedFinding {
     pub lineage: Vec<CredentialRecord>,
     /// The identity as the ledger has it now.
     pub identity: Option<IdentityRecord>,
+    /// Who may have sat at the address, where the identity is one; it proves nothing.
+    pub candidates: Vec<Candidate>,
     /// Other findings within a day that share the identity, the credential or the source address; the nearest first, at
     /// most 20.
     pub neighbours: Vec<Neighbour>,
@@ -65,7 +69,7 @@ impl ExplainedFinding {
 }
 
 /// Collects everything around the finding `id`.
-pub(crate) async fn explain(engine: &Engine, id: &str) -> Result<ExplainedFinding, Error> {
+pub(crate) async fn explain(engine: &std::sync::Arc<Engine>, id: &str) -> Result<ExplainedFinding, Error> {
     let found: Vec<Finding> = read(&engine.rows("SELECT * FROM findings WHERE finding_id = $1", vec![ScalarValue::from(id)]).await?)?;
     let Some(finding) = found.into_iter().next() else { return Err(Error::Unknown { what: "finding", text: id.to_owned(), nearest: Vec::new() }) };
     let detections = detections(engine, id).await?;
@@ -76,7 +80,8 @@ pub(crate) async fn explain(engine: &Engine, id: &str) -> Result<ExplainedFindin
         neighbours(engine, &finding),
     )
     .await?;
-    Ok(ExplainedFinding { finding, detections, evidence, credential, lineage, identity, neighbours })
+    let candidates = candidate::candidates(engine, &finding).await?;
+    Ok(ExplainedFinding { finding, detections, evidence, credential, lineage, identity, candidates, neighbours })
 }
 
 fn read<T: Table>(batches: &[RecordBatch]) -> Result<Vec<T>, Error> {

@@ -125,6 +125,14 @@ fn who(out: &mut String, explained: &ExplainedFinding) -> std::fmt::Result {
             None => writeln!(out, "    obtained with {name}")?,
         }
     }
+    if !explained.candidates.is_empty() {
+        writeln!(out, "  An address is no person. Seen from there in the same quarters of an hour, which proves nothing:")?;
+    }
+    for near in &explained.candidates {
+        let by = near.protocol.as_deref().unwrap_or("unknown protocol");
+        let how = if by == "dhcp" { "had the address" } else { by };
+        writeln!(out, "    {}: {how}, {} of {}, last {}", near.candidate, near.together, plural(near.acted, "span"), near.last.to_rfc3339())?;
+    }
     Ok(())
 }
 

@@ -61,6 +61,7 @@ impl Argument {
             ("identity_or_credential" | "credential_or_identity", _) => "An identity or a credential: its id, or a fragment that only one holds.",
             ("who", _) => "machines (the default), humans or all.",
             ("dimension", _) => "What is new: destination, source_ip, action, credential, protocol, …",
+            ("within", _) => "Minutes before and after an act within which somebody else counts, 1 to 1440 (default 15).",
             ("hops", _) => "How many hops, 1 to 10 (default 3).",
             ("severity", _) => "At least this severe: info, low, medium, high or critical.",
             ("rule", _) => "Only this rule.",

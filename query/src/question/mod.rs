@@ -3,6 +3,7 @@
 
 mod blast_radius;
 mod call;
+mod candidates;
 mod compare;
 mod coverage;
 mod credential_history;
@@ -71,6 +72,7 @@ pub(crate) fn all() -> Vec<Arc<dyn Function>> {
         Arc::new(who_touched::WhoTouched),
         Arc::new(timeline::Timeline),
         Arc::new(sessions::Sessions),
+        Arc::new(candidates::Candidates),
         Arc::new(compare::Compare),
         Arc::new(first_seen::FirstSeen),
         Arc::new(identities::Identities),

@@ -39,6 +39,8 @@ pub enum Question {
     Timeline { identity: String, from: Option<Micros>, to: Option<Micros> },
     /// An identity's activity, cut into sessions.
     Sessions { identity: String, from: Option<Micros>, to: Option<Micros> },
+    /// Who may have acted as an identity that is an address; `within` is minutes, and defaults to 15.
+    Candidates { identity: String, within: Option<u32>, from: Option<Micros>, to: Option<Micros> },
     /// What changed from period `a` to period `b`; an absent `b_from` is `a_to`.
     Compare { identity: String, a_from: Option<Micros>, a_to: Option<Micros>, b_from: Option<Micros>, b_to: Option<Micros> },
     /// Values of a dimension that an identity had never shown before.
@@ -73,6 +75,9 @@ impl Question {
             Self::WhoTouched { destination, from, to } => ("who_touched", vec![text(destination), time(from), time(to)]),
             Self::Timeline { identity, from, to } => ("timeline", vec![text(identity), time(from), time(to)]),
             Self::Sessions { identity, from, to } => ("sessions", vec![text(identity), time(from), time(to)]),
+            Self::Candidates { identity, within, from, to } => {
+                ("candidates", vec![text(identity), within.map(|within| Value::Count(within.into())), time(from), time(to)])
+            }
             Self::Compare { identity, a_from, a_to, b_from, b_to } => ("compare", vec![text(identity), time(a_from), time(a_to), time(b_from), time(b_to)]),
             Self::FirstSeen { dimension, from, to } => ("first_seen", vec![text(dimension), time(from), time(to)]),
             Self::Identities { who } => ("identities", vec![text(who.word())]),
@@ -108,6 +113,7 @@ impl Question {
             | Self::WhoTouched { from, to, .. }
             | Self::Timeline { from, to, .. }
             | Self::Sessions { from, to, .. }
+            | Self::Candidates { from, to, .. }
             | Self::FirstSeen { from, to, .. }
             | Self::BlastRadius { from, to, .. }
             | Self::Findings { from, to, .. }

@@ -40,7 +40,7 @@ const PROMISED: [(&str, &[&str]); 5] = [
 #[test]
 fn the_promised_columns_are_there_and_every_column_is_documented() {
     let functions = functions();
-    assert_eq!(functions.len(), 15);
+    assert_eq!(functions.len(), 16);
     for (name, promised) in PROMISED {
         let function = functions.iter().find(|function| function.name == name).unwrap();
         for column in promised {
@@ -63,6 +63,7 @@ async fn every_question_answers_with_its_declared_columns() {
         (Question::WhoTouched { destination: "payroll".to_owned(), from, to }, 3),
         (Question::Timeline { identity: identity(), from, to }, 7),
         (Question::Sessions { identity: identity(), from, to }, 4),
+        (Question::Candidates { identity: identity(), within: Some(60), from, to }, 1),
         (Question::Compare { identity: identity(), a_from: from, a_to: Some(at("2026-03-03T00:00:00Z")), b_from: None, b_to: to }, 3),
         (Question::FirstSeen { dimension: "destination".to_owned(), from, to }, 6),
         (Question::Identities { who: Who::Machines }, 3),

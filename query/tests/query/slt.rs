@@ -100,7 +100,53 @@ fn edges() -> Vec<(&'static str, Vec<Event>)> {
         command(station, midnight, "s7comm.write_variable"),
         command("app:backup", midnight, "get"),
     ];
-    vec![("empty", Vec::new()), ("one_event", vec![plain("app:o'neill \"x\"", before, "db:one")]), ("ties", ties), ("plant", plant)]
+    vec![("candidates", sat_there()), ("empty", Vec::new()), ("one_event", vec![plain("app:o'neill \"x\"", before, "db:one")]), ("ties", ties), ("plant", plant)]
+}
+
+/// An engineering station whose address changes hands at nine: who was seen at it, near its acts and far from them.
+fn sat_there() -> Vec<Event> {
+    let seen = |who: &str, ip: &str, time: &str, protocol: &str, action: &str| Event {
+        time: lake::at(&format!("2026-03-02T{time}Z")),
+        identity: who.into(),
+        source_ip: Some(ip.into()),
+        protocol: Some(protocol.into()),
+        action: Some(action.into()),
+        outcome: Outcome::Success,
+        source: "test".into(),
+        format: "zeek".into(),
+        ..Event::default()
+    };
+    let (station, ip) = ("zeek:works:host/10.0.0.30", "10.0.0.30");
+    let lease = |time: &str, machine: &str| Event { destination: Some(machine.into()), source_host: Some("ES-7".into()), ..seen(station, ip, time, "dhcp", "dhcp.lease") };
+    let (weber, klein) = ("kerberos:PLANT:principal/h.weber", "ntlm:PLANT:account/klein");
+    let denied = |event: Event| Event { outcome: Outcome::Failure, ..event };
+    let mut events = vec![
+        lease("06:00:00", "mac:00:1b:1b:00:00:31"),
+        lease("07:30:00", "mac:00:1b:1b:00:00:31"),
+        lease("09:00:00", "mac:00:1b:1b:00:00:77"),
+        // Acts in four spans of a quarter of an hour: 08:00, 08:15, 10:00, 11:45.
+        seen(station, ip, "08:07:00", "s7comm", "s7comm.start_upload"),
+        seen(station, ip, "08:14:59", "s7comm", "s7comm.write_variable"),
+        seen(station, ip, "08:29:00", "s7comm", "s7comm.plc_stop"),
+        seen(station, ip, "10:00:00", "s7comm", "s7comm.plc_stop"),
+        seen(station, ip, "11:59:59", "s7comm", "s7comm.plc_stop"),
+        // Near the first act alone, to the second.
+        seen(weber, ip, "07:52:00", "kerberos", "kerberos.AS"),
+        seen(weber, ip, "07:51:59", "kerberos", "kerberos.AS"),
+        // Near the third and, over the end of the span, the fourth.
+        seen(klein, ip, "10:15:00", "ntlm", "ntlm.authenticate"),
+        denied(seen(klein, ip, "12:14:59", "ntlm", "ntlm.authenticate")),
+        seen(klein, ip, "12:15:00", "ntlm", "ntlm.authenticate"),
+        // Elsewhere at that time, too far off, or an address again.
+        seen("kerberos:PLANT:principal/elsewhere", "10.0.0.31", "08:07:00", "kerberos", "kerberos.AS"),
+        seen("kerberos:PLANT:principal/later", ip, "09:15:00", "kerberos", "kerberos.AS"),
+        seen("zeek:other:host/10.0.0.30", ip, "08:07:00", "s7comm", "s7comm.read_variable"),
+    ];
+    for (number, event) in (0..).zip(&mut events) {
+        event.event_id = keytrail_schemas::EventId::of_provider("test", "", &number.to_string(), 0);
+        event.ingested_at = event.time;
+    }
+    events
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -145,4 +191,30 @@ async fn every_file_of_questions_has_the_answers_it_states() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_explained_finding_of_an_address_tells_who_was_seen_there_and_one_of_an_account_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    stored(folder.path(), &sat_there(), false).await;
+    let store = keytrail_lake::Lake::open(folder.path().to_str().unwrap(), keytrail_lake::Options::default()).await.unwrap();
+    let finding = |id: &str, identity: &str, from: &str, to: &str| keytrail_schemas::Finding {
+        finding_id: id.into(),
+        identity: identity.into(),
+        time: lake::at(from),
+        first_event_time: lake::at(from),
+        last_event_time: lake::at(to),
+        ..keytrail_schemas::Finding::default()
+    };
+    let (from, to) = ("2026-03-02T10:00:00Z", "2026-03-02T10:00:00Z");
+    let findings = [(0, finding("f1", "zeek:works:host/10.0.0.30", from, to)), (1, finding("f2", "ntlm:PLANT:account/klein", from, to))];
+    store.commit_findings(&findings, &[(Topic::Findings, 0, 2)]).await.unwrap();
+    let session = Session::open(folder.path().to_str().unwrap(), keytrail_query::Options::default()).await.unwrap();
+    let explained = session.explain_finding("f1").await.unwrap();
+    let told: Vec<(&str, i64, i64)> = explained.candidates.iter().map(|near| (near.candidate.as_str(), near.together, near.acted)).collect();
+    assert_eq!(told, [("mac:00:1b:1b:00:00:77", 1, 1), ("ntlm:PLANT:account/klein", 1, 1)]);
+    let text = explained.to_text();
+    assert!(text.contains("ntlm:PLANT:account/klein: ntlm, 1 of 1 span, last 2026-03-02T10:15:00Z"), "{text}");
+    assert!(text.contains("mac:00:1b:1b:00:00:77: had the address"), "{text}");
+    assert!(session.explain_finding("f2").await.unwrap().candidates.is_empty());
 }
