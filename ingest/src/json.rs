@@ -424,10 +424,17 @@ fn write_static(node: StaticNode, out: &mut String) {
 
 /// Writes a number in decimal digits, without what formatting costs: ports and lengths stand in each record.
 pub(crate) fn write_number(number: u64, out: &mut String) {
-    if number >= 10 {
-        write_number(number / 10, out);
+    // As many digits as the greatest has.
+    let mut digits = [b'0'; 20];
+    let (mut rest, mut len) = (number, 0);
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+        (rest, len) = (rest / 10, len + 1);
+        if rest == 0 {
+            break;
+        }
     }
-    out.push(char::from(b"0123456789".get(usize::try_from(number % 10).unwrap_or(0)).copied().unwrap_or(b'0')));
+    out.push_str(digits.get(digits.len() - len..).and_then(|digits| std::str::from_utf8(digits).ok()).unwrap_or_default());
 }
 
 /// Writes `text` as a JSON string.

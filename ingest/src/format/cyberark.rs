@@ -8,7 +8,7 @@
 use keytrail_schemas::{Activity, CredentialKind, IdentityKind, Outcome, Text};
 
 use super::join::join;
-use super::kit::{Fields, Row, Scene, Setting, address, by, fact, fields};
+use super::kit::{Fields, Row, Scene, Setting, address, by, fact, fields, words};
 use super::{Context, Disposition, Draft, Format, Framing, Parser, Reject, text_of};
 use crate::json::Reader;
 
@@ -107,12 +107,10 @@ fn act(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
         by(&mut event, "cyberark", &vault, "system", "vault", IdentityKind::Service);
     }
     let word = action.to_ascii_lowercase();
-    event.outcome = if ["fail", "denied", "unauthori", "disallowed", "illegal"].iter().any(|part| word.contains(part)) {
-        if word.contains("denied") || word.contains("unauthori") || word.contains("disallowed") { Outcome::Denied } else { Outcome::Failure }
-    } else if row.str(SEVERITY) == Some("Error") {
-        Outcome::Failure
-    } else {
-        Outcome::Success
+    event.outcome = match () {
+        () if DENIES.are_in(action) => Outcome::Denied,
+        () if FAILS.are_in(action) || row.str(SEVERITY) == Some("Error") => Outcome::Failure,
+        () => Outcome::Success,
     };
     event.reason = if event.outcome == Outcome::Success { None } else { row.owned(REASON).or_else(|| Some(Text::from(code.as_ref()))) };
     // Through a session manager the station is its own; who sits behind it stands in the details.
@@ -181,16 +179,11 @@ fn is_component(name: &str) -> bool {
     })
 }
 
-fn activity(action: &str) -> Activity {
-    let word = action.to_ascii_lowercase();
-    let any = |words: &[&str]| words.iter().any(|part| word.contains(part));
-    if any(&["logoff", "disconnect", "session end"]) {
-        Activity::End
-    } else if any(&["logon", "authentication", "full gateway connection", "log on"]) {
-        Activity::Authenticate
-    } else if any(&["add owner", "update owner", "add group member", "add safe owner", "confirm request", "authorize", "add member"]) {
-        Activity::Grant
-    } else if any(&[
+words! {
+    ENDS = ["logoff", "disconnect", "session end"];
+    LOGINS = ["logon", "authentication", "full gateway connection", "log on"];
+    GRANTS = ["add owner", "update owner", "add group member", "add safe owner", "confirm request", "authorize", "add member"];
+    CHANGES = [
         "add user",
         "update user",
         "delete user",
@@ -208,7 +201,19 @@ fn activity(action: &str) -> Activity {
         "activate user",
         "disable",
         "enable",
-    ]) {
+    ];
+    FAILS = ["fail", "illegal"];
+    DENIES = ["denied", "unauthori", "disallowed"];
+}
+
+fn activity(action: &str) -> Activity {
+    if ENDS.are_in(action) {
+        Activity::End
+    } else if LOGINS.are_in(action) {
+        Activity::Authenticate
+    } else if GRANTS.are_in(action) {
+        Activity::Grant
+    } else if CHANGES.are_in(action) {
         Activity::Configure
     } else {
         Activity::Use

@@ -9,7 +9,7 @@ use keytrail_schemas::{Activity, CredentialKind, Event, IdentityKind, Outcome, T
 
 use super::Reject;
 use super::join::join;
-use super::kit::{Mark, Row, Scene, Shape, by, fact, fields};
+use super::kit::{Mark, Row, Scene, Shape, by, fact, fields, words};
 
 fields! {
     ID = "id|uuid",
@@ -103,15 +103,18 @@ fn is_machine(name: &str) -> bool {
         || name == "ghost-bot"
 }
 
+words! {
+    LOGINS = ["sessionscontroller#create", "sign_in", "signed in", "login", "authenticated"];
+    TOKENS = ["access_token", "deploy_token"];
+    KEYS = ["ssh_key", "deploy_key"];
+    ROTATES = ["rotat"];
+    REVOKES = ["revok", "destroy", "delet", "remov", "expired"];
+    ISSUES = ["creat", "add", "issu"];
+}
+
 fn activity(action: &str, row: &Row<'_>) -> Activity {
     let word = action.to_ascii_lowercase();
-    if word.contains("sessionscontroller#create")
-        || word.contains("sign_in")
-        || word.contains("signed in")
-        || word.contains("login")
-        || word.contains("authenticated")
-        || row.has(FAILED)
-    {
+    if LOGINS.are_in(action) || row.has(FAILED) {
         Activity::Authenticate
     } else if row.str(ADDED).is_some_and(|added| added.contains("access")) || word.contains("member") && word.contains("add") || word.contains("access_level") {
         Activity::Grant
@@ -121,25 +124,23 @@ fn activity(action: &str, row: &Row<'_>) -> Activity {
 }
 
 fn lifecycle(event: &Event, row: &Row<'_>, action: &str, server: &str) -> Option<Event> {
-    let word = action.to_ascii_lowercase();
     let class = row.str(TARGET_KIND).unwrap_or_default();
     let kind = match class {
         "PersonalAccessToken" | "ProjectAccessToken" | "GroupAccessToken" | "DeployToken" | "Clusters::AgentToken" => CredentialKind::ApiToken,
         "Key" | "DeployKey" => CredentialKind::SshKey,
-        _ if word.contains("access_token") || word.contains("deploy_token") => CredentialKind::ApiToken,
-        _ if word.contains("ssh_key") || word.contains("deploy_key") => CredentialKind::SshKey,
-        _ if word.contains("password") => CredentialKind::Password,
+        _ if TOKENS.are_in(action) => CredentialKind::ApiToken,
+        _ if KEYS.are_in(action) => CredentialKind::SshKey,
+        _ if action.to_ascii_lowercase().contains("password") => CredentialKind::Password,
         _ => return None,
     };
     if event.outcome != Outcome::Success {
         return None;
     }
-    let any = |words: &[&str]| words.iter().any(|part| word.contains(part));
-    let activity = if any(&["rotat"]) || kind == CredentialKind::Password {
+    let activity = if ROTATES.are_in(action) || kind == CredentialKind::Password {
         Activity::Rotate
-    } else if any(&["revok", "destroy", "delet", "remov", "expired"]) || row.has(REMOVED) {
+    } else if REVOKES.are_in(action) || row.has(REMOVED) {
         Activity::Revoke
-    } else if any(&["creat", "add", "issu"]) || row.has(ADDED) {
+    } else if ISSUES.are_in(action) || row.has(ADDED) {
         Activity::Issue
     } else {
         return None;

@@ -11,7 +11,7 @@ use keytrail_schemas::{Activity, CredentialKind, Event, IdentityKind, Outcome, T
 
 use super::Reject;
 use super::join::join;
-use super::kit::{Mark, Row, Scene, Shape, fact, fields};
+use super::kit::{Mark, Row, Scene, Shape, fact, fields, small};
 use crate::json::Value;
 
 mod identity;
@@ -105,7 +105,7 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     if event.credential.is_none() {
         credential(&mut event, row);
     }
-    event.auth_method = event.auth_method.take().or_else(|| row.owned(PROTOCOL).map(|protocol| protocol.to_lowercase()));
+    event.auth_method = event.auth_method.take().or_else(|| row.text(PROTOCOL).map(|protocol| small(&protocol)));
     destination(&mut event, row, class);
     let told = if event.activity == Activity::Issue && event.destination.is_some() { None } else { lifecycle(&event, row, class) };
     scene.push(event);

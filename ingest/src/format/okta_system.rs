@@ -10,7 +10,7 @@ use keytrail_schemas::{Activity, CredentialKind, Event, IdentityKind, Outcome, T
 
 use super::Reject;
 use super::join::join;
-use super::kit::{Mark, Row, Scene, Shape, by, fact, fields, outcome, time_of};
+use super::kit::{Mark, Row, Scene, Shape, by, fact, fields, outcome, small, time_of};
 use crate::json::Value;
 
 fields! {
@@ -64,7 +64,7 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     event.user_agent = row.owned(AGENT);
     event.session = row.owned(SESSION).filter(|session| session != "unknown");
     event.trace_id = row.owned(TRACE);
-    event.auth_method = row.owned(METHOD).map(|method| method.to_lowercase());
+    event.auth_method = row.text(METHOD).map(|method| small(&method));
     event.issuer = row.owned(ISSUER);
     if let Some(token) = row.owned(TOKEN) {
         event.credential = Some(token);

@@ -79,7 +79,7 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     let never = activity == Activity::End && row.has(CREATED) && !row.has(ACTIVATED) && !row.has(REFUSED);
     if never {
         let mut login =
-            Event { activity: Activity::Authenticate, action: Some(Text::const_new("opcua.ActivateSession")), outcome: Outcome::Failure, ..event.clone() };
+            Event { activity: Activity::Authenticate, action: Some(Text::const_new("opcua.ActivateSession")), outcome: Outcome::Failure, ..(*event).clone() };
         login.reason = Some(Text::const_new("the session was closed before anybody had logged in"));
         scene.push(login);
     }

@@ -9,7 +9,7 @@ use keytrail_schemas::{Activity, CredentialKind, Event, IdentityKind, Outcome, T
 
 use super::Reject;
 use super::join::join;
-use super::kit::{Mark, Row, Scene, Shape, by, fact, fields};
+use super::kit::{Mark, Row, Scene, Shape, by, fact, fields, small};
 use crate::json::Value;
 
 fields! {
@@ -49,7 +49,7 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
         by(&mut event, "ping_one", &environment, "user", user, IdentityKind::Human);
     } else if let Some(client) = row.str(CLIENT) {
         by(&mut event, "ping_one", &environment, "client", client, IdentityKind::ApiClient);
-        event.auth_method = row.owned(CLIENT_KIND).map(|kind| kind.to_lowercase());
+        event.auth_method = row.text(CLIENT_KIND).map(|kind| small(&kind));
     } else {
         by(&mut event, "ping_one", &environment, "system", "ping_one", IdentityKind::Service);
     }

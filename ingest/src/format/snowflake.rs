@@ -9,7 +9,7 @@ use keytrail_schemas::{Activity, CredentialKind, Event, IdentityKind, Outcome, T
 
 use super::Reject;
 use super::join::join;
-use super::kit::{Mark, Row, Scene, Shape, by, fields};
+use super::kit::{Mark, Row, Scene, Shape, by, fields, small};
 use crate::json::Value;
 
 fields! {
@@ -67,7 +67,7 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     event.reason = if event.outcome == Outcome::Success { None } else { row.owned(MESSAGE).or_else(|| row.owned(CODE)) };
     event.source_ip = row.address(IP).filter(|ip| ip != "0.0.0.0");
     event.user_agent = row.text(CLIENT).map(|client| join(&[&client, " ", row.text(VERSION).as_deref().unwrap_or_default()]));
-    event.auth_method = row.owned(FIRST).map(|factor| factor.to_lowercase());
+    event.auth_method = row.text(FIRST).map(|factor| small(&factor));
     event.credential = row.owned(CREDENTIAL);
     event.credential_kind = match row.str(FIRST) {
         Some("PASSWORD") => CredentialKind::Password,

@@ -13,7 +13,7 @@ use super::identity::{application, person, tenant_of};
 use super::key::{self, Key};
 use crate::format::Reject;
 use crate::format::join::join;
-use crate::format::kit::{Mark, Row, Scene, Shape, fact, fields};
+use crate::format::kit::{Mark, Row, Scene, Shape, fact, fields, words};
 use crate::json::Value;
 
 fields! {
@@ -175,12 +175,9 @@ fn detail<'d>(row: &Row<'d>, key: &str) -> Option<&'d str> {
     row.items(DETAILS).find(|detail| detail.str_at(&["key"]).is_some_and(|own| own.eq_ignore_ascii_case(key)))?.str_at(&["value"])
 }
 
-fn activity(action: &str) -> Activity {
-    let word = action.to_lowercase();
-    let any = |words: &[&str]| words.iter().any(|part| word.contains(part));
-    if any(&["sign in", "sign-in"]) {
-        Activity::Authenticate
-    } else if any(&[
+words! {
+    LOGINS = ["sign in", "sign-in"];
+    GRANTS = [
         "consent to application",
         "add app role assignment",
         "add delegated permission",
@@ -189,7 +186,13 @@ fn activity(action: &str) -> Activity {
         "add member to group",
         "add owner to",
         "oauth2permissiongrant",
-    ]) {
+    ];
+}
+
+fn activity(action: &str) -> Activity {
+    if LOGINS.are_in(action) {
+        Activity::Authenticate
+    } else if GRANTS.are_in(action) {
         Activity::Grant
     } else {
         Activity::Configure

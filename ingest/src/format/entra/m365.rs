@@ -10,7 +10,7 @@ use keytrail_schemas::{Activity, CredentialKind, IdentityKind, Outcome, Text};
 use super::identity::{application, person};
 use crate::format::Reject;
 use crate::format::join::join;
-use crate::format::kit::{Mark, Row, Scene, Shape, fields};
+use crate::format::kit::{Mark, Row, Scene, Shape, fields, small};
 
 fields! {
     ID = "Id",
@@ -73,7 +73,7 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     }
     let workload = row.text(WORKLOAD).unwrap_or_default().to_lowercase();
     event.destination = row.text(OBJECT).map(|object| join(&["m365:", &workload, "/", &object]));
-    event.destination_kind = event.destination.is_some().then(|| row.owned(KIND).map_or(Text::const_new("object"), |kind| kind.to_lowercase()));
+    event.destination_kind = event.destination.is_some().then(|| row.text(KIND).map_or(Text::const_new("object"), |kind| small(&kind)));
     event.destination_service = (!workload.is_empty()).then(|| Text::from(workload));
     scene.push(event);
     Ok(())

@@ -11,7 +11,23 @@ pub(crate) fn address(text: &str) -> Option<Text> {
 
 /// The IP address and the port in `text`: `10.0.0.1`, `10.0.0.1:443`, `[::1]:443`, `::1`, `fe80::1%eth0`.
 pub(crate) fn address_and_port(text: &str) -> Option<(Text, Option<u16>)> {
-    let text = text.trim();
+    let bytes = text.as_bytes();
+    // Most need no trimming, and one look tells how they are made.
+    let text = if [bytes.first(), bytes.last()].into_iter().flatten().all(u8::is_ascii_graphic) { text } else { text.trim() };
+    let (mut colons, mut others) = (0, false);
+    for byte in text.bytes() {
+        colons += u32::from(byte == b':');
+        others |= matches!(byte, b'[' | b']' | b'%');
+    }
+    match (colons, others) {
+        (0, false) => return Some((ip_address(text)?, None)),
+        // No address of version 6 has less than two.
+        (1, false) => {
+            let (host, port) = text.split_once(':')?;
+            return Some((ip_address(host)?, Some(port.parse().ok()?)));
+        }
+        _ => {}
+    }
     if let Some((inside, rest)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         return Some((ip_address(inside.split('%').next()?)?, rest.strip_prefix(':').and_then(|port| port.parse().ok())));
     }

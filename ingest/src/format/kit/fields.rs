@@ -35,6 +35,8 @@ struct Node {
     first: Option<usize>,
     /// Slots that the value here goes to, with how many alternatives go before it.
     slots: Vec<(usize, u8)>,
+    /// Nothing below it is wanted.
+    is_leaf: bool,
 }
 
 impl Fields {
@@ -48,6 +50,7 @@ impl Fields {
                 fields.add(path, slot, rank);
             }
         }
+        fields.nodes.iter_mut().for_each(|node| node.is_leaf = node.below.is_empty() && node.first.is_none());
         fields
     }
 
@@ -109,8 +112,11 @@ impl Fields {
             return;
         }
         for (key, value) in value.entries() {
-            if let Some(node) = node.below.get(key).and_then(|below| self.nodes.get(*below)) {
-                self.fill(node, value, row);
+            let Some(node) = node.below.get(key).and_then(|below| self.nodes.get(*below)) else { continue };
+            match node.slots.as_slice() {
+                // Most are wanted as they stand, and nothing below them.
+                [(slot, rank)] if node.is_leaf => row.put(*slot, *rank, value),
+                _ => self.fill(node, value, row),
             }
         }
     }

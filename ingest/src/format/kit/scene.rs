@@ -62,15 +62,15 @@ pub(crate) struct Scene<'s> {
 
 impl Scene<'_> {
     /// An event of this record.
-    pub(crate) fn event(&self, time: Micros, activity: Activity, action: impl Into<Text>) -> Event {
-        Event {
+    pub(crate) fn event(&self, time: Micros, activity: Activity, action: impl Into<Text>) -> Box<Event> {
+        Box::new(Event {
             time,
             activity,
             action: Some(action.into()),
             format: Text::const_new(self.setting.format),
             protocol: Some(Text::const_new("https")),
             ..Event::default()
-        }
+        })
     }
 
     /// The provider's own id for the record, where it is not what the shape says.
@@ -85,9 +85,9 @@ impl Scene<'_> {
     }
 
     /// Adds an event. The record is refused as a whole if one has no identity.
-    pub(crate) fn push(&mut self, event: Event) {
+    pub(crate) fn push(&mut self, event: impl Into<Box<Event>>) {
         let part = u32::try_from(self.out.len() - self.before).unwrap_or(u32::MAX);
-        self.out.push(Draft { event: Box::new(event), provider_id: self.id.clone(), part, line: self.line });
+        self.out.push(Draft { event: event.into(), provider_id: self.id.clone(), part, line: self.line });
     }
 }
 
