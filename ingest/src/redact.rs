@@ -116,7 +116,7 @@ impl Redactor {
     }
 
     fn remembering<'r>(&self, format: &str, record: &'r str, level: Level, memo: &mut Memo) -> Cow<'r, str> {
-        let mut walk = Walk { redactor: self, policy: Policy::of(format), level, memo, trace: None, broken: false, slipped: false, depth: 0 };
+        let mut walk = Walk { redactor: self, policy: memo.policy(format), level, memo, trace: None, broken: false, slipped: false, depth: 0 };
         walk.run(record).map_or(Cow::Borrowed(record), Cow::Owned)
     }
 

@@ -20,10 +20,18 @@ pub(super) struct Columns {
 /// Texts that stood in a column and were kept.
 #[derive(Default)]
 struct Recent {
-    texts: [Short; 4],
+    /// Length and last bytes of each, close together: most of what is another text is told by them.
+    tags: [u64; KEPT],
+    texts: [Short; KEPT],
     /// Which of them gives way to the next newcomer.
     oldest: u8,
+    score: i16,
 }
+
+const KEPT: usize = 4;
+/// Where texts are met again so much more seldom than not, none are compared.
+const SCORE_MIN: i16 = -128;
+const SCORE_MAX: i16 = 128;
 
 /// A short text, in a line of a processor's memory.
 #[repr(align(64))]
@@ -44,18 +52,29 @@ impl Short {
 
 impl Recent {
     #[inline]
-    fn has(&self, text: &str) -> bool {
-        let bytes = text.as_bytes();
-        self.texts.iter().any(|known| usize::from(known.len) == bytes.len() && known.text.get(..bytes.len()) == Some(bytes))
+    fn has(&mut self, text: &str) -> bool {
+        if self.score < SCORE_MIN {
+            return false;
+        }
+        let (bytes, tag) = (text.as_bytes(), tag(text));
+        let is_known = |(known, short): (&u64, &Short)| *known == tag && usize::from(short.len) == bytes.len() && short.text.get(..bytes.len()) == Some(bytes);
+        let has = self.tags.iter().zip(&self.texts).any(is_known);
+        self.score = if has { (self.score + 1).min(SCORE_MAX) } else { self.score - 1 };
+        has
     }
 
     fn keep(&mut self, text: &str) {
-        if let Some(known) = self.texts.get_mut(usize::from(self.oldest))
+        if self.score < SCORE_MIN {
+            return;
+        }
+        let at = usize::from(self.oldest);
+        if let (Some(known), Some(known_tag)) = (self.texts.get_mut(at), self.tags.get_mut(at))
             && let Some(place) = known.text.get_mut(..text.len())
         {
             place.copy_from_slice(text.as_bytes());
             known.len = u8::try_from(text.len()).unwrap_or_default();
-            self.oldest = (self.oldest + 1) % 4;
+            *known_tag = tag(text);
+            self.oldest = (self.oldest + 1) % KEPT as u8;
         }
     }
 
@@ -70,6 +89,14 @@ impl Recent {
             None => self.keep(column),
         }
     }
+}
+
+/// What of a text tells it from most others, wherever they differ: its last bytes, and its length.
+#[inline]
+fn tag(text: &str) -> u64 {
+    let bytes = text.as_bytes();
+    let last = bytes.last_chunk::<8>().map_or_else(|| bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)), |last| u64::from_le_bytes(*last));
+    last ^ (bytes.len() as u64).rotate_right(8)
 }
 
 impl Columns {

@@ -3,7 +3,7 @@
 //! Bounded tables of pairs of slots; a newcomer takes the place of one of its pair. Whole texts are compared, so that nothing passes for something else.
 
 use super::cells::Cells;
-use super::place::Spot;
+use super::place::{Policy, Spot};
 use super::track::Track;
 
 const KEYS: usize = 1024;
@@ -33,6 +33,8 @@ pub(super) struct Memo {
     verdicts: Vec<Judged>,
     pub(super) track: Track,
     pub(super) cells: Cells,
+    /// The places of the format that was asked for last.
+    policy: Option<(Box<str>, &'static Policy)>,
     /// A buffer of a record that was written anew, for the next one.
     pub(super) spare: String,
 }
@@ -103,6 +105,16 @@ impl Memo {
     /// One that keeps nothing.
     pub(super) fn none() -> Self {
         Self { forgets: true, ..Self::default() }
+    }
+
+    /// The places of a format.
+    pub(super) fn policy(&mut self, format: &str) -> &'static Policy {
+        if let Some((_, policy)) = self.policy.as_ref().filter(|(known, _)| **known == *format) {
+            return policy;
+        }
+        let policy = Policy::of(format);
+        self.policy = Some((format.into(), policy));
+        policy
     }
 
     /// Whether it keeps nothing.
