@@ -30,7 +30,13 @@ impl Called {
 
     /// Their numbers, in order.
     pub(super) fn iter(self) -> impl Iterator<Item = usize> {
-        self.0.into_iter().enumerate().flat_map(|(word, bits)| (0..64).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| word * 64 + bit))
+        self.0.into_iter().enumerate().flat_map(|(word, mut bits)| {
+            std::iter::from_fn(move || {
+                let bit = bits.trailing_zeros();
+                bits &= bits.checked_sub(1)?;
+                Some(word * 64 + bit as usize)
+            })
+        })
     }
 
     /// Whether there is none.
@@ -44,7 +50,21 @@ pub(super) struct Keywords {
     /// In which groups each byte may be the first, the second, the third and the fourth.
     masks: Box<[[u64; 256]; WINDOW]>,
     groups: Vec<Vec<Look>>,
+    /// The groups in which any byte may stand somewhere.
+    open: u64,
+    /// Of which four bytes the others are, by a hash of them: most of what passes the tables by chance is none.
+    whole: Box<[u64; WHOLE_BITS / 64]>,
     words: Vec<Keyword>,
+}
+
+/// A bit for about every fortieth.
+const WHOLE_BITS: usize = 1 << 16;
+
+/// Where four bytes have their bit.
+#[inline]
+fn bit_of(folded: u32) -> (usize, u64) {
+    let hash = (folded.wrapping_mul(0x9e37_79b9) >> 16) as usize;
+    (hash / 64, 1 << (hash % 64))
 }
 
 struct Keyword {
@@ -121,8 +141,14 @@ impl Keywords {
         // Where any byte may stand, a group's others would pass more often; alike ones share a group.
         looks.sort_by_key(|look| (!look.is_open(), look.bytes));
         let whole = looks.split_off(looks.partition_point(Look::is_open));
-        let mut made = Self { masks: Box::new([[0; 256]; WINDOW]), groups: Vec::new(), words };
+        let mut made = Self { masks: Box::new([[0; 256]; WINDOW]), groups: Vec::new(), open: 0, whole: Box::new([0; WHOLE_BITS / 64]), words };
         made.share(looks, GROUPS / 3);
+        made.open = (1 << made.groups.len()) - 1;
+        for (word, bit) in whole.iter().map(|look| bit_of(look.folded)) {
+            if let Some(bits) = made.whole.get_mut(word) {
+                *bits |= bit;
+            }
+        }
         let left = GROUPS - made.groups.len();
         made.share(whole, left);
         made
@@ -205,6 +231,10 @@ impl Keywords {
 
     fn compare(&self, text: &[u8], at: usize, window: [u8; WINDOW], mut groups: u64, found: &mut impl FnMut(&Keyword) -> bool) -> bool {
         let folded = u32::from_le_bytes(window.map(|byte| byte | CASE));
+        let (word, bit) = bit_of(folded);
+        if self.whole.get(word).is_none_or(|bits| bits & bit == 0) {
+            groups &= self.open;
+        }
         while groups != 0 {
             let group = groups.trailing_zeros() as usize;
             groups &= groups - 1;
