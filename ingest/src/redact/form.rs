@@ -14,6 +14,7 @@ use self::work::Work;
 use super::withheld;
 
 mod entropy;
+mod hand;
 mod keywords;
 mod load;
 mod rule;

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::hand::Hand;
 use super::rule::{Allowed, Pattern, Rule, Target, Words};
 
 const GITLEAKS: &str = include_str!("../../../data/redact/gitleaks.toml");
@@ -81,6 +82,7 @@ fn rule(entry: Entry, source: &'static str, in_text_only: bool, global: Option<&
     let pattern = Pattern::searched(&entry.regex);
     let (bytes_min, needed) = pattern.least();
     Rule {
+        by_hand: Hand::of(&entry.id),
         id: entry.id,
         source,
         keywords: entry.keywords.iter().map(|word| word.to_ascii_lowercase()).collect(),

@@ -8,6 +8,7 @@ use regex::bytes::{Regex, RegexBuilder};
 use regex_syntax::hir::{Hir, HirKind};
 
 use super::entropy::bits_per_byte;
+use super::hand::Hand;
 use super::tail::Tail;
 use super::work::Work;
 use crate::redact::is_withheld;
@@ -20,6 +21,8 @@ pub(super) struct Rule {
     /// Where none of these stands, in lower case, the rule finds nothing.
     pub(super) keywords: Vec<String>,
     pub(super) pattern: Pattern,
+    /// How it is matched without its expression.
+    pub(super) by_hand: Option<Hand>,
     /// The fewest bytes of a text in which it can be found.
     pub(super) bytes_min: usize,
     /// Bytes without each of which it cannot be found.
@@ -31,6 +34,13 @@ pub(super) struct Rule {
     /// The words before the value make it a secret, so that it is not looked for in names.
     pub(super) in_text_only: bool,
     pub(super) allowed: Vec<Allowed>,
+}
+
+/// Where an expression matches, and where in it the secret stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Match {
+    pub(super) whole: Range<usize>,
+    pub(super) secret: Range<usize>,
 }
 
 /// What is no secret although it looks like one.
@@ -151,31 +161,40 @@ impl Rule {
         text.len() >= self.bytes_min && self.needed.iter().all(|byte| memchr::memchr(*byte, text.as_bytes()).is_some())
     }
 
+    /// The first match of its expression that begins at `at` or behind it.
+    pub(super) fn by_expression(&self, text: &[u8], at: usize) -> Option<Match> {
+        let groups = self.pattern.regex()?.captures_at(text, at)?;
+        let whole = groups.get(0)?;
+        let secret = if self.group > 0 { groups.get(self.group) } else { groups.iter().skip(1).flatten().find(|group| !group.is_empty()) };
+        let mut secret = secret.unwrap_or(whole).range();
+        let mut whole = whole.range();
+        if let Some(tail) = &self.pattern.tail {
+            let end = tail.end(text, whole.end);
+            if secret.end == whole.end {
+                secret.end = end;
+            }
+            whole.end = end;
+        }
+        Some(Match { whole, secret })
+    }
+
     /// Hands the place of each secret in `text` to `found`, until it says that this is enough: `false` then. `cut` says that the text goes on behind its end: a secret that
     /// reaches it counts whatever its length.
     pub(super) fn find(&self, text: &str, cut: bool, work: &mut Work, mut found: impl FnMut(Range<usize>) -> bool) -> bool {
-        let Some(regex) = self.pattern.regex() else { return true };
         let bytes = text.as_bytes();
         // Every search goes on behind the last secret, so that a text is looked at hardly more than once: but for what is made to be.
         let mut left = bytes.len().saturating_mul(LOOKS_MAX);
         let mut line = Line::default();
         let mut at = 0;
         loop {
-            let groups = regex.captures_at(bytes, at);
-            let Some((groups, whole)) = groups.as_ref().and_then(|groups| Some((groups, groups.get(0)?))) else {
+            let next = match self.by_hand {
+                Some(hand) => hand.next(bytes, at),
+                None => self.by_expression(bytes, at),
+            };
+            let Some(Match { whole, secret }) = next else {
                 work.look(bytes.len().saturating_sub(at));
                 return true;
             };
-            let secret = if self.group > 0 { groups.get(self.group) } else { groups.iter().skip(1).flatten().find(|group| !group.is_empty()) };
-            let mut secret = secret.unwrap_or(whole).range();
-            let mut whole = whole.range();
-            if let Some(tail) = &self.pattern.tail {
-                let end = tail.end(bytes, whole.end);
-                if secret.end == whole.end {
-                    secret.end = end;
-                }
-                whole.end = end;
-            }
             // Cut at boundaries of characters: a class of bytes may end within one.
             let range = text.floor_char_boundary(secret.start)..text.ceil_char_boundary(secret.end);
             let value = text.get(range.clone()).unwrap_or_default();
