@@ -13,7 +13,7 @@ impl<'a> Facts<'a> {
         const FACTS_MAX: usize = 256;
         let mut facts = Vec::new();
         let mut rest = message.trim();
-        while let Some((name, after)) = rest.split_once('=').filter(|(name, _)| is_name(name)) {
+        while let Some((name, after)) = named(rest) {
             let (value, behind) = match after.strip_prefix('"') {
                 Some(quoted) => {
                     let end = end_of(quoted);
@@ -22,10 +22,7 @@ impl<'a> Facts<'a> {
                 }
                 None => {
                     // A bare value ends where the next name begins.
-                    let end = after
-                        .match_indices(", ")
-                        .map(|(at, _)| at)
-                        .find(|at| after.get(at + 2..).and_then(|next| next.split_once('=')).is_some_and(|(name, _)| is_name(name)));
+                    let end = after.match_indices(", ").map(|(at, _)| at).find(|at| after.get(at + 2..).and_then(named).is_some());
                     let (value, behind) = after.split_at(end.unwrap_or(after.len()));
                     (Cow::Borrowed(value), behind)
                 }
@@ -64,8 +61,13 @@ impl<'a> Facts<'a> {
     }
 }
 
-fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+/// A name, and what stands behind the sign of equality that follows it.
+fn named(text: &str) -> Option<(&str, &str)> {
+    const NAME_MAX: usize = 64;
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    let len = text.bytes().take(NAME_MAX + 1).take_while(|byte| is_name(byte)).count();
+    let (name, rest) = text.split_at_checked(len).filter(|_| (1..=NAME_MAX).contains(&len))?;
+    Some((name, rest.strip_prefix('=')?))
 }
 
 /// Where a quoted value ends. Keycloak writes a quote within a value as `\"` and a backslash as itself, so that what stands before a quote tells
@@ -74,7 +76,7 @@ fn end_of(quoted: &str) -> usize {
     let mut bare = None;
     for at in memchr::memchr_iter(b'"', quoted.as_bytes()) {
         let behind = quoted.get(at + 1..).unwrap_or_default();
-        let begins = |next: &str| next.split_once("=\"").is_some_and(|(name, _)| is_name(name));
+        let begins = |next: &str| named(next).is_some_and(|(_, value)| value.starts_with('"'));
         if behind.is_empty() || behind.strip_prefix(", ").is_some_and(begins) {
             return at;
         }
