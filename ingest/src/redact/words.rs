@@ -24,7 +24,12 @@ pub(super) fn redacted<'t>(redactor: &Redactor, text: &'t str) -> Cow<'t, str> {
 
 /// Whether a word may stand in a message.
 fn passes(word: &str) -> bool {
-    is_withheld(word) || word.len() <= 1 || (word.len() <= 3 && word.bytes().all(|b| b.is_ascii_digit())) || is_harmless(word, "") || are_words(word) || NAMES.contains(word)
+    is_withheld(word)
+        || word.len() <= 1
+        || (word.len() <= 3 && word.bytes().all(|b| b.is_ascii_digit()))
+        || is_harmless(word, "")
+        || are_words(word)
+        || NAMES.contains(word)
 }
 
 /// Whether `text` is put together of known words: `AccessDenied`, `s3:GetObject`, `not-found`.

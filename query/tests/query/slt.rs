@@ -100,7 +100,13 @@ fn edges() -> Vec<(&'static str, Vec<Event>)> {
         command(station, midnight, "s7comm.write_variable"),
         command("app:backup", midnight, "get"),
     ];
-    vec![("candidates", sat_there()), ("empty", Vec::new()), ("one_event", vec![plain("app:o'neill \"x\"", before, "db:one")]), ("ties", ties), ("plant", plant)]
+    vec![
+        ("candidates", sat_there()),
+        ("empty", Vec::new()),
+        ("one_event", vec![plain("app:o'neill \"x\"", before, "db:one")]),
+        ("ties", ties),
+        ("plant", plant),
+    ]
 }
 
 /// An engineering station whose address changes hands at nine: who was seen at it, near its acts and far from them.
@@ -117,7 +123,11 @@ fn sat_there() -> Vec<Event> {
         ..Event::default()
     };
     let (station, ip) = ("zeek:works:host/10.0.0.30", "10.0.0.30");
-    let lease = |time: &str, machine: &str| Event { destination: Some(machine.into()), source_host: Some("ES-7".into()), ..seen(station, ip, time, "dhcp", "dhcp.lease") };
+    let lease = |time: &str, machine: &str| Event {
+        destination: Some(machine.into()),
+        source_host: Some("ES-7".into()),
+        ..seen(station, ip, time, "dhcp", "dhcp.lease")
+    };
     let (weber, klein) = ("kerberos:PLANT:principal/h.weber", "ntlm:PLANT:account/klein");
     let denied = |event: Event| Event { outcome: Outcome::Failure, ..event };
     let mut events = vec![
