@@ -50,17 +50,20 @@ pub(super) struct Keywords {
     /// In which groups each byte may be the first, the second, the third and the fourth.
     masks: Box<[[u64; 256]; WINDOW]>,
     groups: Vec<Vec<Look>>,
-    /// The groups in which any byte may stand somewhere.
-    open: u64,
-    /// Of which four bytes the others are, by a hash of them: most of what passes the tables by chance is none.
-    whole: Box<[u64; WHOLE_BITS / 64]>,
+    /// Which groups hold what has bytes of its own at the same places.
+    kinds: [u64; KINDS.len()],
+    /// What they look for, by a hash of these bytes: most of what passes the tables by chance is none of it.
+    sought: Box<[u64; SOUGHT_BITS / 64]>,
     words: Vec<Keyword>,
 }
 
-/// A bit for about every fortieth.
-const WHOLE_BITS: usize = 1 << 16;
+/// Which bytes are looked for: all four, all but the last, all but the first. Of the few others nothing is known beforehand.
+const KINDS: [u32; 3] = [0xffff_ffff, 0x00ff_ffff, 0xffff_ff00];
 
-/// Where four bytes have their bit.
+/// Some forty times as many as there are to look for.
+const SOUGHT_BITS: usize = 1 << 16;
+
+/// Where bytes have their bit.
 #[inline]
 fn bit_of(folded: u32) -> (usize, u64) {
     let hash = (folded.wrapping_mul(0x9e37_79b9) >> 16) as usize;
@@ -104,11 +107,6 @@ impl Look {
         const ANY: u32 = 40;
         self.bytes.iter().map(|byte| byte.map_or(ANY, commonness)).product()
     }
-
-    /// Whether any byte may stand somewhere in it.
-    fn is_open(&self) -> bool {
-        self.bytes.contains(&None)
-    }
 }
 
 /// About how often a byte is met in names and messages, from 1 on.
@@ -138,20 +136,33 @@ impl Keywords {
         }
         let both = |(number, keyword): (usize, &Keyword)| [false, true].map(|begins_odd| Look::of(number, &keyword.word, begins_odd));
         let mut looks: Vec<Look> = words.iter().enumerate().flat_map(both).flatten().collect();
-        // Where any byte may stand, a group's others would pass more often; alike ones share a group.
-        looks.sort_by_key(|look| (!look.is_open(), look.bytes));
-        let whole = looks.split_off(looks.partition_point(Look::is_open));
-        let mut made = Self { masks: Box::new([[0; 256]; WINDOW]), groups: Vec::new(), open: 0, whole: Box::new([0; WHOLE_BITS / 64]), words };
-        made.share(looks, GROUPS / 3);
-        made.open = (1 << made.groups.len()) - 1;
-        for (word, bit) in whole.iter().map(|look| bit_of(look.folded)) {
-            if let Some(bits) = made.whole.get_mut(word) {
+        // Alike ones share a group.
+        looks.sort_by_key(|look| look.bytes);
+        let mut made =
+            Self { masks: Box::new([[0; 256]; WINDOW]), groups: Vec::new(), kinds: [0; KINDS.len()], sought: Box::new([0; SOUGHT_BITS / 64]), words };
+        // Where any byte may stand, a group's others would pass more often: these have groups of their own.
+        for (kind, (counts, groups)) in KINDS.into_iter().zip([GROUPS - 24, 8, 8]).enumerate() {
+            let (of_kind, others) = looks.into_iter().partition(|look| look.counts == counts);
+            looks = others;
+            made.share_kind(kind, of_kind, groups);
+        }
+        let left = GROUPS - made.groups.len();
+        made.share(looks, left);
+        made
+    }
+
+    /// Shares what has bytes at the same places out, and marks what they are.
+    fn share_kind(&mut self, kind: usize, looks: Vec<Look>, groups: usize) {
+        for (word, bit) in looks.iter().map(|look| bit_of(look.folded)) {
+            if let Some(bits) = self.sought.get_mut(word) {
                 *bits |= bit;
             }
         }
-        let left = GROUPS - made.groups.len();
-        made.share(whole, left);
-        made
+        let before = self.groups.len();
+        self.share(looks, groups);
+        if let Some(kind) = self.kinds.get_mut(kind) {
+            *kind = (before..self.groups.len()).fold(0, |bits, group| bits | 1 << group);
+        }
     }
 
     /// Shares what is looked for out among so many further groups.
@@ -231,9 +242,11 @@ impl Keywords {
 
     fn compare(&self, text: &[u8], at: usize, window: [u8; WINDOW], mut groups: u64, found: &mut impl FnMut(&Keyword) -> bool) -> bool {
         let folded = u32::from_le_bytes(window.map(|byte| byte | CASE));
-        let (word, bit) = bit_of(folded);
-        if self.whole.get(word).is_none_or(|bits| bits & bit == 0) {
-            groups &= self.open;
+        for (counts, kind) in KINDS.into_iter().zip(self.kinds) {
+            let (word, bit) = bit_of(folded & counts);
+            if groups & kind != 0 && self.sought.get(word).is_none_or(|bits| bits & bit == 0) {
+                groups &= !kind;
+            }
         }
         while groups != 0 {
             let group = groups.trailing_zeros() as usize;
