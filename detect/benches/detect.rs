@@ -177,7 +177,7 @@ fn detector(c: &mut Criterion<CpuTime>) {
                     observed,
                     baseline: Some(&features),
                     floor: None,
-                    commanders: None,
+                    machine_new: None,
                     declared: keytrail_detect::inventory::Features::default(),
                     windows: None,
                     ledger: None,

@@ -388,8 +388,9 @@ impl Detector {
         let late = absence.is_none() && baseline.is_none();
         let baseline = if absence.is_some() { Some(&self.nothing) } else { baseline };
         let request = OnceCell::new();
-        let (windows, ledger, commanders) = (Some(&self.windows), Some(&self.state.ledger), Some(&self.state.floor));
-        let o = Observation { event, classed, shape, request: &request, observed, baseline, floor, commanders, declared, windows, ledger, late, absence };
+        let (windows, ledger) = (Some(&self.windows), Some(&self.state.ledger));
+        let machine_new = if absence.is_none() { self.state.floor.leased(observed.who, event) } else { None };
+        let o = Observation { event, classed, shape, request: &request, observed, baseline, floor, machine_new, declared, windows, ledger, late, absence };
         self.hits.clear();
         self.evaluator.evaluate(&o, &mut self.state.groups, &mut self.hits);
         if self.hits.is_empty() {

@@ -351,7 +351,7 @@ proptest! {
         let rules = odd_and_embedded();
         let request = std::cell::OnceCell::from(None);
         let shape = keytrail_detect::shape::Shapes::default().of(&event);
-        let o = Observation { event: &event, shape, classed: keytrail_detect::action::classify(event.action.as_deref().unwrap_or_default()), request: &request, observed: &observed, baseline: baseline.as_ref(), floor: None, commanders: None, declared, windows: None, ledger: None, late: baseline.is_none(), absence: None };
+        let o = Observation { event: &event, shape, classed: keytrail_detect::action::classify(event.action.as_deref().unwrap_or_default()), request: &request, observed: &observed, baseline: baseline.as_ref(), floor: None, machine_new: None, declared, windows: None, ledger: None, late: baseline.is_none(), absence: None };
         let mut evaluator = Evaluator::new(rules.clone(), 10, 10);
         for _ in 0..2 {
             prop_assert_eq!(evaluator.detections(&o, &mut Groups::default()), rules.matches_plainly(&o));

@@ -2,7 +2,7 @@
 
 use keytrail_schemas::Micros;
 
-use super::{Features, PAIRS_MAX};
+use super::{Features, MACHINES_MAX, PAIRS_MAX};
 use crate::action::Command;
 
 /// Who is active for so long without a pause stands a turn, as masters and panels do and engineers in their windows do not.
@@ -26,6 +26,8 @@ pub(super) struct Doer {
     turns: bool,
     /// When it first changed something.
     commands_since: Option<Micros>,
+    /// Machines that had a lease of its address, the latest last.
+    machines: Vec<u64>,
     /// By controller, in order of its hash.
     pairs: Vec<(u64, Pair)>,
 }
@@ -109,8 +111,22 @@ impl Doer {
             resumed: time,
             turns: false,
             commands_since: None,
+            machines: Vec::new(),
             pairs: Vec::new(),
         }
+    }
+
+    /// Its address goes to a machine: whether it is one that never had it. The first that is heard of is none.
+    pub(super) fn leased(&mut self, machine: u64) -> bool {
+        let known = self.machines.iter().position(|known| *known == machine);
+        let is_new = known.is_none() && !self.machines.is_empty();
+        if let Some(at) = known {
+            self.machines.remove(at);
+        } else if self.machines.len() == MACHINES_MAX {
+            self.machines.remove(0);
+        }
+        self.machines.push(machine);
+        is_new
     }
 
     pub(super) fn observe(&mut self, time: Micros, command: Command, place: Option<u64>, refused: bool, features: &mut Features) {

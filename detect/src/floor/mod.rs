@@ -4,7 +4,7 @@
 //! identity and controller, so that the first write of who only reads is seen among a million polls. Facts alone; rules decide.
 //!
 //! Everything is bounded: [`PAIRS_MAX`] controllers per identity, [`COMMANDERS_MAX`] commanders per controller, [`CONTROLLERS_MAX`], [`SESSIONS_MAX`],
-//! [`NAMES_MAX`], and the kinds of controllers; at a bound the one that was heard of longest ago is forgotten. Controllers are known within one partition: of who commands them from
+//! [`NAMES_MAX`], [`MACHINES_MAX`], and the kinds of controllers; at a bound the one that was heard of longest ago is forgotten. Controllers are known within one partition: of who commands them from
 //! another one nothing is known here.
 
 mod controller;
@@ -28,6 +28,10 @@ pub const COMMANDERS_MAX: usize = 16;
 pub const CONTROLLERS_MAX: usize = 65_536;
 /// Sessions remembered.
 pub const SESSIONS_MAX: usize = 65_536;
+/// Machines remembered per identity.
+pub const MACHINES_MAX: usize = 8;
+/// What a format calls a lease of an address.
+const LEASE: &str = "dhcp.lease";
 /// On so many days before this one an identity is in its first days.
 const FIRST_DAYS: u32 = 2;
 /// Account names remembered, for the sites that they are used at.
@@ -131,6 +135,12 @@ impl Floor {
         }
         self.standing.observe(event, credential, retired, &mut features);
         Some(features)
+    }
+
+    /// Takes a lease of an address that commands controllers: whether it goes to a machine that never had it. `None` where the event is none.
+    pub fn leased(&mut self, who: IdentityIx, event: &Event) -> Option<bool> {
+        let machine = event.destination.as_ref().filter(|_| event.action.as_deref() == Some(LEASE) && event.outcome == Outcome::Success)?;
+        Some(self.doers.get_mut(&who.0)?.leased(hash_of(machine.as_str())))
     }
 
     /// Whether the identity ever commanded.
@@ -317,5 +327,20 @@ mod tests {
             floor.forget(IdentityIx(n));
         }
         assert!(floor.doers.is_empty());
+    }
+
+    #[test]
+    fn a_lease_to_a_machine_that_never_had_the_address_is_told_of_who_commands() {
+        let mut floor = Floor::default();
+        let lease = |machine: &str| Event { action: Some(LEASE.into()), ..event(1.0, machine, "s", None) };
+        assert_eq!(floor.leased(IdentityIx(1), &lease("mac:a")), None, "it commands nothing");
+        floor.observe(IdentityIx(1), &event(0.0, "plc", "s", None), Command::Write, &ledger::Features::default(), false);
+        assert_eq!(floor.leased(IdentityIx(1), &event(1.0, "mac:a", "s", None)), None, "it is no lease");
+        let told: Vec<Option<bool>> = ["a", "a", "b", "a", "b"].iter().map(|m| floor.leased(IdentityIx(1), &lease(&format!("mac:{m}")))).collect();
+        assert_eq!(told, [Some(false), Some(false), Some(true), Some(false), Some(false)], "the first that is heard of is none");
+        for machine in 0..MACHINES_MAX {
+            assert_eq!(floor.leased(IdentityIx(1), &lease(&format!("mac:{machine}"))), Some(true));
+        }
+        assert_eq!(floor.leased(IdentityIx(1), &lease("mac:a")), Some(true), "forgotten at the bound");
     }
 }

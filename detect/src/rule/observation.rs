@@ -38,8 +38,8 @@ pub struct Observation<'a> {
     pub baseline: Option<&'a baseline::Features>,
     /// The plant floor's; `None` where the event is no command.
     pub floor: Option<floor::Features>,
-    /// Who is known to command controllers.
-    pub commanders: Option<&'a floor::Floor>,
+    /// Whether a lease gives a commander's address to a machine that never had it; `None` where the event is no such lease.
+    pub machine_new: Option<bool>,
     /// The inventory's.
     pub declared: inventory::Features,
     /// The declared windows.
@@ -222,7 +222,7 @@ pub const FLAGS: &[(&str, Flag)] = &[
     ("credential.first_use", |o| Some(o.observed.credential.first_use)),
     ("credential.successor_used", |o| Some(o.observed.credential.successor_used)),
     ("credential.parent_is_new", |o| Some(o.observed.credential.parent_is_new)),
-    ("identity.commands", |o| o.commanders.map(|floor| floor.knows(o.observed.who))),
+    ("identity.machine_new", |o| o.machine_new),
     ("identity.is_new", |o| Some(o.observed.identity.is_new)),
     ("identity.protocol_weaker", |o| Some(o.observed.identity.protocol_weaker)),
     ("identity.method_weaker", |o| Some(o.observed.identity.method_weaker)),

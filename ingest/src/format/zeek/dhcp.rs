@@ -36,7 +36,7 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
         "DECLINE" => declined = true,
         _ => {}
     });
-    // The last word of an exchange: who declines an address was given it before, and who gives it back had it.
+    // It is done to the address, and is no behaviour of its own. The last word of an exchange: who declines an address was given it before, and who gives it back had it.
     let (action, slots, outcome): (_, &[usize], _) = if declined {
         ("dhcp.decline", &[REQUESTED, ASSIGNED, CLIENT], Outcome::Failure)
     } else if back {
@@ -48,7 +48,7 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     };
     let known = |slot: &usize| row.text(*slot).is_some_and(|address| &*address != "0.0.0.0");
     let (Some(slot), Some(machine)) = (slots.iter().copied().find(known), row.text(MAC)) else { return Ok(()) };
-    let mut event = scene.by_host(row, slot, Activity::Use, Text::const_new(action))?;
+    let mut event = scene.by_host(row, slot, Activity::Issue, Text::const_new(action))?;
     event.identity_kind = IdentityKind::Device;
     event.source_ip = row.owned(slot);
     event.source_host = row.owned(HOST_NAME).or_else(|| row.owned(CLIENT_FQDN));
