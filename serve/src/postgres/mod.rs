@@ -10,6 +10,7 @@ mod jdbc;
 mod parameter;
 mod query;
 mod question;
+mod row;
 mod scram;
 mod startup;
 

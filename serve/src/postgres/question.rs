@@ -6,7 +6,7 @@ use std::sync::Arc;
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
-use datafusion_postgres::arrow_pg::datatypes::{arrow_schema_to_pg_fields, encode_recordbatch};
+use datafusion_postgres::arrow_pg::datatypes::arrow_schema_to_pg_fields;
 use datafusion_postgres::hooks::HookClient;
 use datafusion_postgres::pgwire::api::portal::Format;
 use datafusion_postgres::pgwire::api::results::{QueryResponse, Response};
@@ -15,7 +15,7 @@ use datafusion_postgres::pgwire::types::format::FormatOptions;
 use futures::{StreamExt as _, stream};
 use keytrail_query::{Call, Reads, Rows};
 
-use super::{guard, parameter};
+use super::{guard, parameter, row};
 use crate::{Desk, Error};
 
 /// A question is not longer than this; what is, is parsed once and not twice.
@@ -49,7 +49,7 @@ pub async fn answered(desk: &Desk, call: Call, client: &mut dyn HookClient, form
     let fields = Arc::new(arrow_schema_to_pg_fields(&schema, format, Some(options))?);
     let of_batch = fields.clone();
     let rows = batches.flat_map(move |batch| match batch {
-        Ok(batch) => stream::iter(encode_recordbatch(of_batch.clone(), batch)).left_stream(),
+        Ok(batch) => stream::iter(row::rows(&of_batch, batch)).left_stream(),
         Err(error) => stream::iter([Err(PgWireError::from(Error::from(error)))]).right_stream(),
     });
     Ok(Response::Query(QueryResponse::new(fields, rows)))
