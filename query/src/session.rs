@@ -336,7 +336,11 @@ impl Session {
 async fn context(engine: &Arc<Engine>, more: &[(String, Arc<dyn TableProvider>)]) -> Result<SessionContext, Error> {
     let context = engine.sibling_context().await?;
     for function in question::all() {
-        context.register_udtf(function.name(), Arc::new(TableFunction { engine: engine.clone(), function }));
+        let name = function.name();
+        let function = Arc::new(TableFunction { engine: engine.clone(), function });
+        context.register_udtf(name, function.clone());
+        // A name that is not quoted is the same in capitals, in which Superset writes it; the planner looks it up as it stands.
+        context.register_udtf(&name.to_ascii_uppercase(), function);
     }
     for (name, table) in more {
         context.register_table(name.as_str(), table.clone()).map_err(|e| engine.own(e))?;

@@ -42,7 +42,7 @@ impl Reads {
             {
                 let name = scan.table_name.table();
                 match name.strip_suffix("()") {
-                    Some(function) => reads.functions.insert(function.to_owned()),
+                    Some(function) => reads.functions.insert(function.to_ascii_lowercase()),
                     None => reads.tables.insert(name.to_owned()),
                 };
             }

@@ -1,8 +1,8 @@
-//! The doors, with the clients that people use: psql, psycopg, asyncpg, ADBC, pgJDBC, an MCP client, curl's kind of HTTP, schemathesis. One server for all of them, over
-//! one small demo.
+//! The doors, with the clients that people use: psql, psycopg, asyncpg, ADBC, pgJDBC, Apache Superset, an MCP client, curl's kind of HTTP, schemathesis. One server for all of
+//! them, over one small demo.
 //!
-//! `KEYTRAIL_DOORS_PYTHON` names a Python that has the clients (`.ci/run` makes one), `KEYTRAIL_DOORS_JDBC` pgJDBC's jar, `psql` is the Debian package's. Where they are missing these tests say that they were
-//! skipped; under `KEYTRAIL_CI=1` that is a failure.
+//! `KEYTRAIL_DOORS_PYTHON` names a Python that has the clients (`.ci/run` makes one), `KEYTRAIL_DOORS_JDBC` pgJDBC's jar, `KEYTRAIL_SUPERSET` the folder of a Python environment with Superset,
+//! `psql` is the Debian package's. Where they are missing these tests say that they were skipped; under `KEYTRAIL_CI=1` that is a failure.
 
 mod server;
 
@@ -22,6 +22,16 @@ fn python() -> Option<String> {
     None
 }
 
+/// The Python of an environment that has Apache Superset.
+#[expect(clippy::disallowed_methods, reason = "the test's clients are named from outside")]
+fn superset() -> Option<String> {
+    if let Ok(folder) = std::env::var("KEYTRAIL_SUPERSET") {
+        return Some(format!("{folder}/bin/python"));
+    }
+    assert!(std::env::var("KEYTRAIL_CI").is_err(), "KEYTRAIL_SUPERSET must name the folder of an environment with Superset in CI");
+    None
+}
+
 #[test]
 fn every_door_answers_the_same_to_real_clients() {
     let server = Server::start();
@@ -31,13 +41,21 @@ fn every_door_answers_the_same_to_real_clients() {
         match python() {
             None => eprintln!("SKIPPED psycopg, asyncpg, ADBC, pgJDBC, MCP, HTTP, schemathesis: KEYTRAIL_DOORS_PYTHON names no Python"),
             Some(python) => {
-                for lane in
-                    [["http_api.py", "assistant.py"].as_slice(), &["postgres_psycopg.py", "postgres_asyncpg.py", "postgres_adbc.py", "postgres_jdbc.py"]]
-                {
+                for lane in [
+                    ["http_api.py", "assistant.py"].as_slice(),
+                    &["postgres_psycopg.py", "postgres_asyncpg.py", "postgres_adbc.py", "postgres_sqlalchemy.py", "postgres_jdbc.py"],
+                ] {
                     let (server, python) = (&server, python.clone());
                     clients.push(scope.spawn(move || lane.iter().for_each(|script| server.client(&python, script))));
                 }
             }
+        }
+        match superset() {
+            None => eprintln!("SKIPPED Superset: KEYTRAIL_SUPERSET names no folder"),
+            Some(python) => clients.push(scope.spawn({
+                let server = &server;
+                move || server.client(&python, "bi_superset.py")
+            })),
         }
         clients.into_iter().for_each(|client| client.join().expect("each client finds what it should"));
     });

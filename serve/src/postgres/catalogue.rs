@@ -1,21 +1,11 @@
-//! What clients ask of PostgreSQL's own catalogue and the library does not know: a function for pools, and the texts of two clients' questions that it cannot plan.
+//! What clients ask of PostgreSQL's own catalogue and the library does not know: the texts of their questions that it cannot plan.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
-use arrow::datatypes::DataType;
-use datafusion::common::ScalarValue;
-use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
-use datafusion::prelude::SessionContext;
+use super::{jdbc, sqlalchemy};
 
-use super::jdbc;
-
-/// Registers the functions.
-pub fn register(context: &SessionContext) {
-    // asyncpg's pool calls it when a connection is given back. There are no locks here.
-    let unlock = Arc::new(|_: &[ColumnarValue]| Ok(ColumnarValue::Scalar(ScalarValue::Utf8(None))));
-    context.register_udf(create_udf("pg_advisory_unlock_all", Vec::new(), DataType::Utf8, Volatility::Volatile, unlock));
-}
+/// Marks, all of which stand in a text, and the columns that are asked for: text, unless a name ends in `#`.
+pub type Shape = (&'static [&'static str], &'static [&'static str]);
 
 /// The statement, in words that can be planned.
 pub fn understood(query: &str) -> Cow<'_, str> {
@@ -24,7 +14,7 @@ pub fn understood(query: &str) -> Cow<'_, str> {
     if query.contains(ADBC) {
         return query.replace(ADBC, "(typreceive <> '-' OR typsend <> '-')").into();
     }
-    if let Some(text) = jdbc::understood(query) {
+    if let Some(text) = jdbc::understood(query).or_else(|| sqlalchemy::understood(query)) {
         return text.into();
     }
     // psql's \df. The questions are no rows of pg_proc; they are what there is to be listed.
@@ -32,6 +22,18 @@ pub fn understood(query: &str) -> Cow<'_, str> {
         return questions().into();
     }
     query.into()
+}
+
+/// An answer without rows to a text that has one of these shapes.
+pub fn without_rows(query: &str, shapes: &[Shape]) -> Option<String> {
+    let (_, columns) = shapes.iter().find(|(marks, _)| marks.iter().all(|mark| query.contains(mark)))?;
+    let columns = columns.iter().map(|name| name.strip_suffix('#').map_or_else(|| column("VARCHAR", name), |name| column("INT", name)));
+    Some(format!("SELECT {} WHERE false", columns.collect::<Vec<_>>().join(", ")))
+}
+
+/// A column of such an answer.
+pub fn column(kind: &str, name: &str) -> String {
+    format!("CAST(NULL AS {kind}) AS \"{name}\"")
 }
 
 /// The questions as \df lists functions.

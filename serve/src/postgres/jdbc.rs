@@ -4,8 +4,10 @@
 
 use std::fmt::Write as _;
 
-/// What is known to be asked by these marks, all of which stand in the text, and the columns of an answer without rows: text, unless a name ends in `#`.
-const NOTHING: [(&[&str], &[&str]); 6] = [
+use super::catalogue::{Shape, column, without_rows};
+
+/// What is known to be asked by these marks, all of which stand in the text, and the columns of an answer without rows.
+const NOTHING: [Shape; 6] = [
     (&["_pg_expandarray", "AS \"PK_NAME\"", "IS_NOT_NULL"], &["TABLE_CAT", "TABLE_SCHEM", "TABLE_NAME", "COLUMN_NAME", "KEY_SEQ#", "PK_NAME", "IS_NOT_NULL"]),
     (&["_pg_expandarray", "AS \"PK_NAME\""], &["TABLE_CAT", "TABLE_SCHEM", "TABLE_NAME", "COLUMN_NAME", "KEY_SEQ#", "PK_NAME"]),
     (
@@ -73,9 +75,8 @@ pub fn understood(query: &str) -> Option<String> {
     if let Some((_, answer)) = SETTINGS.iter().find(|(mark, _)| query.contains(mark)) {
         return Some((*answer).to_owned());
     }
-    if let Some((_, columns)) = NOTHING.iter().find(|(marks, _)| marks.iter().all(|mark| query.contains(mark))) {
-        let columns = columns.iter().map(|name| name.strip_suffix('#').map_or_else(|| column("VARCHAR", name), |name| column("INT", name)));
-        return Some(format!("SELECT {} WHERE false", columns.collect::<Vec<_>>().join(", ")));
+    if let Some(nothing) = without_rows(query, &NOTHING) {
+        return Some(nothing);
     }
     if query.contains("AS \"FUNCTION_CAT\"") && query.contains("pg_catalog.pg_proc p") {
         return Some(listed(query, ["FUNCTION_CAT", "FUNCTION_SCHEM", "FUNCTION_NAME", "REMARKS", "FUNCTION_TYPE", "SPECIFIC_NAME"], 2));
@@ -86,10 +87,6 @@ pub fn understood(query: &str) -> Option<String> {
         return Some(format!("SELECT {empty}, {}, {} WHERE false", column("INT", "PROCEDURE_TYPE"), column("VARCHAR", "SPECIFIC_NAME")));
     }
     None
-}
-
-fn column(kind: &str, name: &str) -> String {
-    format!("CAST(NULL AS {kind}) AS \"{name}\"")
 }
 
 /// The questions, one a row, held against the patterns that were given.

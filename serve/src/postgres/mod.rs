@@ -5,14 +5,18 @@
 mod cancel;
 mod catalogue;
 mod failure;
+mod fixed;
 mod guard;
+mod interval;
 mod jdbc;
 mod parameter;
 mod query;
 mod question;
 mod row;
 mod scram;
+mod sqlalchemy;
 mod startup;
+mod template;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -52,9 +56,11 @@ impl Wire {
     /// # Errors
     /// When the catalogue that PostgreSQL's clients look into cannot be made.
     pub async fn new(desk: &Desk) -> Result<Self, Error> {
-        let context = desk.session().own_context().await?;
+        let mut context = desk.session().own_context().await?;
         setup_pg_catalog(&context, CATALOGUE, EmptyContextProvider).map_err(|error| Error::Query(desk.session().error(*error)))?;
-        catalogue::register(&context);
+        fixed::register(&context);
+        template::register(&context);
+        interval::register(&mut context).map_err(|error| Error::Query(desk.session().error(error)))?;
         let context = Arc::new(context);
         let hooks: Vec<Arc<dyn QueryHook>> = vec![
             Arc::new(guard::Guard::new(desk)),
