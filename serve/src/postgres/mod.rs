@@ -4,11 +4,13 @@
 
 mod cancel;
 mod catalogue;
+mod connection;
 mod failure;
 mod fixed;
 mod guard;
 mod interval;
 mod jdbc;
+mod message;
 mod parameter;
 mod query;
 mod question;
@@ -30,7 +32,6 @@ use datafusion_postgres::pgwire::api::auth::StartupHandler;
 use datafusion_postgres::pgwire::api::cancel::CancelHandler;
 use datafusion_postgres::pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
 use datafusion_postgres::pgwire::api::{ErrorHandler, PgWireServerHandlers};
-use datafusion_postgres::pgwire::tokio::process_socket;
 use datafusion_postgres::{DfSessionService, QueryHook};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
@@ -48,6 +49,7 @@ pub struct Wire {
     query: Arc<query::Service>,
     cancel: Arc<cancel::Cancels>,
     failure: Arc<failure::Failures>,
+    message_bytes_max: usize,
 }
 
 impl Wire {
@@ -76,11 +78,13 @@ impl Wire {
             query: Arc::new(query::Service::new(desk, context, inner)),
             cancel,
             failure: Arc::new(failure::Failures::new(desk)),
+            message_bytes_max: desk.options().body_bytes_max,
         })
     }
 
     /// Serves connections until it is dropped.
     pub async fn serve(self, listener: TcpListener, tls: Option<TlsAcceptor>, connections_max: usize) {
+        let bytes_max = self.message_bytes_max;
         let places = Arc::new(Semaphore::new(connections_max.max(1)));
         let (send, _receive) = mpsc::channel::<()>(1);
         let mut open = tokio::task::JoinSet::new();
@@ -88,7 +92,7 @@ impl Wire {
             while open.try_join_next().is_some() {}
             let (wire, tls) = (self.clone(), tls.clone());
             open.spawn(async move {
-                if let Err(error) = process_socket(tcp, tls, wire).await {
+                if let Err(error) = connection::serve(&wire, tcp, tls, bytes_max).await {
                     tracing::debug!(%peer, %error, "a PostgreSQL connection ended");
                 }
                 drop(place);

@@ -2,6 +2,7 @@
 
 mod crowd;
 mod house;
+mod mangled;
 mod mcp;
 mod question;
 mod token;
