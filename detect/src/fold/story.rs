@@ -143,11 +143,14 @@ impl Story {
             kind => kind,
         };
         // Causes of one rule in one story are one habit.
-        let habit = match self.entries.iter().find(|entry| entry.detection.rule == rule.id) {
-            Some(entry) => entry.habit,
-            None => triage.spoke(&rule.id, hash_of(&(self.key, rule.id.as_str())), around.watermark),
+        let (habit, young) = match self.entries.iter().find(|entry| entry.detection.rule == rule.id) {
+            Some(entry) => (entry.habit, entry.young),
+            None => {
+                let young = rank::is_young(rule, o, triage.heard(&rule.id));
+                (triage.spoke(&rule.id, hash_of(&(self.key, rule.id.as_str())), around.watermark), young)
+            }
         };
-        let mut entry = Entry::new(o, hit, rule, kind, cause, habit);
+        let mut entry = Entry::new(o, hit, rule, kind, cause, (habit, young));
         entry.again = entry.may_be_again(rule, o) && triage.met(hash_of(&(self.key, cause, o.event.credential.as_deref())), around.watermark);
         entry.take(o, hit, rule);
         if self.entries.len() >= DETECTIONS_MAX {

@@ -66,6 +66,7 @@ struct InWindow {
 struct Young {
     share: f64,
     days: f64,
+    unheard_days: f64,
 }
 
 impl Young {
@@ -159,11 +160,11 @@ impl Signal {
 }
 
 impl Signals {
-    /// Takes an event that `rule` matched. `kind` is the detection's.
-    pub fn take(&mut self, o: &Observation<'_>, rule: &Rule, kind: FindingKind) {
+    /// Takes an event that `rule` matched. `kind` is the detection's; `young` whether the rule is, [`is_young`].
+    pub fn take(&mut self, o: &Observation<'_>, rule: &Rule, kind: FindingKind, young: bool) {
         let weights = &*WEIGHTS;
         let severity = SEVERITY.get(rule.severity as usize).copied().unwrap_or_default();
-        let severity = if is_young(rule, o) { severity * weights.young.share(f64::from(o.observed.watched_days)) } else { severity };
+        let severity = if young { severity * weights.young.share(f64::from(o.observed.watched_days)) } else { severity };
         let (points, why): (f64, &dyn Fn() -> String) = match p_value(o, kind) {
             Some(p) => {
                 let decades = (-p.max(1e-300).log10() - weights.evidence.from_decades).max(0.0);
@@ -172,7 +173,7 @@ impl Signals {
                 (points, &move || format!("{}: p = {p:.1e}, {}{on_floor}", rule.id, rule.severity))
             }
             None if rule.meta.sign => (severity * weights.severity_beside_evidence, &|| format!("{}: a sign of {} severity", rule.id, rule.severity)),
-            None if is_young(rule, o) => (severity * weights.severity_of_judgement, &|| {
+            None if young => (severity * weights.severity_of_judgement, &|| {
                 format!("{}: of {} severity, where it is not known yet who does such things", rule.id, rule.severity)
             }),
             None if is_judgement(rule) => {
@@ -257,10 +258,12 @@ pub fn p_value(o: &Observation<'_>, kind: FindingKind) -> Option<f64> {
     }
 }
 
-/// Whether a rule that learns who does such things judges an estate in which that is not known yet: what it says is a judgement then.
+/// Whether a rule that learns who does such things judges an estate in which that is not known yet: what it says is a judgement then. `heard`: it spoke of
+/// somebody here before.
 #[must_use]
-pub fn is_young(rule: &Rule, o: &Observation<'_>) -> bool {
-    rule.meta.learns && rule.severity < Severity::Critical && f64::from(o.observed.watched_days) < WEIGHTS.young.days
+pub fn is_young(rule: &Rule, o: &Observation<'_>, heard: bool) -> bool {
+    let days = if heard { WEIGHTS.young.days } else { WEIGHTS.young.unheard_days };
+    rule.meta.learns && rule.severity < Severity::Critical && f64::from(o.observed.watched_days) < days
 }
 
 /// Whether a rule makes judgements, which have a budget, or states facts, which always pass.

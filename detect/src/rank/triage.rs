@@ -38,6 +38,12 @@ struct Habit {
 }
 
 impl Triage {
+    /// Whether a rule ever spoke here.
+    #[must_use]
+    pub fn heard(&self, rule: &Text) -> bool {
+        self.rules.contains_key(rule)
+    }
+
     /// A rule spoke in a story of `whom` (a hash of identity and rule) for the first time. Returns in how many earlier stories of the last
     /// thirty days it did.
     pub fn spoke(&mut self, rule: &Text, whom: u64, now: Micros) -> u32 {
