@@ -316,7 +316,7 @@ impl Detector {
             Observed { who, credential: ledger::Features::default(), identity: ledger::identity::Features::default(), account_age_days: 0.0, watched_days: 0 };
         let declared = self.state.inventory.features(&event);
         let (shape, classed) = self.classed(&event);
-        self.judge(&event, shape, classed, &observed, None, None, declared, Some(absence), out);
+        self.judge(&event, shape, classed, &observed, None, (None, None), declared, Some(absence), out);
     }
 
     /// The watermark moved.
@@ -358,7 +358,8 @@ impl Detector {
         let declared = self.state.inventory.features(event);
         let features = given.unwrap_or(features);
         let floor = self.state.floor.observe(who, event, classed.command, &observed.credential, declared.retired);
-        self.judge(event, shape, classed, &observed, (!late).then_some(&features), floor, declared, None, out);
+        let machine_new = self.state.floor.leased(who, event);
+        self.judge(event, shape, classed, &observed, (!late).then_some(&features), (floor, machine_new), declared, None, out);
     }
 
     /// An event's shape, and the class of its action.
@@ -380,7 +381,7 @@ impl Detector {
         classed: Classed,
         observed: &Observed,
         baseline: Option<&baseline::Features>,
-        floor: Option<floor::Features>,
+        (floor, machine_new): (Option<floor::Features>, Option<bool>),
         declared: crate::inventory::Features,
         absence: Option<&Absence>,
         out: &mut Vec<Finding>,
@@ -389,7 +390,6 @@ impl Detector {
         let baseline = if absence.is_some() { Some(&self.nothing) } else { baseline };
         let request = OnceCell::new();
         let (windows, ledger) = (Some(&self.windows), Some(&self.state.ledger));
-        let machine_new = if absence.is_none() { self.state.floor.leased(observed.who, event) } else { None };
         let o = Observation { event, classed, shape, request: &request, observed, baseline, floor, machine_new, declared, windows, ledger, late, absence };
         self.hits.clear();
         self.evaluator.evaluate(&o, &mut self.state.groups, &mut self.hits);
