@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde_json::Value;
+
 use crate::estate::Home;
 
 fn folder() -> Option<PathBuf> {
@@ -57,4 +59,19 @@ fn no_token_of_a_real_log_is_stored() {
         "select event_id, format from events where raw ~ '\"secretAccessKey\" *: *\"[A-Za-z0-9/+]{30,}\"' or raw ~ '\"client_token\" *: *\"hvs\\.' limit 5",
     ]);
     assert_eq!(secret.len(), 0, "{secret:?}");
+}
+
+#[test]
+fn who_was_seen_at_an_address_in_the_minutes_of_its_acts_is_a_candidate() {
+    let Some(folder) = folder() else { return };
+    let home = Home::new();
+    home.ingest(&["--format", "zeek", "--cluster", "lab", folder.join("zeek/ocsf-raw").to_str().unwrap()]);
+    // The host has four rows of kerberos.log that name nobody, at 11:49:04, 11:52:54, 11:53:26 and 11:55:33. Beside the first and the last an administrator logs in,
+    // refused once each for want of pre-authentication; the machine's own account beside the third, half a minute after the second.
+    let rows = home.rows(&["candidates", "zeek:lab:host/172.16.0.211", "--within", "1"]);
+    let told = |row: &Value| (row["candidate"].as_str().unwrap().to_owned(), ["together", "acted", "events", "refused"].map(|key| row[key].as_i64().unwrap()));
+    let of = |name: &str| format!("kerberos:TEST.LOCAL:principal/{name}");
+    assert_eq!(rows.iter().map(told).collect::<Vec<_>>(), [(of("administrator"), [2, 4, 6, 2]), (of("desktop-rbdmvva$"), [2, 4, 1, 0])]);
+    // An answer to DHCPINFORM, a request without an answer: no lease.
+    assert_eq!(home.rows(&["sql", "select count(*) as n from events where action like 'dhcp.%'"])[0]["n"], 0);
 }
