@@ -157,7 +157,7 @@ impl Engine {
 
     /// Lays what is newer than the lake over its tables.
     pub(crate) fn lay(&self, live: &Arc<LiveLedger>) {
-        for name in [TableName::Credentials, TableName::Identities] {
+        for name in [TableName::Credentials, TableName::Identities, TableName::Findings, TableName::Detections] {
             self.table(name).lay(live);
         }
     }

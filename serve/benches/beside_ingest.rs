@@ -9,7 +9,6 @@
 //! What is checked: an answer that was asked for after commit *a* was acknowledged and had come before commit *b* began holds exactly the events of
 //! one commit from *a* to *b*: every row with its count, its failures, its first and its last time, and none besides.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -21,6 +20,7 @@ use keytrail_schemas::{Event, EventId, IdentityKind, Micros, Outcome, Text, Topi
 use keytrail_serve::access::Access;
 use keytrail_serve::record::Record;
 use keytrail_serve::{Desk, Options};
+use model::{COMMIT_EVENTS, IDENTITIES, check_model, destination, identity, is_failure, setting, time};
 use tokio::runtime::Runtime;
 use wire::Wire;
 
@@ -28,21 +28,7 @@ use wire::Wire;
 #[path = "../tests/doors/wire.rs"]
 mod wire;
 
-const IDENTITIES: usize = 400;
-const DESTINATIONS: usize = 60;
-/// Of an identity's events each so-many-th fails; shares no factor with [`DESTINATIONS`].
-const FAILURES: usize = 17;
-/// Events of a commit.
-const COMMIT_EVENTS: usize = 20_000;
-/// Commits of a day: then the day is closed, and compacted and rolled up beside the questions.
-const DAY_COMMITS: usize = 12;
-/// 2026-01-01, in microseconds.
-const START: i64 = 1_767_225_600_000_000;
-
-#[expect(clippy::disallowed_methods, reason = "a benchmark is sized from outside")]
-fn setting(name: &str, default: usize) -> usize {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
+mod model;
 
 /// The `number`-th event: everything about it follows from its number, so that the model is the same function.
 fn event(number: usize) -> Event {
@@ -64,67 +50,6 @@ fn event(number: usize) -> Event {
     one.log_offset = i64::try_from(number).unwrap();
     one.event_id = EventId::of_provider("bench", "", &number.to_string(), 0);
     one
-}
-
-fn identity(who: usize) -> Text {
-    Text::from(format!("bench:works:sa/worker-{who:04}"))
-}
-
-fn destination(number: usize) -> String {
-    format!("bench:store/{:03}", (number / IDENTITIES * 7 + number % IDENTITIES) % DESTINATIONS)
-}
-
-fn is_failure(number: usize) -> bool {
-    (number / IDENTITIES).is_multiple_of(FAILURES)
-}
-
-/// Days follow each other as commits do; within a day the time rises.
-fn time(number: usize) -> Micros {
-    let of_day = DAY_COMMITS * COMMIT_EVENTS;
-    let (day, within) = (number / of_day, number % of_day);
-    let step = Micros::DAY / i64::try_from(of_day).unwrap();
-    Micros(START + i64::try_from(day).unwrap() * Micros::DAY + i64::try_from(within).unwrap() * step)
-}
-
-/// Per destination and outcome: count, failures, first and last.
-type Rows = BTreeMap<(String, String), (i64, i64, i64, i64)>;
-
-/// What `touched` says of an identity after the first `turns` of its events, without a walk through them: a destination comes every [`DESTINATIONS`]
-/// turns, and a failure every [`FAILURES`].
-fn model(who: usize, turns: usize) -> Rows {
-    let both = DESTINATIONS * FAILURES;
-    let at = |turn: usize| time(turn * IDENTITIES + who).0;
-    let count = |number: usize| i64::try_from(number).unwrap();
-    let mut rows = Rows::new();
-    for first in (0..DESTINATIONS).filter(|first| *first < turns) {
-        let name = destination(first * IDENTITIES + who);
-        let all = (turns - 1 - first) / DESTINATIONS + 1;
-        let denied = (first..first + both).step_by(DESTINATIONS).find(|turn| turn.is_multiple_of(FAILURES) && *turn < turns);
-        let failures = denied.map_or(0, |denied| (turns - 1 - denied) / both + 1);
-        if let Some(denied) = denied {
-            rows.insert((name.clone(), "denied".to_owned()), (count(failures), count(failures), at(denied), at(denied + both * (failures - 1))));
-        }
-        if all > failures {
-            let last = first + DESTINATIONS * (all - 1);
-            let good = |turn: usize| !turn.is_multiple_of(FAILURES);
-            let (begin, end) = (if good(first) { first } else { first + DESTINATIONS }, if good(last) { last } else { last - DESTINATIONS });
-            rows.insert((name, "success".to_owned()), (count(all - failures), 0, at(begin), at(end)));
-        }
-    }
-    rows
-}
-
-/// The model against a walk through the events.
-fn check_model() {
-    for (who, turns) in [(0, 1), (3, 59), (7, 1_021), (399, 5_000)] {
-        let mut rows = Rows::new();
-        for number in (0..turns).map(|turn| turn * IDENTITIES + who) {
-            let (at, outcome) = (time(number).0, if is_failure(number) { "denied" } else { "success" });
-            let row = rows.entry((destination(number), outcome.to_owned())).or_insert((0, 0, at, at));
-            *row = (row.0 + 1, row.1 + i64::from(is_failure(number)), row.2.min(at), row.3.max(at));
-        }
-        assert_eq!(model(who, turns), rows, "{who} {turns}");
-    }
 }
 
 #[derive(Default)]
@@ -257,23 +182,9 @@ fn ask(address: SocketAddr, number: usize, progress: &Progress, began: Instant, 
 
 /// Holds an answer against the model of every commit that it may be of.
 fn check(who: usize, answer: &[Vec<Option<String>>], least: usize, most: usize) -> Result<(), String> {
-    let number = |cell: &Option<String>| cell.as_deref().and_then(|text| text.parse::<i64>().ok()).unwrap_or(-1);
-    // `2026-01-01 00:00:00.000000+00:00`, as PostgreSQL writes it.
-    let moment = |cell: &Option<String>| {
-        let text = cell.as_deref().unwrap_or_default().replace(' ', "T");
-        Micros::parse_rfc3339(&format!("{}Z", text.trim_end_matches('Z').split('+').next().unwrap_or_default())).map_or(-1, |time| time.0)
-    };
-    let mut rows = Rows::new();
-    for row in answer {
-        let [_, destination, .., outcome, count, failures, first, last, _, _, _] = row.as_slice() else { return Err(format!("a row of {} cells", row.len())) };
-        let key = (destination.clone().unwrap_or_default(), outcome.clone().unwrap_or_default());
-        if rows.insert(key.clone(), (number(count), number(failures), moment(first), moment(last))).is_some() {
-            return Err(format!("{who}: {key:?} twice"));
-        }
-    }
-    let events = usize::try_from(rows.values().map(|row| row.0).sum::<i64>()).unwrap_or_default();
+    let (events, rows) = model::read(answer).map_err(|what| format!("{who}: {what}"))?;
     let of = |commits: usize| commits * COMMIT_EVENTS / IDENTITIES;
-    if (least..=most).any(|commits| of(commits) == events) && model(who, events) == rows {
+    if (least..=most).any(|commits| of(commits) == events) && model::model(who, events) == rows {
         return Ok(());
     }
     Err(format!("{}: {events} events in {} rows; commit {least} has {}, commit {most} has {}", identity(who), rows.len(), of(least), of(most)))

@@ -18,6 +18,7 @@ pub mod rules;
 pub mod run;
 pub mod serve;
 pub mod tokens;
+pub mod told;
 pub mod topics;
 pub mod views;
 mod watched;

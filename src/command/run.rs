@@ -41,7 +41,7 @@ pub fn run(config: &Config, telemetry: &Telemetry, arguments: &Run) -> anyhow::R
     let stop = stop_signal()?;
     let listen = arguments.metrics_listen.as_deref().unwrap_or(&config.metrics.listen);
     let server = (!listen.is_empty()).then(|| serve(listen, telemetry.registry(), Arc::clone(&stop))).transpose()?;
-    let doors = live.map(|live| super::serve::beside(config, live, Arc::clone(&stop))).transpose()?;
+    let doors = live.map(|live| super::serve::beside(config, live, pipeline.log(), Arc::clone(&stop))).transpose()?;
     // One look needs no upkeep beside it: what it wrote is compacted and rolled up at the end.
     let upkeep = (!arguments.once).then(|| Upkeep::beside(config)).transpose()?;
     let watched_all = watch(config, telemetry, &home, &pipeline, &stop, arguments.once);

@@ -3,13 +3,16 @@
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use keytrail_log::EventLog;
 use keytrail_query::{LiveLedger, Session};
 use keytrail_serve::access::{Access, TokenFile};
 use keytrail_serve::{Desk, Doors, Options, Visit, record};
 
+use super::told::Follower;
 use crate::cli;
 use crate::config::Config;
 use crate::exit::Code;
@@ -49,14 +52,38 @@ pub fn run(config: &Config, arguments: &cli::Serve) -> anyhow::Result<Code> {
 }
 
 async fn until_stopped(config: &Config, options: Options, stop: &AtomicBool) -> anyhow::Result<()> {
-    let desk = desk(config, options).await?;
-    let doors = open(&desk).await?;
-    tell(config, &desk, &doors);
+    let session = crate::place::session(config, config.query.clone()).await?;
+    if !config.is_kafka() {
+        return until(config, &desk_over(config, session, options), stop).await;
+    }
+    let live = Arc::<LiveLedger>::default();
+    let session = session.with_live(&live);
+    let over = Arc::<AtomicBool>::default();
+    let followed = follower(&session, live, &over).on_kafka(config)?;
+    let served = until(config, &desk_over(config, session, options), stop).await;
+    ended(&over, followed).await;
+    served
+}
+
+/// Holds the doors open until they shall close.
+async fn until(config: &Config, desk: &Desk, stop: &AtomicBool) -> anyhow::Result<()> {
+    let doors = open(desk).await?;
+    tell(config, desk, &doors);
     while !stop.load(Ordering::Acquire) {
         tokio::time::sleep(STEP).await;
     }
     doors.close().await;
     Ok(())
+}
+
+fn follower(session: &Session, live: Arc<LiveLedger>, over: &Arc<AtomicBool>) -> Follower {
+    Follower { session: session.clone(), live, over: Arc::clone(over), runtime: tokio::runtime::Handle::current() }
+}
+
+/// Ends the thread that follows findings: it asks this runtime.
+async fn ended(over: &AtomicBool, thread: JoinHandle<()>) {
+    over.store(true, Ordering::Release);
+    let _ = tokio::task::spawn_blocking(move || thread.join()).await;
 }
 
 /// The threads that answer.
@@ -147,8 +174,8 @@ pub fn after_demo(config: &Config, dir: &str, no_serve: bool) -> anyhow::Result<
     served
 }
 
-/// Doors beside a running pipeline, which tells what it knows through `live`: they open once there is a lake, and close with `stop`.
-pub fn beside(config: &Config, live: Arc<LiveLedger>, stop: Arc<AtomicBool>) -> anyhow::Result<std::thread::JoinHandle<()>> {
+/// Doors beside a running pipeline, which tells what it knows through `live` and through its log: they open once there is a lake, and close with `stop`.
+pub fn beside(config: &Config, live: Arc<LiveLedger>, log: Arc<dyn EventLog>, stop: Arc<AtomicBool>) -> anyhow::Result<JoinHandle<()>> {
     let runtime = runtime(config)?;
     let config = config.clone();
     let serve = move || {
@@ -158,13 +185,12 @@ pub fn beside(config: &Config, live: Arc<LiveLedger>, stop: Arc<AtomicBool>) -> 
                     Err(error) if is_no_lake(&error) => tokio::time::sleep(LAKE_INTERVAL).await,
                     Err(error) => return Err(error),
                     Ok(session) => {
-                        let desk = desk_over(&config, session.with_live(&live), config.serve.clone());
-                        let doors = open(&desk).await?;
-                        tell(&config, &desk, &doors);
-                        while !stop.load(Ordering::Acquire) {
-                            tokio::time::sleep(STEP).await;
-                        }
-                        doors.close().await;
+                        let session = session.with_live(&live);
+                        let over = Arc::<AtomicBool>::default();
+                        let followed = follower(&session, live.clone(), &over).beside(log.clone())?;
+                        let served = until(&config, &desk_over(&config, session, config.serve.clone()), &stop).await;
+                        ended(&over, followed).await;
+                        served?;
                     }
                 }
             }

@@ -128,6 +128,12 @@ impl Pipeline {
         Ok(Self { shared, log, runtime, detectors, store, forwarders })
     }
 
+    /// The log in which the roles meet.
+    #[must_use]
+    pub fn log(&self) -> Arc<dyn EventLog> {
+        self.log.clone()
+    }
+
     /// Ends in order: sources, detectors, store; then publishes the ledger, compacts, and trims the log. Everything that was appended
     /// is judged and stored when it returns.
     ///

@@ -140,3 +140,56 @@ fn collect_follows_its_sources_and_forward_sends_what_was_found() {
     // A detection finding, or an incident finding where there are several.
     assert!(lines.iter().all(|line| line["class_uid"] == 2004 || line["class_uid"] == 2005));
 }
+
+#[test]
+fn serve_tells_what_was_found_before_the_store_has_come_to_it() {
+    let Some(site) = Site::new("serve_tells_what_was_found_before_the_store_has_come_to_it", 2) else { return };
+    let lines = cloudtrail_lines(20_000);
+    let half = lines[..lines.len() / 2].rfind('\n').unwrap() + 1;
+    let ingest = |name: &str, lines: &str| {
+        let path = site.home.file(name, lines);
+        site.expect(&["ingest", "--format", "cloudtrail", path.to_str().unwrap()]);
+    };
+    ingest("first.log", &lines[..half]);
+    site.drain();
+    let port = crate::estate::free_port();
+    let (listen, url) = (format!("127.0.0.1:{port}"), format!("http://127.0.0.1:{port}"));
+    let mut server = site.spawn(&["serve", "--listen", &listen, "--no-auth"]);
+    const DETECTIONS: &str = "select * from detections_log order by log_partition, log_offset, detection_id, revision";
+    let asked = |sql: &str| {
+        let output = site.run(&["--server", &url, "sql", sql]);
+        output.status.success().then(|| rows(&output))
+    };
+    let until = |what: &str, holds: &dyn Fn() -> bool| {
+        let started = std::time::Instant::now();
+        while !holds() {
+            assert!(started.elapsed() < std::time::Duration::from_secs(60), "{what}");
+            std::thread::sleep(std::time::Duration::from_millis(200));
+        }
+    };
+    let stored = || (site.findings(), site.rows(&["sql", DETECTIONS]));
+    let (before, _) = stored();
+    until("the door answers as the lake does", &|| asked(super::FINDINGS).is_some_and(|rows| rows == before));
+
+    // Judged, and nobody stores.
+    ingest("second.log", &lines[half..]);
+    site.expect(&["detect", "--drain"]);
+    until("what was found is told", &|| asked(super::FINDINGS).is_some_and(|rows| rows.len() > before.len()));
+    assert_eq!(stored().0, before, "the lake has none of it yet");
+    // The topic comes a piece at a time, and is read ten times a second.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let (told, detections) = (asked(super::FINDINGS).unwrap(), asked(DETECTIONS).unwrap());
+
+    site.expect(&["store", "--drain"]);
+    let (findings, of_lake) = stored();
+    assert!(findings.len() > before.len());
+    assert_eq!(told, findings, "what was told is what was stored");
+    assert_eq!(detections, of_lake, "and so are its detections");
+    assert_eq!(asked(super::FINDINGS).unwrap(), findings, "nothing is seen twice");
+    // What is stored is let go by and by.
+    std::thread::sleep(std::time::Duration::from_secs(11));
+    assert_eq!((asked(super::FINDINGS).unwrap(), asked(DETECTIONS).unwrap()), (findings, of_lake));
+    assert!(!server.has_ended());
+    server.signal("TERM");
+    assert!(server.wait(std::time::Duration::from_secs(20)), "the doors close in order");
+}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray as _, BooleanArray};
-use arrow::datatypes::{DataType, Int32Type, SchemaRef};
+use arrow::datatypes::{DataType, Int32Type, Int64Type, SchemaRef};
 use datafusion::catalog::memory::MemorySourceConfig;
 use datafusion::common::{DFSchema, Result};
 use datafusion::execution::runtime_env::RuntimeEnv;
@@ -24,14 +24,14 @@ use crate::live::Overlay;
 pub(crate) fn laid_plan(table: &LiveTable, set: &FileSet, runtime: &RuntimeEnv, scan: FileScan, overlay: &Arc<Overlay>) -> Result<Arc<dyn ExecutionPlan>> {
     let schema = table.name.schema();
     let projection = scan.projection.clone().unwrap_or_else(|| (0..schema.fields().len()).collect());
-    let name = if table.name == TableName::Credentials { "credential" } else { "identity" };
-    let keys = [schema.index_of(name)?, schema.index_of("log_partition")?];
+    let known_by = known_by(table.name);
+    let keys = known_by.iter().map(|column| schema.index_of(column)).collect::<Result<Vec<_>, _>>()?;
     let mut read = projection.clone();
     read.extend(keys.into_iter().filter(|key| !projection.contains(key)));
     let predicate = scan.predicate.clone().filter(|_| scan.exact);
     // A limit counts rows that may be covered.
     let files = files_plan(table, set, runtime, FileScan { projection: Some(read), limit: None, ..scan })?;
-    let uncovered = FilterExec::try_new(uncovered(overlay.clone(), name, &files.schema())?, files)?;
+    let uncovered = FilterExec::try_new(uncovered(overlay.clone(), known_by, &files.schema())?, files)?;
     let under = projected(Arc::new(uncovered), &(0..projection.len()).collect::<Vec<_>>())?;
     let mut over: Arc<dyn ExecutionPlan> = MemorySourceConfig::try_new_exec(&[vec![overlay.rows.clone()]], schema, None)?;
     if let Some(predicate) = predicate {
@@ -40,17 +40,31 @@ pub(crate) fn laid_plan(table: &LiveTable, set: &FileSet, runtime: &RuntimeEnv, 
     UnionExec::try_new(vec![under, projected(over, &projection)?])
 }
 
-/// Whether a row is the newest that there is of its name and partition.
-fn uncovered(overlay: Arc<Overlay>, name: &str, schema: &SchemaRef) -> Result<Arc<dyn PhysicalExpr>> {
+/// The columns by which a row is known: its name and partition, and its revision where it has revisions.
+const fn known_by(table: TableName) -> &'static [&'static str] {
+    match table {
+        TableName::Credentials => &["credential", "log_partition"],
+        TableName::Findings => &["finding_id", "log_partition", "revision"],
+        TableName::Detections => &["detection_id", "log_partition", "revision"],
+        _ => &["identity", "log_partition"],
+    }
+}
+
+/// Whether there is no row in place of a row of the lake.
+fn uncovered(overlay: Arc<Overlay>, known_by: &[&str], schema: &SchemaRef) -> Result<Arc<dyn PhysicalExpr>> {
     let newest = move |arguments: &[ColumnarValue]| {
         let columns = ColumnarValue::values_to_arrays(arguments)?;
-        let [names, partitions] = columns.as_slice() else { return datafusion::common::internal_err!("two columns were asked for") };
+        let [names, partitions, revisions @ ..] = columns.as_slice() else { return datafusion::common::internal_err!("two columns were asked for") };
         let (names, partitions) = (names.as_string::<i32>(), partitions.as_primitive::<Int32Type>());
-        let newest: BooleanArray = names.iter().zip(partitions).map(|(name, partition)| Some(!overlay.covers(name?, partition?))).collect();
+        let revisions = revisions.first().map(|revisions| revisions.as_primitive::<Int64Type>());
+        let revision = |row: usize| revisions.map_or(0, |revisions| revisions.value(row));
+        let newest: BooleanArray =
+            names.iter().zip(partitions).enumerate().map(|(row, (name, partition))| Some(!overlay.covers(name?, partition?, revision(row)))).collect();
         Ok(ColumnarValue::Array(Arc::new(newest) as ArrayRef))
     };
-    let function = create_udf("is_newest", vec![DataType::Utf8, DataType::Int32], DataType::Boolean, Volatility::Volatile, Arc::new(newest));
-    let call = function.call(vec![ident(name), ident("log_partition")]);
+    let types = [DataType::Utf8, DataType::Int32, DataType::Int64].into_iter().take(known_by.len()).collect();
+    let function = create_udf("is_newest", types, DataType::Boolean, Volatility::Volatile, Arc::new(newest));
+    let call = function.call(known_by.iter().map(|column| ident(*column)).collect());
     create_physical_expr(&call, &DFSchema::try_from(schema.clone())?, &Default::default(), &Default::default())
 }
 

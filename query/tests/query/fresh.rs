@@ -89,3 +89,46 @@ async fn what_the_detector_knows_now_lies_over_the_published_ledger() {
     }
     assert_eq!(session.sql(everything).await.unwrap(), before);
 }
+
+/// What was found is seen before the lake has it, once, with its detections, and in the view of latest revisions.
+#[tokio::test]
+async fn what_was_found_lies_over_the_lake_until_it_is_stored() {
+    let lake = lake::written_estate().await;
+    let live = std::sync::Arc::new(LiveLedger::default());
+    let session = lake.session().await.with_live(&live);
+    let all = "SELECT * FROM findings_log ORDER BY finding_id, revision";
+    let before = session.sql(all).await.unwrap();
+    let stored = lake::findings();
+
+    // The same record as the lake has is no second one.
+    live.told(stored.clone());
+    assert_eq!(session.sql(all).await.unwrap(), before);
+    let mut again = stored[1].clone();
+    again.revision += 1;
+    again.log_offset += 1_000;
+    again.title = "It went on".into();
+    again.detections = vec![keytrail_schemas::Detection {
+        detection_id: "0123456789abcdef0123456789abcdef".into(),
+        finding_id: Some(again.finding_id.clone()),
+        identity: again.identity.clone(),
+        log_partition: again.log_partition,
+        log_offset: again.log_offset,
+        ..keytrail_schemas::Detection::default()
+    }];
+    live.told(vec![again.clone()]);
+    assert_eq!(count(&session.sql(all).await.unwrap()), count(&before) + 1);
+    let latest = format!("SELECT title FROM findings WHERE finding_id = '{}' AND title = 'It went on'", again.finding_id);
+    assert_eq!(count(&session.sql(&latest).await.unwrap()), 1);
+    let detections = "SELECT * FROM detections WHERE detection_id = '0123456789abcdef0123456789abcdef'";
+    assert_eq!(count(&session.sql(detections).await.unwrap()), 1);
+    assert_eq!(session.explain_finding(&again.finding_id).await.unwrap().finding.title, "It went on");
+
+    lake.add(&[again.clone()]).await;
+    assert_eq!(count(&session.sql(all).await.unwrap()), count(&before) + 1, "stored, and told: once");
+    assert!(live.has_findings());
+    for _ in 0..2 {
+        live.stored(again.log_partition, again.log_offset + 1);
+    }
+    assert!(!live.has_findings());
+    assert_eq!(count(&session.sql(all).await.unwrap()), count(&before) + 1);
+}

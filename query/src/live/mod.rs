@@ -1,21 +1,26 @@
-//! What the detector knows now of credentials and identities, laid over the ledger that it published last: rows that changed since stand in place of the
-//! published ones, in every question and in SQL. Who writes has a handle of his own and waits for no reader.
+//! What the detector knows now, laid over the lake in every question and in SQL. Of credentials and identities the rows that changed since the ledger was
+//! published last stand in place of the published ones; findings that the lake does not hold yet stand beside those that it does ([`told`]). Who writes
+//! has a handle of his own and waits for no reader.
+
+mod told;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 use dashmap::DashMap;
-use keytrail_schemas::{CredentialRecord, IdentityRecord, Table, Text};
+use keytrail_schemas::{CredentialRecord, Finding, IdentityRecord, Table, Text};
 use rustc_hash::FxHashSet;
 
 use crate::table::TableName;
+use told::Told;
 
-/// Rows of both tables that are newer than the lake's. Bounded by what changes between two publications.
+/// Rows that are newer than the lake's. Bounded by what changes between two publications, and by a number of findings.
 #[derive(Debug, Default)]
 pub struct LiveLedger {
     credentials: Laid<CredentialRecord>,
     identities: Laid<IdentityRecord>,
+    findings: Told,
 }
 
 /// A row as one partition's detector has it: the partition's number and the row's name.
@@ -43,13 +48,14 @@ impl<R> Default for Laid<R> {
 pub(crate) struct Overlay {
     /// In the columns of the table.
     pub(crate) rows: RecordBatch,
-    keys: FxHashSet<Key>,
+    /// Partition, name and revision of each; a ledger's row has no revisions and is 0.
+    keys: FxHashSet<(i32, Text, i64)>,
 }
 
 impl Overlay {
     /// Whether it has a row in place of this one.
-    pub(crate) fn covers(&self, name: &str, partition: i32) -> bool {
-        self.keys.contains(&(partition, Text::from(name)))
+    pub(crate) fn covers(&self, name: &str, partition: i32, revision: i64) -> bool {
+        self.keys.contains(&(partition, Text::from(name), revision))
     }
 }
 
@@ -84,11 +90,29 @@ impl LiveLedger {
         self.identities.published(partition);
     }
 
+    /// Tells findings as the log has them, in its order, each with the detections that it brought; those of them that the lake holds too are not seen twice.
+    pub fn told(&self, findings: Vec<Finding>) {
+        self.findings.put(findings);
+    }
+
+    /// Whether findings lie over the lake.
+    #[must_use]
+    pub fn has_findings(&self) -> bool {
+        self.findings.version() > 0 && !self.findings.is_empty()
+    }
+
+    /// The lake holds every finding of the partition that was caused before this offset of the log. A question that is under way may still look at the lake
+    /// as it was, so what goes is what was stored when this was last said.
+    pub fn stored(&self, partition: i32, before: i64) {
+        self.findings.stored(partition, before);
+    }
+
     /// Tells whether names may have been added to a table since it was last asked.
     pub(crate) fn names(&self, table: TableName) -> u64 {
         match table {
             TableName::Credentials => self.credentials.names.load(Ordering::Acquire),
             TableName::Identities => self.identities.names.load(Ordering::Acquire),
+            TableName::Findings => self.findings.version(),
             _ => 0,
         }
     }
@@ -98,6 +122,8 @@ impl LiveLedger {
         match table {
             TableName::Credentials => self.credentials.overlay(),
             TableName::Identities => self.identities.overlay(),
+            TableName::Findings => Ok(self.findings.overlays()?.map(|[findings, _]| findings)),
+            TableName::Detections => Ok(self.findings.overlays()?.map(|[_, detections]| detections)),
             _ => Ok(None),
         }
     }
@@ -140,7 +166,8 @@ impl<R: Named + Table + Clone> Laid<R> {
         }
         let (mut keys, mut rows) = (FxHashSet::default(), Vec::new());
         for entry in &self.rows {
-            keys.insert(entry.key().clone());
+            let (partition, name) = entry.key().clone();
+            keys.insert((partition, name, 0));
             rows.push(entry.value().1.clone());
         }
         let overlay = Arc::new(Overlay { rows: R::to_batch(&rows)?, keys });
@@ -165,14 +192,14 @@ mod tests {
         live.put(0, vec![credential("a", 2)], Vec::new());
         live.put(1, vec![credential("a", 3)], Vec::new());
         let over = live.over(TableName::Credentials).unwrap().unwrap();
-        assert!(over.rows.num_rows() == 2 && over.covers("a", 0) && over.covers("a", 1) && !over.covers("a", 2) && !over.covers("b", 0));
+        assert!(over.rows.num_rows() == 2 && over.covers("a", 0, 0) && over.covers("a", 1, 0) && !over.covers("a", 2, 0) && !over.covers("b", 0, 0));
         live.published(0);
         live.put(0, vec![credential("b", 1)], Vec::new());
         let over = live.over(TableName::Credentials).unwrap().unwrap();
-        assert!(over.covers("a", 0) && over.covers("b", 0), "a question that is under way still looks at the lake as it was");
+        assert!(over.covers("a", 0, 0) && over.covers("b", 0, 0), "a question that is under way still looks at the lake as it was");
         live.published(0);
         let over = live.over(TableName::Credentials).unwrap().unwrap();
-        assert!(!over.covers("a", 0) && over.covers("b", 0) && over.covers("a", 1));
+        assert!(!over.covers("a", 0, 0) && over.covers("b", 0, 0) && over.covers("a", 1, 0));
         [0, 1, 1].iter().for_each(|partition| live.published(*partition));
         assert!(live.over(TableName::Credentials).unwrap().is_none());
         assert!(live.over(TableName::Events).unwrap().is_none());
