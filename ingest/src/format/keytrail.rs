@@ -198,7 +198,7 @@ fn moment(key: &str, value: Value<'_>) -> Result<Micros, Reject> {
 fn word<W: std::str::FromStr<Err = keytrail_schemas::UnknownWord>>(key: &str, value: Value<'_>) -> Result<W, Reject> {
     let text = text(key, value)?;
     text.parse().map_err(|error: keytrail_schemas::UnknownWord| {
-        Reject::malformed(key, format!("{key} holds {}, which is no {}: expected one of {}", super::described(text), error.vocabulary, error.expected))
+        Reject::malformed(key, format!("{key} holds {}, which is none of {}", super::described(text), error.expected))
     })
 }
 
