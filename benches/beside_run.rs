@@ -47,7 +47,7 @@ impl Running {
     fn start(home: &Path, input: &Path) -> Self {
         let [metrics, postgres] = [0; 2].map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
         let config = format!(
-            "[[source]]\nname = \"bench\"\npaths = [{input:?}]\nformat = \"keytrail\"\n[metrics]\nlisten = \"{metrics}\"\n[serve]\nlisten = \"\"\npostgres = \"{postgres}\"\nno_auth = true\n"
+            "[[source]]\nname = \"bench\"\npaths = [{input:?}]\nformat = \"keytrail\"\n[metrics]\nlisten = \"{metrics}\"\n[serve]\nlisten = \"\"\npostgres = \"{postgres}\"\nno_auth = true\n[store]\nupkeep_interval_ms = 2000\n"
         );
         std::fs::write(home.join("keytrail.toml"), config).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_keytrail"));
