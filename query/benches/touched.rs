@@ -1,11 +1,12 @@
 //! Latency of the questions that analysts ask most, on a lake as keytrail itself leaves it: closed days compacted and rolled up.
 //!
-//! `KEYTRAIL_BENCH_EVENTS` (default 1,000,000) and `KEYTRAIL_BENCH_DAYS` (default 30) size the lake; `KEYTRAIL_BENCH_LAKE` names a folder in which
+//! `KEYTRAIL_BENCH_EVENTS` (default 1,000,000), `KEYTRAIL_BENCH_DAYS` (default 30) and `KEYTRAIL_BENCH_IDENTITIES` (default 2,000) size the lake; `KEYTRAIL_BENCH_LAKE` names a folder in which
 //! it is kept for the next run. Each question is asked as keytrail answers it, planned by DataFusion over the roll-up, and planned over events. With `KEYTRAIL_BENCH_PYTHON` (a Python that has duckdb, chdb
 //! and deltalake) the same is asked of these engines on the same files, in the same run.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Instant;
 
 use arrow::array::{AsArray as _, RecordBatch};
@@ -18,8 +19,8 @@ use keytrail_schemas::{Event, EventId, Micros, Outcome, Text, Topic};
 #[path = "../tests/query/lake.rs"]
 mod lake;
 
-const IDENTITIES: usize = 2_000;
 const DESTINATIONS: u64 = 5_000;
+static IDENTITIES: LazyLock<usize> = LazyLock::new(|| setting("KEYTRAIL_BENCH_IDENTITIES").and_then(|text| text.parse().ok()).unwrap_or(2_000));
 /// Questions that processor time is averaged over.
 const ROUNDS: u32 = 200;
 /// Rounds of the questions and the engines that take long.
@@ -156,7 +157,7 @@ fn measure(rounds: u32, ask: impl Fn() -> (usize, i64)) -> Measured {
 fn once(runtime: &tokio::runtime::Runtime, path: &str) {
     let session = runtime.block_on(Session::open(path, Options::default())).unwrap();
     let ask = |who: usize| size(&runtime.block_on(session.ask(&Question::Touched { identity: identity(who).to_string(), from: None, to: None })).unwrap());
-    ask(IDENTITIES - 1);
+    ask(*IDENTITIES - 1);
     let before = processor_ms();
     let mut rows = 0;
     let mut took: Vec<f64> = (0..ONCE)
@@ -313,7 +314,7 @@ async fn build(folder: &Path, events: u64, days: u64) {
 
 /// One event: a busy few identities, each with a handful of destinations it returns to and a long tail.
 fn one(random: &mut Random, day: i64) -> Event {
-    let who = usize::try_from(random.below(IDENTITIES as u64).min(random.below(IDENTITIES as u64))).unwrap();
+    let who = usize::try_from(random.below(*IDENTITIES as u64).min(random.below(*IDENTITIES as u64))).unwrap();
     let destination = if random.below(10) < 8 { (who as u64 * 31 + random.below(12)) % DESTINATIONS } else { random.below(DESTINATIONS) };
     let action = ["s3:GetObject", "s3:PutObject", "s3:ListBucket", "s3:HeadObject"][usize::try_from(random.below(4)).unwrap()];
     let outcome = if random.below(50) == 0 { Outcome::Denied } else { Outcome::Success };
