@@ -67,7 +67,7 @@ fn main() {
     let end = runtime.block_on(looked_up.watermark()).unwrap().unwrap();
     // Whole days, and a period that begins within one.
     let (week, cut) = (Micros((end.day() - 6) * Micros::DAY), Micros(end.0 - 7 * Micros::DAY));
-    let (quiet, busy, destination) = (identity(1_000).to_string(), identity(0).to_string(), "aws:s3/bucket-0017".to_owned());
+    let (quiet, busy, destination) = (identity(*IDENTITIES / 2).to_string(), identity(0).to_string(), "aws:s3/bucket-0017".to_owned());
     let touched = |identity: &String, from| Question::Touched { identity: identity.clone(), from, to: None };
     let who_touched = |from| Question::WhoTouched { destination: destination.clone(), from, to: None };
     let asked = |kind: &str, column: &str, value: &String, from: Option<Micros>| {
