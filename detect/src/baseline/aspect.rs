@@ -2,6 +2,7 @@
 
 /// The aspects of behaviour that are judged, in the order in which they are listed everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Aspect {
     /// What was touched.

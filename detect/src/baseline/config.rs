@@ -1,5 +1,7 @@
 //! Bounds and thresholds, each with what happens at it.
 
+use super::aspect::Aspect;
+
 /// Bounds and thresholds of the baselines of one partition.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -11,6 +13,9 @@ pub struct Config {
     /// No window counts as a finding above this calibrated probability, however few windows there are: a budget is a ceiling, not a
     /// quota.
     pub finding_p_value_max: f64,
+    /// Aspects of behaviour that are not judged, by name (`destination`, `schedule`, …): for an estate that cannot tell one of them, and to see what each
+    /// brings. What is left is calibrated by itself.
+    pub aspects_off: Vec<Aspect>,
     /// Below this many learned windows an identity is `learning`.
     pub learning_windows: u32,
     /// How far behind the latest time events may be and still be taken into their window: a window closes when the watermark has
@@ -73,6 +78,7 @@ impl Default for Config {
             findings_per_day: 3.0,
             signs_per_finding: 8.0,
             finding_p_value_max: 0.01,
+            aspects_off: Vec::new(),
             learning_windows: 8,
             lateness_allowed_minutes: 20,
             habits_max: 32,

@@ -98,6 +98,7 @@ pub fn judge(estate: &mut Estate, profile: &Profile, window: &mut Window, brough
         let failure = failed(case.event).then(|| estate.failure(case.event, window.hour / 24, config));
         count(estate, profile, window, failure, &mut raised);
     }
+    raised.retain(|(aspect, ..)| !config.aspects_off.contains(aspect));
     let mut verdict = Verdict::default();
     for (aspect, evidence, cause) in raised {
         let rose = if aspect == Aspect::FailureShare {
