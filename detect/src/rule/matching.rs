@@ -1,6 +1,7 @@
 //! What rsigma's matchers say of one text, without the copy in small letters that rsigma makes for each comparison. Of ASCII alone: whatever else a text holds, and
 //! whatever is no plain comparison, is left to rsigma.
 
+use memchr::memchr2_iter;
 use rsigma_eval::{CompiledMatcher, Event, EventValue};
 
 /// A longer text is not searched here, letter by letter.
@@ -37,8 +38,12 @@ fn is_lowered(text: &str, expected: &str) -> bool {
 fn contains(text: &str, expected: &str) -> bool {
     let Some(first) = expected.bytes().next() else { return true };
     let Some(last) = text.len().checked_sub(expected.len()) else { return false };
-    let starts = text.bytes().take(last + 1).enumerate().filter(|(_, byte)| byte.to_ascii_lowercase() == first);
-    starts.map(|(at, _)| at).any(|at| text.get(at..at + expected.len()).is_some_and(|part| is_lowered(part, expected)))
+    // A capital letter in `expected` is no letter of any text in small ones.
+    if first.is_ascii_uppercase() {
+        return false;
+    }
+    let starts = memchr2_iter(first, first.to_ascii_uppercase(), text.as_bytes().get(..=last).unwrap_or_default());
+    starts.into_iter().any(|at| text.get(at..at + expected.len()).is_some_and(|part| is_lowered(part, expected)))
 }
 
 #[cfg(test)]

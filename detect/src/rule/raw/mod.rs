@@ -189,6 +189,9 @@ impl Programs {
     }
 }
 
+/// The key under which Zeek names its log.
+const PATH: &[u8] = b"\"_path\":";
+
 /// Which of the format's logs the record is from, where the format has several.
 fn service(event: &Event) -> Option<&str> {
     if event.format == "sshd" {
@@ -200,7 +203,7 @@ fn service(event: &Event) -> Option<&str> {
     }
     // Zeek's JSON names its log in `_path`, or does not; then the protocol says it as far as it can.
     let raw = event.raw.as_deref()?;
-    if let Some((_, rest)) = raw.split_once("\"_path\":") {
+    if let Some(rest) = memchr::memmem::find(raw.as_bytes(), PATH).and_then(|at| raw.get(at + PATH.len()..)) {
         return rest.trim_start().strip_prefix('"')?.split('"').next();
     }
     event.protocol.as_deref().filter(|protocol| *protocol != "tls")
