@@ -14,7 +14,7 @@ use crate::{
     kept::State,
     ledger::{self, Ledger, Likely, Observed},
     rule::{Evaluator, Groups, Hit, Rules, observation::Observation, window::Windows},
-    shape::{PerShape, Shape, Shapes},
+    shape::{self, PerShape, Shape, Shapes},
 };
 
 /// Records that are looked ahead at together.
@@ -25,6 +25,7 @@ const AHEAD: usize = 16;
 struct Ahead {
     likely: Likely,
     destination: Option<Peeked>,
+    shape: Option<Shape>,
 }
 
 /// Looks at the texts of an event that may lie elsewhere.
@@ -146,26 +147,32 @@ impl Detector {
     }
 
     /// Where what the records name probably is; it has been looked at by then.
-    fn look_ahead(&self, records: &[LogRecord]) -> [Ahead; AHEAD] {
+    fn look_ahead(&mut self, records: &[LogRecord]) -> [Ahead; AHEAD] {
         let mut ahead = [Ahead::default(); AHEAD];
-        let events = || {
-            records.iter().map(|record| match record {
-                LogRecord::Event(event) => Some(&**event),
-                LogRecord::Tick { .. } | LogRecord::Rules { .. } | LogRecord::Gap => None,
-            })
-        };
-        let State { ledger, baseline, .. } = &self.state;
-        for (ahead, event) in ahead.iter_mut().zip(events()) {
-            if let Some(event) = event {
-                *ahead = Ahead { likely: ledger.probe(event), destination: baseline.peek(event) };
-                black_box(touch(event));
+        let mut shaped = [shape::Likely::default(); AHEAD];
+        let Self { state: State { ledger, baseline, .. }, shapes, classes, evaluator, .. } = self;
+        shapes.begin();
+        for ((ahead, shaped), record) in ahead.iter_mut().zip(&mut shaped).zip(records) {
+            if let LogRecord::Event(event) = record {
+                ahead.likely = ledger.probe(event);
+                *shaped = shapes.probe(event);
+                ahead.destination = baseline.peek(event);
+                black_box(touch(event) ^ baseline.touch_source(event));
             }
         }
-        for behind in [false, true] {
-            for Ahead { likely, .. } in &ahead {
-                if let Some(who) = likely.identity {
-                    black_box(ledger.touch(*likely, behind) ^ u64::from(baseline.touch(who, behind)));
-                }
+        for (Ahead { likely, .. }, shaped) in ahead.iter().zip(&shaped) {
+            black_box(shapes.touch(*shaped));
+            if let Some(who) = likely.identity {
+                black_box(ledger.touch(*likely, false) ^ u64::from(baseline.touch(who, false)));
+            }
+        }
+        for (Ahead { likely, shape, .. }, shaped) in ahead.iter_mut().zip(shaped) {
+            *shape = shapes.find(shaped);
+            if let Some(shape) = *shape {
+                black_box((classes.get(shape).is_some(), baseline.touch_shape(shape), evaluator.touch(shape)));
+            }
+            if let Some(who) = likely.identity {
+                black_box(ledger.touch(*likely, true) ^ u64::from(baseline.touch(who, true)));
             }
         }
         ahead
@@ -315,7 +322,7 @@ impl Detector {
         let observed =
             Observed { who, credential: ledger::Features::default(), identity: ledger::identity::Features::default(), account_age_days: 0.0, watched_days: 0 };
         let declared = self.state.inventory.features(&event);
-        let (shape, classed) = self.classed(&event);
+        let (shape, classed) = self.classed(&event, None);
         self.judge(&event, shape, classed, &observed, None, (None, None), declared, Some(absence), out);
     }
 
@@ -338,10 +345,10 @@ impl Detector {
             self.state.ledger.note_changed(&event.identity);
             return;
         }
-        let Ahead { likely, destination } = ahead;
+        let Ahead { likely, destination, shape } = ahead;
         let who = self.identify(event, likely);
         let observed = self.state.ledger.observe(who, event, likely, self.state.inventory.limits(&event.identity));
-        let (shape, classed) = self.classed(event);
+        let (shape, classed) = self.classed(event, shape);
         let watermark = self.watermark();
         let late = event.time.0 < watermark.0.saturating_sub(self.config.lateness());
         let context = baseline::Context {
@@ -362,9 +369,12 @@ impl Detector {
         self.judge(event, shape, classed, &observed, (!late).then_some(&features), (floor, machine_new), declared, None, out);
     }
 
-    /// An event's shape, and the class of its action.
-    fn classed(&mut self, event: &Event) -> (Shape, Classed) {
-        let shape = self.shapes.of(event);
+    /// An event's shape, and the class of its action. `ahead`: the shape that was found when it was looked at ahead.
+    fn classed(&mut self, event: &Event, ahead: Option<Shape>) -> (Shape, Classed) {
+        let shape = match ahead {
+            Some(shape) if self.shapes.stands(shape) => shape,
+            _ => self.shapes.of(event),
+        };
         if let Some(classed) = self.classes.get(shape) {
             return (shape, *classed);
         }

@@ -18,7 +18,10 @@ use super::incident::Incidents;
 use super::profile::Profile;
 use super::rate::{Class, Tally};
 use super::value::{Resolved, Side, Values};
-use crate::{action, shape::PerShape};
+use crate::{
+    action,
+    shape::{PerShape, Shape},
+};
 
 /// How far a total is trusted before there is history: sums of evidence have heavier tails than each part.
 const TOTAL_PRIOR_SLOPE: f64 = 0.5;
@@ -91,6 +94,13 @@ impl Default for Shore {
 }
 
 impl Estate {
+    /// Whether values that follow from a shape are remembered.
+    #[inline]
+    #[must_use]
+    pub fn is_known(&self, shape: Shape) -> bool {
+        self.shapes.get(shape).is_some_and(|known| known.day > 0)
+    }
+
     /// What `side` has learned.
     #[must_use]
     pub const fn shore(&self, side: Side) -> &Shore {

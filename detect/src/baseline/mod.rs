@@ -50,7 +50,7 @@ pub use aspect::{Aspect, Novelty, Score};
 pub use config::Config;
 pub use features::{Absence, Context, Dimension, DimensionState, Features, Incident, Subject};
 
-use crate::IdentityIx;
+use crate::{IdentityIx, shape::Shape};
 use estate::Estate;
 use facet::Facet;
 pub use habit::Habit;
@@ -96,6 +96,20 @@ impl Baseline {
     #[must_use]
     pub fn peek(&self, event: &Event) -> Option<Peeked> {
         event.destination.as_deref().and_then(|destination| self.estate.values.peek(Facet::Destination, destination))
+    }
+
+    /// Looks where an event's address is known.
+    #[inline]
+    #[must_use]
+    pub fn touch_source(&self, event: &Event) -> u32 {
+        event.source_ip.as_deref().map_or(0, |address| self.estate.addresses.touch(address))
+    }
+
+    /// Looks at what follows from an event's shape.
+    #[inline]
+    #[must_use]
+    pub fn touch_shape(&self, shape: Shape) -> bool {
+        self.estate.is_known(shape)
     }
 
     /// Looks at what an event of `who` will ask for, to have it at hand: at the profile, then (`behind`) where that points to.

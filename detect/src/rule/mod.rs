@@ -29,7 +29,7 @@ use self::{
     test::{Report, Test},
     window::Windows,
 };
-use crate::Error;
+use crate::{Error, shape::Shape};
 
 /// Events that a correlation may count to.
 const CORRELATION_EVENTS_MAX: usize = 1024;
@@ -383,6 +383,13 @@ impl Evaluator {
     #[must_use]
     pub fn rules(&self) -> &Arc<Rules> {
         &self.rules
+    }
+
+    /// Looks at what will be asked of an event of `shape`.
+    #[inline]
+    #[must_use]
+    pub fn touch(&self, shape: Shape) -> u32 {
+        self.memory.touch(shape)
     }
 
     /// Numbers of the detections that match, reported or not, for tests.

@@ -20,7 +20,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use self::opened::{Literal, Opened, Test};
 use super::matching;
 use super::observation::{Field, Observation, TEXTS, Texts, Word, field};
-use crate::shape::PerShape;
+use crate::shape::{PerShape, Shape};
 
 /// Conjunctions that one rule may have; beyond, it is always evaluated in full.
 const CONJUNCTIONS_MAX: usize = 64;
@@ -57,6 +57,15 @@ pub struct Memory {
     absent: Vec<Mask>,
     shapes: PerShape<usize>,
     opened: Opened,
+}
+
+impl Memory {
+    /// Looks at what will be asked of an event of `shape`.
+    #[inline]
+    #[must_use]
+    pub fn touch(&self, shape: Shape) -> u32 {
+        self.shapes.get(shape).map_or(0, |at| self.opened.touch(*at))
+    }
 }
 
 type Mask = Vec<u64>;

@@ -90,14 +90,25 @@ struct Set {
     open: Vec<(usize, Vec<Literal>)>,
     /// Numbers of those that hold by the shape alone.
     certain: Vec<usize>,
-    groups: Vec<Group>,
+    /// They are all asked about for every event, and stand close together.
+    triggers: Vec<Trigger>,
+    /// Of each trigger, the conjunctions behind it: the places in `open`.
+    members: Vec<Vec<usize>>,
     looks: u32,
 }
 
-/// The conjunctions behind one trigger: the places in `open`.
-struct Group {
-    trigger: Literal,
-    members: Vec<usize>,
+/// A literal in few bytes: its bit, doubled, and whether it must be set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Trigger(u32);
+
+impl Trigger {
+    fn of((bit, positive): Literal) -> Self {
+        Self(u32::try_from(bit * 2).unwrap_or(u32::MAX - 1) | u32::from(positive))
+    }
+
+    const fn literal(self) -> Literal {
+        (self.0 as usize / 2, self.0 % 2 == 1)
+    }
 }
 
 impl Seen {
@@ -149,6 +160,13 @@ impl Opened {
         self.sets.len() - 1
     }
 
+    /// Looks at what [`Opened::look`] will ask of a set.
+    #[inline]
+    #[must_use]
+    pub fn touch(&self, at: usize) -> u32 {
+        self.sets.get(at).map_or(0, |set| set.triggers.iter().step_by(16).fold(set.looks, |all, trigger| all ^ trigger.0))
+    }
+
     /// Gives `each` the rule of every conjunction of a set that holds.
     pub fn look(&mut self, at: usize, conjunctions: &[Conjunction], tests: &[Test], o: &Observation<'_>, mut each: impl FnMut(usize)) {
         let Self { sets, seen, said, .. } = self;
@@ -172,12 +190,13 @@ impl Opened {
             held == literal.1
         };
         set.certain.iter().for_each(|number| rule(*number));
-        for Group { trigger, members } in &set.groups {
-            if !holds(*trigger) {
+        for (at, trigger) in set.triggers.iter().enumerate() {
+            let trigger = trigger.literal();
+            if !holds(trigger) {
                 continue;
             }
-            for (number, literals) in members.iter().filter_map(|at| set.open.get(*at)) {
-                if literals.iter().all(|literal| literal == trigger || holds(*literal)) {
+            for (number, literals) in set.members.get(at).into_iter().flatten().filter_map(|at| set.open.get(*at)) {
+                if literals.iter().all(|literal| *literal == trigger || holds(*literal)) {
                     rule(*number);
                 }
             }
@@ -189,13 +208,17 @@ impl Set {
     /// Puts each conjunction behind the rarest of its literals.
     fn choose(&mut self, seen: &[Seen]) {
         let share = |(bit, positive): &Literal| seen.get(*bit).map_or(1.0, |seen| seen.share(*positive));
-        self.groups.clear();
+        self.triggers.clear();
+        self.members.clear();
         for (at, (_, literals)) in self.open.iter_mut().enumerate() {
             literals.sort_by(|a, b| share(a).total_cmp(&share(b)));
-            let Some(trigger) = literals.first().copied() else { continue };
-            match self.groups.iter_mut().find(|group| group.trigger == trigger) {
-                Some(group) => group.members.push(at),
-                None => self.groups.push(Group { trigger, members: vec![at] }),
+            let Some(trigger) = literals.first().copied().map(Trigger::of) else { continue };
+            match self.triggers.iter().position(|known| *known == trigger).and_then(|known| self.members.get_mut(known)) {
+                Some(members) => members.push(at),
+                None => {
+                    self.triggers.push(trigger);
+                    self.members.push(vec![at]);
+                }
             }
         }
     }
