@@ -42,8 +42,8 @@ fn contains(text: &str, expected: &str) -> bool {
     if first.is_ascii_uppercase() {
         return false;
     }
-    let starts = memchr2_iter(first, first.to_ascii_uppercase(), text.as_bytes().get(..=last).unwrap_or_default());
-    starts.into_iter().any(|at| text.get(at..at + expected.len()).is_some_and(|part| is_lowered(part, expected)))
+    let mut starts = memchr2_iter(first, first.to_ascii_uppercase(), text.as_bytes().get(..=last).unwrap_or_default());
+    starts.any(|at| text.get(at..at + expected.len()).is_some_and(|part| is_lowered(part, expected)))
 }
 
 #[cfg(test)]
