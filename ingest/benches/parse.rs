@@ -1,7 +1,7 @@
 //! How many MiB of records a second one core turns into events, per format: parsing, normalising, redaction and the raw copy, over generated records;
 //! beside what `serde_json` takes to make a `Value` of the same bytes, and simd-json to make its borrowed value, in the same run.
 //!
-//! `cargo bench -p keytrail-ingest --bench parse [--profile dev] [-- NAME]`; `--alone` leaves the others out and `--once` reads a tenth of the records in one round, for a profiler.
+//! `cargo bench -p keytrail-ingest --bench parse [--profile dev] [-- NAME]`; `--alone` leaves the others out, `--records=N` reads so many in one round: for a profiler.
 //!
 //! Time is what the thread spent on a core, where Linux tells it, and the three take turns, so that a busy machine does not blur the ratios.
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a benchmark of records that are refused would measure nothing, and tells what it measures")]
@@ -28,8 +28,9 @@ const FILE_RECORDS: usize = 10_000;
 
 fn main() {
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
-    let [alone, once] = ["--alone", "--once"].map(|name| std::env::args().any(|argument| argument == name));
-    let (records, rounds) = if once { (RECORDS / 10, 1) } else { (RECORDS, ROUNDS) };
+    let alone = std::env::args().any(|argument| argument == "--alone");
+    let few = std::env::args().find_map(|argument| argument.strip_prefix("--records=")?.parse().ok());
+    let (records, rounds) = few.map_or((RECORDS, ROUNDS), |few| (few, 1));
     println!("{:<22} {:>9} {:>12} {:>12} {:>12} {:>12} {:>12}", "format", "MiB/s", "records/s", "serde_json", "of it", "simd-json", "of it");
     for workload in &records::workloads(records, &wanted) {
         let Ok(format) = auto::by_name(workload.name.split('/').next().unwrap_or(workload.name)) else {
@@ -62,6 +63,7 @@ fn main() {
 }
 
 /// Records to events.
+#[inline(never)]
 fn events(workload: &Workload) {
     let format = auto::by_name(workload.name.split('/').next().unwrap_or(workload.name)).expect("the format is there");
     let context =

@@ -96,11 +96,11 @@ fn who(event: &mut Event, row: &Row<'_>, server: &str) {
 
 /// Names that GitLab gives to accounts of tokens and services.
 fn is_machine(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    (name.starts_with("project_") || name.starts_with("group_")) && name.contains("_bot")
-        || name.starts_with("service_account_")
-        || name.ends_with("-bot")
-        || name == "ghost-bot"
+    let name = name.as_bytes();
+    let begins = |word: &[u8]| name.get(..word.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(word));
+    (begins(b"project_") || begins(b"group_")) && name.windows(4).any(|part| part.eq_ignore_ascii_case(b"_bot"))
+        || begins(b"service_account_")
+        || name.last_chunk::<4>().is_some_and(|end| end.eq_ignore_ascii_case(b"-bot"))
 }
 
 words! {

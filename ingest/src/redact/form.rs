@@ -17,6 +17,7 @@ mod entropy;
 mod hand;
 mod keywords;
 mod load;
+mod need;
 mod rule;
 mod tail;
 pub(super) mod unwrap;
@@ -179,12 +180,12 @@ impl Forms {
                 end = text.len();
             }
             let piece = text.get(from..end).unwrap_or_default();
-            let called = keywords.called(piece);
+            let (called, places) = keywords.called(piece);
             work.look(piece.len());
             if !called.is_empty() {
                 for rule in called.iter().filter_map(|index| self.rules.get(index)).filter(|rule| rule.may_match(piece)) {
                     let why = Why { rule: &rule.id, encoding: None };
-                    let goes_on = rule.find(piece, cut && end == text.len(), work, |range| {
+                    let goes_on = rule.find(piece, cut && end == text.len(), &places, work, |range| {
                         let assigns_nothing = rule.in_text_only && is_in_arn(piece, range.start);
                         assigns_nothing || found(Found { range: from + range.start..from + range.end, why })
                     });

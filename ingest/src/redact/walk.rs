@@ -403,22 +403,24 @@ pub(super) fn decoded(token: &str) -> Cow<'_, str> {
 
 /// A string of JSON that has no other escapes than those of one letter; `None` for others, and for what is no such string.
 fn unescaped(inner: &str) -> Option<String> {
-    let mut out = Vec::with_capacity(inner.len());
-    let mut bytes = inner.bytes();
-    // Escapes stand close together: a text of quoted values has one in every dozen bytes.
-    while let Some(byte) = bytes.next() {
-        out.push(match byte {
-            b'\\' => match bytes.next()? {
-                plain @ (b'"' | b'\\' | b'/') => plain,
-                b'n' => b'\n',
-                b'r' => b'\r',
-                b't' => b'\t',
-                _ => return None,
-            },
-            // A quote or a control character that stands there as it is makes it none.
-            b'"' | ..b' ' => return None,
-            plain => plain,
-        });
+    // A control character that stands there as it is makes it none. Without an early end, so that many bytes are looked at at once.
+    if inner.bytes().fold(false, |any, byte| any | (byte < b' ')) {
+        return None;
     }
-    String::from_utf8(out).ok()
+    let mut out = String::with_capacity(inner.len());
+    let mut rest = inner;
+    while let Some((plain, behind)) = memchr::memchr2(b'\\', b'"', rest.as_bytes()).and_then(|at| rest.split_at_checked(at)) {
+        out.push_str(plain);
+        let [b'\\', escaped] = behind.as_bytes().first_chunk()? else { return None };
+        out.push(match escaped {
+            b'"' | b'\\' | b'/' => char::from(*escaped),
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            _ => return None,
+        });
+        rest = behind.get(2..)?;
+    }
+    out.push_str(rest);
+    Some(out)
 }

@@ -10,7 +10,7 @@ use keytrail_schemas::{Activity, CredentialKind, IdentityKind, Outcome, Text};
 use super::identity::{application, person};
 use crate::format::Reject;
 use crate::format::join::join;
-use crate::format::kit::{Mark, Row, Scene, Shape, fields, small};
+use crate::format::kit::{Mark, Row, Scene, Shape, fields, small, words};
 
 fields! {
     ID = "Id",
@@ -86,12 +86,9 @@ fn is_service(user: &str) -> bool {
         || matches!(user, "app@sharepoint" | "SHAREPOINT\\system" | "Microsoft.Exchange.AgentService")
 }
 
-fn activity(action: &str) -> Activity {
-    let word = action.to_ascii_lowercase();
-    let any = |words: &[&str]| words.iter().any(|part| word.contains(part));
-    if any(&["userloggedin", "userloginfailed", "mailboxlogin"]) {
-        Activity::Authenticate
-    } else if any(&[
+words! {
+    LOGINS = ["userloggedin", "userloginfailed", "mailboxlogin"];
+    GRANTS = [
         "consent to application",
         "add member to role",
         "add app role assignment",
@@ -101,9 +98,17 @@ fn activity(action: &str) -> Activity {
         "sharinginvitation",
         "companylinkcreated",
         "anonymouslinkcreated",
-    ]) {
+    ];
+}
+
+fn activity(action: &str) -> Activity {
+    const VERBS: &[&str] = &["set-", "new-", "remove-", "enable-", "disable-", "add ", "update ", "delete "];
+    let begins = |verb: &&str| action.as_bytes().get(..verb.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(verb.as_bytes()));
+    if LOGINS.are_in(action) {
+        Activity::Authenticate
+    } else if GRANTS.are_in(action) {
         Activity::Grant
-    } else if ["set-", "new-", "remove-", "enable-", "disable-", "add ", "update ", "delete "].iter().any(|verb| word.starts_with(verb)) {
+    } else if VERBS.iter().any(begins) {
         Activity::Configure
     } else {
         Activity::Use

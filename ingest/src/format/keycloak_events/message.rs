@@ -61,13 +61,33 @@ impl<'a> Facts<'a> {
     }
 }
 
+/// The bytes of names.
+static IS_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let b = byte as u8;
+        table[byte] = b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+        byte += 1;
+    }
+    table
+};
+
 /// A name, and what stands behind the sign of equality that follows it.
 fn named(text: &str) -> Option<(&str, &str)> {
     const NAME_MAX: usize = 64;
-    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-    let len = text.bytes().take(NAME_MAX + 1).take_while(|byte| is_name(byte)).count();
-    let (name, rest) = text.split_at_checked(len).filter(|_| (1..=NAME_MAX).contains(&len))?;
-    Some((name, rest.strip_prefix('=')?))
+    let bytes = text.as_bytes();
+    let mut len = 0;
+    while bytes.get(len).is_some_and(|byte| IS_NAME.get(usize::from(*byte)) == Some(&true)) {
+        len += 1;
+        if len > NAME_MAX {
+            return None;
+        }
+    }
+    if len == 0 || bytes.get(len) != Some(&b'=') {
+        return None;
+    }
+    Some((text.get(..len)?, text.get(len + 1..)?))
 }
 
 /// Where a quoted value ends. Keycloak writes a quote within a value as `\"` and a backslash as itself, so that what stands before a quote tells

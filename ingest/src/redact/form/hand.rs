@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::keywords::Places;
 use super::rule::Match;
 
 /// A rule that is matched here.
@@ -25,8 +26,6 @@ const END: u8 = 4;
 const BARE: u8 = 8;
 /// A letter or digit of base64.
 const BASE64: u8 = 16;
-/// Some word begins with it.
-const FIRST: u8 = 32;
 
 static CLASS: [u8; 256] = {
     let mut table = [0; 256];
@@ -66,8 +65,7 @@ static CLASS: [u8; 256] = {
                 0
             })
             | (if is_space || matches!(b, b'"' | b'\'' | b'\\' | b',' | b';' | b'&' | b'<' | b'>' | b'{' | b'}' | b'[' | b']') { 0 } else { BARE })
-            | (if b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/') { BASE64 } else { 0 })
-            | (if matches!(b.to_ascii_lowercase(), b'a' | b'c' | b'k' | b'p' | b's' | b't') { FIRST } else { 0 });
+            | (if b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/') { BASE64 } else { 0 });
         byte += 1;
     }
     table
@@ -113,14 +111,34 @@ impl Hand {
         }
     }
 
-    /// The first match that begins at `at` or behind it.
-    pub(super) fn next(self, text: &[u8], at: usize) -> Option<Match> {
+    /// The first match that begins at `at` or behind it; `places` are those of all keywords of these rules in the text. Each word of a rule begins with a keyword, or has one in it.
+    pub(super) fn next(self, text: &[u8], at: usize, places: &Places) -> Option<Match> {
         match self {
-            Self::Generic => generic(text, at),
-            Self::Assignment => by_sign(text, at, assigned),
-            Self::Quoted => by_sign(text, at, quoted),
+            Self::Generic => generic(text, at, places),
+            Self::Assignment => by_sign(text, at, places, assigned),
+            Self::Quoted => by_sign(text, at, places, quoted),
         }
     }
+}
+
+/// Whether a match of a rule can begin in a text, for a rule whose expression is looked for by what stands everywhere.
+pub(super) fn begins(rule: &str) -> Option<fn(&[u8]) -> bool> {
+    match rule {
+        "option" => Some(has_option),
+        "short-option" => Some(has_short_option),
+        _ => None,
+    }
+}
+
+/// `\s-`.
+fn has_short_option(text: &[u8]) -> bool {
+    memchr::memchr_iter(b'-', text).any(|at| at.checked_sub(1).is_some_and(|before| is(text, before, SPACE)))
+}
+
+/// `(?:^|[\s"',\[])-`.
+fn has_option(text: &[u8]) -> bool {
+    memchr::memchr_iter(b'-', text)
+        .any(|at| at.checked_sub(1).is_none_or(|before| text.get(before).is_some_and(|byte| of(SPACE)(*byte) || matches!(byte, b'"' | b'\'' | b',' | b'['))))
 }
 
 /// Where a match begins whose word stands at `word`: so many bytes of a name before it belong to it.
@@ -142,11 +160,11 @@ fn generic_word(text: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-fn generic(text: &[u8], at: usize) -> Option<Match> {
+fn generic(text: &[u8], at: usize, places: &Places) -> Option<Match> {
     const BEFORE_MAX: usize = 50;
     let mut word = at;
     loop {
-        word += text.get(word..)?.iter().position(|byte| of(FIRST)(*byte))?;
+        word = places.next(word).filter(|word| *word < text.len())?;
         if let Some((secret, end)) = generic_word(text, word).and_then(|len| generic_value(text, word + len)) {
             return Some(Match { whole: begin(text, at, word, BEFORE_MAX)..end, secret });
         }
@@ -163,12 +181,10 @@ fn generic_value(text: &[u8], at: usize) -> Option<(Range<usize>, usize)> {
     let is_between = |byte: u8| of(SPACE)(byte) || is_quote(byte);
     let sign = at + run(text, at, NAME_MAX + QUOTES_MAX + 1, |byte| is_name(byte) || is_between(byte));
     let between = text.get(at..sign)?;
-    // More of a name, then spaces and quotes, which may be of either.
-    let splits = (0..=QUOTES_MAX.min(between.len())).any(|quotes| {
-        let (name, quotes) = between.split_at(between.len() - quotes);
-        name.len() <= NAME_MAX && name.iter().all(|byte| is_name(*byte)) && quotes.iter().all(|byte| is_between(*byte))
-    });
-    if !splits {
+    // More of a name as far as it goes, then spaces and quotes, which may be of either.
+    let name = between.iter().take(NAME_MAX).take_while(|byte| is_name(**byte)).count();
+    let (_, quotes) = between.split_at(name);
+    if quotes.len() > QUOTES_MAX || !quotes.iter().all(|byte| is_between(*byte)) {
         return None;
     }
     let behind = |len: usize| {
@@ -221,11 +237,15 @@ fn generic_secret(text: &[u8], at: usize) -> Option<(Range<usize>, usize)> {
 }
 
 /// A match by the signs that assign: `=`, `:` or `>` behind a key.
-fn by_sign(text: &[u8], at: usize, of_sign: impl Fn(&[u8], usize, usize) -> Option<Match>) -> Option<Match> {
+fn by_sign(text: &[u8], at: usize, places: &Places, of_sign: impl Fn(&[u8], usize, usize) -> Option<Match>) -> Option<Match> {
     let mut sign = at;
     loop {
+        // A sign counts behind a word that is near.
+        let word = places.next(at.max(sign.saturating_sub(KEY_MAX)))?;
+        sign = sign.max(word);
         sign += memchr::memchr3(b'=', b':', b'>', text.get(sign..)?)?;
-        if let Some(found) = of_sign(text, at, sign) {
+        let is_near = sign - word <= KEY_MAX || places.next(sign - KEY_MAX).is_some_and(|word| word < sign);
+        if is_near && let Some(found) = of_sign(text, at, sign) {
             return Some(found);
         }
         sign += 1;
@@ -239,6 +259,10 @@ fn signs(text: &[u8], at: usize) -> impl Iterator<Item = usize> {
 }
 
 const BEFORE_MAX: usize = 60;
+/// How many bytes before a sign a word begins at most, with what stands between.
+const KEY_MAX: usize = AFTER_MAX + WORD_MAX + SPACES_MAX + 3;
+const AFTER_MAX: usize = 40;
+const WORD_MAX: usize = 17;
 const SPACES_MAX: usize = 3;
 const VALUE_MAX: usize = 4096;
 
@@ -292,8 +316,6 @@ fn has_word(text: &[u8], at: usize, few: bool, ends: impl Fn(usize) -> bool) -> 
 
 /// `[\w.-]{0,60}?WORD[\w.-]{0,40}\\?["']?\s{0,3}(?:=>|:=|=|:|>)\s{0,3}(?:\\{0,3}["'])?([^\s"'\\,;&<>{}\[\]]{1,4096})` of the sign at `sign`.
 fn assigned(text: &[u8], at: usize, sign: usize) -> Option<Match> {
-    const AFTER_MAX: usize = 40;
-    const WORD_MAX: usize = 17;
     let mut end = sign - run_back(text, at, sign, SPACES_MAX, of(SPACE));
     end -= run_back(text, at, end, 1, is_quote);
     end -= run_back(text, at, end, 1, |byte| byte == b'\\');
@@ -312,7 +334,6 @@ fn assigned(text: &[u8], at: usize, sign: usize) -> Option<Match> {
 
 /// `[\w.-]{0,60}?WORD["'\\]{0,3}\s{0,3}(?:=>|:=|=|:)\s{0,3}\\{0,3}"([^"\\]{1,4096})` of the sign at `sign`.
 fn quoted(text: &[u8], at: usize, sign: usize) -> Option<Match> {
-    const WORD_MAX: usize = 17;
     if text.get(sign) == Some(&b'>') {
         return None;
     }
@@ -335,6 +356,7 @@ fn quoted(text: &[u8], at: usize, sign: usize) -> Option<Match> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::Places;
     use crate::redact::form::FORMS;
 
     /// Texts of what these rules are about, and of what is next to it.
@@ -364,18 +386,52 @@ mod tests {
         #[test]
         fn what_is_found_is_what_the_expression_finds(text in text(), from in any::<prop::sample::Index>()) {
             let from = text.floor_char_boundary(from.index(text.len() + 1));
+            let (_, places) = FORMS.texts.called(&text);
             for rule in FORMS.rules.iter().filter(|rule| rule.by_hand.is_some()) {
                 let mut at = 0;
                 for first in [0, from] {
                     at = at.max(first);
                     while at <= text.len() {
-                        let found = rule.by_hand.and_then(|hand| hand.next(text.as_bytes(), at));
+                        let found = rule.by_hand.and_then(|hand| hand.next(text.as_bytes(), at, &places));
+                        let anywhere = rule.by_hand.and_then(|hand| hand.next(text.as_bytes(), at, &Places::anywhere()));
                         let wanted = rule.by_expression(text.as_bytes(), at);
                         prop_assert_eq!(&found, &wanted, "{} from {} in {:?}", &rule.id, at, &text);
+                        prop_assert_eq!(&anywhere, &wanted, "{} from {} in {:?}", &rule.id, at, &text);
                         let Some(found) = found else { break };
                         at = found.secret.end.max(found.whole.start + 1).max(at + 1);
                     }
                 }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_option_begins_where_its_expression_can(text in "[- \"',\\[a=]{0,6}(-?-(token|api-key|pin)[= ]{0,2}x?)?[- a]{0,3}") {
+            let rule = FORMS.rules.iter().find(|rule| rule.id == "option").unwrap();
+            prop_assert!(rule.by_expression(text.as_bytes(), 0).is_none() || super::has_option(text.as_bytes()), "{}", text);
+        }
+
+        #[test]
+        fn a_short_option_begins_behind_white_space(text in "(mysql|zip)[ a\t\u{b}-]{1,4}(-p|-a|-pw|-P)[ x-]{0,3}") {
+            let rule = FORMS.rules.iter().find(|rule| rule.id == "short-option").unwrap();
+            prop_assert!(rule.by_expression(text.as_bytes(), 0).is_none() || super::has_short_option(text.as_bytes()), "{}", text);
+        }
+    }
+
+    #[test]
+    fn every_word_of_a_rule_has_a_keyword() {
+        let rule = |id: &str| FORMS.rules.iter().find(|rule| rule.id == id).unwrap();
+        for word in ["access", "auth", "api", "credential", "creds", "key", "passwd", "password", "secret", "token"] {
+            assert_eq!(super::generic_word(word.as_bytes(), 0), Some(word.len()));
+            assert!(rule("generic-api-key").keywords.iter().any(|keyword| word.starts_with(keyword.as_str())), "{word}");
+        }
+        for (words, others) in (b'a'..=b'z').map(super::words_of) {
+            for word in words.iter().chain(others) {
+                assert!(word.len() <= super::WORD_MAX);
+                let word = std::str::from_utf8(word).unwrap();
+                let by_hand = FORMS.rules.iter().filter(|rule| rule.by_hand.is_some());
+                assert!(by_hand.flat_map(|rule| &rule.keywords).any(|keyword| word.contains(keyword.as_str())), "{word}");
             }
         }
     }

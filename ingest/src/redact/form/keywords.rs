@@ -73,6 +73,47 @@ fn bit_of(folded: u32) -> (usize, u64) {
 struct Keyword {
     word: Vec<u8>,
     rules: Called,
+    /// A rule asks where it stands.
+    placed: bool,
+}
+
+/// Where keywords stand of the rules that are matched by hand, in order.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    at: [u32; Self::MAX],
+    len: usize,
+}
+
+impl Places {
+    /// Where more stand, none is remembered.
+    const MAX: usize = 32;
+
+    /// Nothing is known: they may stand anywhere.
+    #[cfg(test)]
+    pub(super) const fn anywhere() -> Self {
+        Self { at: [0; Self::MAX], len: Self::MAX + 1 }
+    }
+
+    const fn none() -> Self {
+        Self { at: [0; Self::MAX], len: 0 }
+    }
+
+    fn add(&mut self, at: usize) {
+        match (self.at.get_mut(self.len), u32::try_from(at)) {
+            (Some(place), Ok(at)) => {
+                *place = at;
+                self.len += 1;
+            }
+            _ => self.len = Self::MAX + 1,
+        }
+    }
+
+    /// The first place from `at` on.
+    #[inline]
+    pub(super) fn next(&self, at: usize) -> Option<usize> {
+        let Some(places) = self.at.get(..self.len) else { return Some(at) };
+        places.iter().map(|place| *place as usize).find(|place| *place >= at)
+    }
 }
 
 /// Some bytes of a keyword that are looked for.
@@ -110,7 +151,7 @@ impl Look {
 }
 
 /// About how often a byte is met in names and messages, from 1 on.
-const fn commonness(byte: u8) -> u32 {
+pub(super) const fn commonness(byte: u8) -> u32 {
     match byte.to_ascii_lowercase() {
         b'e' | b'a' | b't' | b'i' | b'o' | b'n' | b's' | b'r' => 12,
         b'c' | b'd' | b'l' | b'm' | b'p' | b'u' | b'-' | b'.' | b'/' => 7,
@@ -126,11 +167,12 @@ impl Keywords {
         for (rule, number) in rules.iter().zip(0_u16..).filter(|(rule, _)| takes(rule)) {
             for word in &rule.keywords {
                 let at = words.iter().position(|known| known.word == word.as_bytes()).unwrap_or_else(|| {
-                    words.push(Keyword { word: word.as_bytes().to_ascii_lowercase(), rules: Called::default() });
+                    words.push(Keyword { word: word.as_bytes().to_ascii_lowercase(), rules: Called::default(), placed: false });
                     words.len() - 1
                 });
                 if let Some(keyword) = words.get_mut(at) {
                     keyword.rules.add(number);
+                    keyword.placed |= rule.by_hand.is_some();
                 }
             }
         }
@@ -202,24 +244,31 @@ impl Keywords {
         self.words.iter().filter_map(|keyword| keyword.word.iter().copied().min_by_key(|byte| commonness(*byte))).collect()
     }
 
-    /// The rules whose keywords stand in `text`.
-    pub(super) fn called(&self, text: &str) -> Called {
-        let mut called = Called::default();
-        self.each(text.as_bytes(), |keyword| {
+    /// The rules whose keywords stand in `text`, and where those stand of rules that are matched by hand.
+    pub(super) fn called(&self, text: &str) -> (Called, Places) {
+        let (mut called, mut places) = (Called::default(), Places::none());
+        self.each(text.as_bytes(), |keyword, at| {
             called.add_all(&keyword.rules);
+            if keyword.placed {
+                places.add(at);
+            }
             true
         });
-        called
+        // Looked for at every second place, they are found nearly in order.
+        if let Some(known) = places.at.get_mut(..places.len) {
+            known.sort_unstable();
+        }
+        (called, places)
     }
 
     /// Whether none of the keywords stands in `text`.
     pub(super) fn is_silent(&self, text: &str) -> bool {
-        self.each(text.as_bytes(), |_| false)
+        self.each(text.as_bytes(), |_, _| false)
     }
 
-    /// Hands each keyword in `text` to `found`, until it says that this is enough: `false` then.
+    /// Hands each keyword in `text`, and where it begins, to `found`, until it says that this is enough: `false` then.
     #[inline]
-    fn each(&self, text: &[u8], mut found: impl FnMut(&Keyword) -> bool) -> bool {
+    fn each(&self, text: &[u8], mut found: impl FnMut(&Keyword, usize) -> bool) -> bool {
         for (at, window) in text.windows(WINDOW).step_by(2).enumerate() {
             let &[a, b, c, d] = window else { continue };
             let groups = self.groups([a, b, c, d]);
@@ -240,7 +289,7 @@ impl Keywords {
         true
     }
 
-    fn compare(&self, text: &[u8], at: usize, window: [u8; WINDOW], mut groups: u64, found: &mut impl FnMut(&Keyword) -> bool) -> bool {
+    fn compare(&self, text: &[u8], at: usize, window: [u8; WINDOW], mut groups: u64, found: &mut impl FnMut(&Keyword, usize) -> bool) -> bool {
         let folded = u32::from_le_bytes(window.map(|byte| byte | CASE));
         for (counts, kind) in KINDS.into_iter().zip(self.kinds) {
             let (word, bit) = bit_of(folded & counts);
@@ -256,8 +305,9 @@ impl Keywords {
                     continue;
                 }
                 let Some(keyword) = self.words.get(look.word) else { continue };
-                let stands = at.checked_add_signed(-look.skips).and_then(|start| text.get(start..start + keyword.word.len()));
-                if stands.is_some_and(|stands| stands.eq_ignore_ascii_case(&keyword.word)) && !found(keyword) {
+                let Some(start) = at.checked_add_signed(-look.skips) else { continue };
+                let stands = text.get(start..start + keyword.word.len());
+                if stands.is_some_and(|stands| stands.eq_ignore_ascii_case(&keyword.word)) && !found(keyword, start) {
                     return false;
                 }
             }
@@ -287,6 +337,40 @@ mod tests {
         rules
     }
 
+    /// All places that there are, up to the end of a text.
+    fn listed(places: &Places, len: usize) -> Vec<usize> {
+        let mut found = Vec::new();
+        while let Some(at) = places.next(found.last().map_or(0, |last| last + 1)).filter(|at| *at < len) {
+            found.push(at);
+        }
+        found
+    }
+
+    /// Where keywords stand of rules that are matched by hand; all places where these are too many.
+    fn placed(text: &str) -> Vec<usize> {
+        let small = text.to_ascii_lowercase();
+        let mut words: Vec<&String> = FORMS.rules.iter().filter(|rule| rule.by_hand.is_some()).flat_map(|rule| &rule.keywords).collect();
+        words.sort();
+        words.dedup();
+        let mut places: Vec<usize> = words.iter().flat_map(|word| memchr::memmem::find_iter(small.as_bytes(), word.as_bytes()).collect::<Vec<_>>()).collect();
+        // Two keywords may begin at one place.
+        if places.len() > Places::MAX {
+            return (0..text.len()).collect();
+        }
+        places.sort_unstable();
+        places.dedup();
+        places
+    }
+
+    #[test]
+    fn places_are_known_up_to_their_bound() {
+        let keywords = Keywords::new(&FORMS.rules, |_| true);
+        for count in [0, 1, Places::MAX, Places::MAX + 1, 3 * Places::MAX] {
+            let text = "x secret ".repeat(count);
+            assert_eq!(listed(&keywords.called(&text).1, text.len()), placed(&text), "{count}");
+        }
+    }
+
     #[test]
     fn every_keyword_is_found_wherever_it_stands() {
         let keywords = Keywords::new(&FORMS.rules, |_| true);
@@ -304,7 +388,7 @@ mod tests {
                     format!("{word}\n"),
                     format!("xyz{word}z"),
                 ] {
-                    assert!(keywords.called(&text).iter().any(|called| called == number), "{word} in {text:?}");
+                    assert!(keywords.called(&text).0.iter().any(|called| called == number), "{word} in {text:?}");
                     assert!(!keywords.is_silent(&text));
                 }
             }
@@ -324,7 +408,9 @@ mod tests {
             let text = parts.concat();
             let text: String = text.chars().skip(cut).collect();
             let keywords = Keywords::new(&FORMS.rules, |_| true);
-            prop_assert_eq!(keywords.called(&text).iter().collect::<Vec<_>>(), called(&text));
+            let (rules, places) = keywords.called(&text);
+            prop_assert_eq!(rules.iter().collect::<Vec<_>>(), called(&text));
+            prop_assert_eq!(listed(&places, text.len()), placed(&text));
             prop_assert_eq!(keywords.is_silent(&text), called(&text).is_empty());
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::hand::Hand;
+use super::hand::{self, Hand};
 use super::rule::{Allowed, Pattern, Rule, Target, Words};
 
 const GITLEAKS: &str = include_str!("../../../data/redact/gitleaks.toml");
@@ -80,15 +80,18 @@ fn file(text: &str) -> File {
 fn rule(entry: Entry, source: &'static str, in_text_only: bool, global: Option<&AllowEntry>) -> Rule {
     let allowed = entry.allowlists.iter().filter_map(allowed).chain(global.and_then(anchored)).collect();
     let pattern = Pattern::searched(&entry.regex);
-    let (bytes_min, needed) = pattern.least();
+    let keywords: Vec<String> = entry.keywords.iter().map(|word| word.to_ascii_lowercase()).collect();
+    let (bytes_min, needed, needs) = pattern.least(&keywords);
     Rule {
         by_hand: Hand::of(&entry.id),
+        begins: hand::begins(&entry.id),
         id: entry.id,
         source,
-        keywords: entry.keywords.iter().map(|word| word.to_ascii_lowercase()).collect(),
+        keywords,
         pattern,
         bytes_min,
         needed,
+        needs,
         group: entry.secret_group,
         entropy_min: entry.entropy,
         in_text_only,

@@ -9,6 +9,8 @@ use regex_syntax::hir::{Hir, HirKind};
 
 use super::entropy::bits_per_byte;
 use super::hand::Hand;
+use super::keywords::Places;
+use super::need::Need;
 use super::tail::Tail;
 use super::work::Work;
 use crate::redact::is_withheld;
@@ -27,6 +29,10 @@ pub(super) struct Rule {
     pub(super) bytes_min: usize,
     /// Bytes without each of which it cannot be found.
     pub(super) needed: Vec<u8>,
+    /// Words of which each match has one.
+    pub(super) needs: Vec<Need>,
+    /// Whether a match can begin anywhere in a text.
+    pub(super) begins: Option<fn(&[u8]) -> bool>,
     /// Which group is the secret; 0 for the first that took part, or all.
     pub(super) group: usize,
     /// The least entropy of a secret, in bits a byte.
@@ -124,12 +130,18 @@ impl Pattern {
         self.compiled.get_or_init(|| RegexBuilder::new(&self.source).unicode(false).size_limit(32 << 20).dfa_size_limit(4 << 20).build().ok()).as_ref()
     }
 
-    /// The fewest bytes of a text in which it can be found, and signs that each such text has. Of an expression that is none nothing is known.
-    pub(super) fn least(&self) -> (usize, Vec<u8>) {
+    /// The fewest bytes of a text in which it can be found, signs that each such text has, and what else it needs beside one of these keywords. Of an expression that is
+    /// none nothing is known.
+    pub(super) fn least(&self, keywords: &[String]) -> (usize, Vec<u8>, Vec<Need>) {
         const SIGNS: &[u8] = b"=@:~$/-_. ";
-        let Some(expression) = self.parsed() else { return (0, Vec::new()) };
+        let Some(expression) = self.parsed() else { return (0, Vec::new(), Vec::new()) };
         let needed = SIGNS.iter().copied().filter(|sign| needs(&expression, *sign)).collect();
-        (expression.properties().minimum_len().unwrap_or(0), needed)
+        (expression.properties().minimum_len().unwrap_or(0), needed, Need::of(&expression, keywords))
+    }
+
+    #[cfg(test)]
+    pub(super) fn source(&self) -> &str {
+        &self.source
     }
 
     fn is_match(&self, text: &[u8]) -> bool {
@@ -158,7 +170,11 @@ impl Rule {
 
     /// Whether a text is long enough for it, and has what it cannot do without.
     pub(super) fn may_match(&self, text: &str) -> bool {
-        text.len() >= self.bytes_min && self.needed.iter().all(|byte| memchr::memchr(*byte, text.as_bytes()).is_some())
+        let bytes = text.as_bytes();
+        bytes.len() >= self.bytes_min
+            && self.needed.iter().all(|byte| memchr::memchr(*byte, bytes).is_some())
+            && self.needs.iter().all(|need| need.is_in(bytes))
+            && self.begins.is_none_or(|begins| begins(bytes))
     }
 
     /// The first match of its expression that begins at `at` or behind it.
@@ -179,8 +195,8 @@ impl Rule {
     }
 
     /// Hands the place of each secret in `text` to `found`, until it says that this is enough: `false` then. `cut` says that the text goes on behind its end: a secret that
-    /// reaches it counts whatever its length.
-    pub(super) fn find(&self, text: &str, cut: bool, work: &mut Work, mut found: impl FnMut(Range<usize>) -> bool) -> bool {
+    /// reaches it counts whatever its length. `places` are those of the text's keywords.
+    pub(super) fn find(&self, text: &str, cut: bool, places: &Places, work: &mut Work, mut found: impl FnMut(Range<usize>) -> bool) -> bool {
         let bytes = text.as_bytes();
         // Every search goes on behind the last secret, so that a text is looked at hardly more than once: but for what is made to be.
         let mut left = bytes.len().saturating_mul(LOOKS_MAX);
@@ -188,7 +204,7 @@ impl Rule {
         let mut at = 0;
         loop {
             let next = match self.by_hand {
-                Some(hand) => hand.next(bytes, at),
+                Some(hand) => hand.next(bytes, at, places),
                 None => self.by_expression(bytes, at),
             };
             let Some(Match { whole, secret }) = next else {
@@ -319,7 +335,7 @@ mod tests {
             (r"(?:^|[^a-z])ab\.", 3, "."),
             ("(", 0, ""),
         ] {
-            let (found, signs) = Pattern { source: source.to_owned(), tail: None, compiled: OnceLock::new() }.least();
+            let (found, signs, _) = Pattern { source: source.to_owned(), tail: None, compiled: OnceLock::new() }.least(&[]);
             assert_eq!((found, String::from_utf8(signs).unwrap().as_str()), (bytes_min, needed), "{source}");
         }
     }
