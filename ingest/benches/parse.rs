@@ -3,6 +3,8 @@
 //!
 //! `cargo bench -p keytrail-ingest --bench parse [--profile dev] [-- NAME]`; `--alone` leaves the others out, `--records=N` reads so many in one round: for a profiler.
 //!
+//! With `KEYTRAIL_BENCH_TENZIR` (its program) Tenzir parses the same records (`peer`).
+//!
 //! Time is what the thread spent on a core, where Linux tells it, and the three take turns, so that a busy machine does not blur the ratios.
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a benchmark of records that are refused would measure nothing, and tells what it measures")]
 
@@ -12,6 +14,7 @@ use std::time::Instant;
 use keytrail_ingest::format::{Context, Framing, auto, guarded};
 use keytrail_ingest::redact::{Level, Redactor};
 
+mod peer;
 mod records;
 
 use records::Workload;
@@ -31,7 +34,7 @@ fn main() {
     let alone = std::env::args().any(|argument| argument == "--alone");
     let few = std::env::args().find_map(|argument| argument.strip_prefix("--records=")?.parse().ok());
     let (records, rounds) = few.map_or((RECORDS, ROUNDS), |few| (few, 1));
-    println!("{:<22} {:>9} {:>12} {:>12} {:>12} {:>12} {:>12}", "format", "MiB/s", "records/s", "serde_json", "of it", "simd-json", "of it");
+    println!("{:<22} {:>9} {:>12} {:>12} {:>12} {:>12} {:>12} {:>12}", "format", "MiB/s", "records/s", "serde_json", "of it", "simd-json", "of it", "tenzir");
     for workload in &records::workloads(records, &wanted) {
         let Ok(format) = auto::by_name(workload.name.split('/').next().unwrap_or(workload.name)) else {
             println!("{:<22} no such format here", workload.name);
@@ -47,17 +50,19 @@ fn main() {
                 rates.push(bytes as f64 / time / f64::from(1 << 20));
             }
         }
+        let tenzir = is_json.then(|| peer::seconds(&workload.records)).flatten();
+        let tenzir = tenzir.map_or_else(|| "-".to_owned(), |time| format!("{:.0}", bytes as f64 / time / f64::from(1 << 20)));
         let [ours, serde_json, simd_json] = rates.map(median);
         let records = ours * f64::from(1 << 20) / bytes as f64 * workload.records.len() as f64;
         if is_json {
             println!(
-                "{:<22} {ours:>9.0} {records:>12.0} {serde_json:>12.0} {:>12.2} {simd_json:>12.0} {:>12.2}",
+                "{:<22} {ours:>9.0} {records:>12.0} {serde_json:>12.0} {:>12.2} {simd_json:>12.0} {:>12.2} {tenzir:>12}",
                 workload.name,
                 ours / serde_json,
                 ours / simd_json
             );
         } else {
-            println!("{:<22} {ours:>9.0} {records:>12.0} {:>12} {:>12} {:>12} {:>12}", workload.name, "-", "-", "-", "-");
+            println!("{:<22} {ours:>9.0} {records:>12.0} {:>12} {:>12} {:>12} {:>12} {tenzir:>12}", workload.name, "-", "-", "-", "-");
         }
     }
 }
