@@ -45,7 +45,8 @@ fn main() {
     let dir = std::env::var_os("KEYTRAIL_BENCH_DIR").map_or_else(|| temporary.path().join("data"), PathBuf::from);
     if !dir.join("demo-logs/labels.json").exists() {
         let empty = tempfile::NamedTempFile::new().unwrap();
-        let (days, identities, seed) = (setting("KEYTRAIL_BENCH_DAYS", "90"), setting("KEYTRAIL_BENCH_IDENTITIES", "500"), setting("KEYTRAIL_BENCH_SEED", "11"));
+        let (days, identities, seed) =
+            (setting("KEYTRAIL_BENCH_DAYS", "90"), setting("KEYTRAIL_BENCH_IDENTITIES", "500"), setting("KEYTRAIL_BENCH_SEED", "11"));
         keytrail(&dir, empty.path(), &["demo", "--level", "hard", "--days", &days, "--identities", &identities, "--seed", &seed, "--no-serve"]);
     }
     println!("{:<28}{:>12}{:>22}{:>22}", "without", "found", "average precision", "about nothing a day");
