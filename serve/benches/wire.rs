@@ -94,8 +94,11 @@ fn peers(python: &str, lake: &str, own: &[(String, f64, usize)]) {
     for result in said["results"].as_array().unwrap() {
         let (label, took) = (result["label"].as_str().unwrap(), result["p50_ms"].as_f64().unwrap());
         let (_, wire_ms, rows) = own.iter().find(|(name, ..)| name == label).unwrap();
-        assert_eq!(result["rows"].as_u64(), Some(*rows as u64), "{label}: {} has another answer", result["engine"]);
-        println!("  {label} {:<46} p50 {took:>8.2} ms   {:.1} times the PostgreSQL wire's", result["engine"].as_str().unwrap(), took / wire_ms);
+        let (engine, found) = (result["engine"].as_str().unwrap(), result["rows"].as_u64().unwrap());
+        // The roll-up alone has nothing of a day that is still open.
+        let less = if engine.contains("roll-up") && found < *rows as u64 { format!(", {found} rows: without the open day") } else { String::new() };
+        assert!(found == *rows as u64 || !less.is_empty(), "{label}: {engine} has another answer, {found} rows and not {rows}");
+        println!("  {label} {engine:<46} p50 {took:>8.2} ms   {:.1} times the PostgreSQL wire's{less}", took / wire_ms);
     }
 }
 
