@@ -11,7 +11,7 @@ use rustc_hash::FxHashSet;
 use super::Overlay;
 
 /// Findings that may lie over the lake. Where there are more, as while nobody stores, the oldest give way: they are seen once the lake has them.
-const FINDINGS_MAX: usize = 10_000;
+const FINDINGS_MAX: usize = 2_000;
 
 /// See the module.
 #[derive(Debug, Default)]
