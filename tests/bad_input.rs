@@ -199,3 +199,33 @@ fn a_full_disk_loses_nothing_that_was_acknowledged() {
     assert_eq!(counted["n"], totals.read);
     assert_eq!(counted["ids"], totals.read);
 }
+
+#[test]
+fn doors_on_brokers_that_are_out_of_reach_answer_from_the_lake_and_close_in_time() {
+    let home = Home::new();
+    let path = home.file("events.log", cloudtrail_lines(200));
+    home.ingest(&["--format", "cloudtrail", path.to_str().unwrap()]);
+    let [nobody, port] = [crate::estate::free_port(), crate::estate::free_port()];
+    let (log, listen, url) = (format!("kafka://127.0.0.1:{nobody}"), format!("127.0.0.1:{port}"), format!("http://127.0.0.1:{port}"));
+    let mut server = home.spawn(&["--log", &log, "serve", "--listen", &listen, "--no-auth"]);
+    let wanted = home.rows(&["touched", "svc-3"]);
+    let began = std::time::Instant::now();
+    loop {
+        let output = home.run(&["--server", &url, "touched", "svc-3"]);
+        if output.status.success() {
+            assert_eq!(crate::estate::rows(&output), wanted);
+            break;
+        }
+        assert!(began.elapsed() < std::time::Duration::from_secs(60), "{}", stderr(&output));
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    // Whoever looks for brokers waits ten seconds for them; the doors do not wait for that.
+    let told = std::process::Command::new("kill").args(["-TERM", &server.id().to_string()]).status().unwrap();
+    assert!(told.success());
+    let closing = std::time::Instant::now();
+    while server.try_wait().unwrap().is_none() {
+        assert!(closing.elapsed() < std::time::Duration::from_secs(5), "the doors wait for brokers");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert!(server.wait().unwrap().success());
+}

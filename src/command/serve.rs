@@ -19,6 +19,8 @@ use crate::exit::Code;
 
 /// Time between two looks at whether to stop.
 const STEP: Duration = Duration::from_millis(50);
+/// How long the doors' end waits for who follows findings.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// Time between two looks for a lake that is not there yet.
 const LAKE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -80,10 +82,10 @@ fn follower(session: &Session, live: Arc<LiveLedger>, over: &Arc<AtomicBool>) ->
     Follower { session: session.clone(), live, over: Arc::clone(over), runtime: tokio::runtime::Handle::current() }
 }
 
-/// Ends the thread that follows findings: it asks this runtime.
+/// Ends the thread that follows findings: it asks this runtime. One that waits for brokers is left to the process's end.
 async fn ended(over: &AtomicBool, thread: JoinHandle<()>) {
     over.store(true, Ordering::Release);
-    let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+    let _ = tokio::time::timeout(FAREWELL, tokio::task::spawn_blocking(move || thread.join())).await;
 }
 
 /// The threads that answer.

@@ -27,6 +27,8 @@ const ROWS_MAX: usize = 1_000;
 const STEP: Duration = Duration::from_millis(100);
 /// Time between two questions to the lake, what it holds by now.
 const STORED_INTERVAL: Duration = Duration::from_secs(5);
+/// So often it is asked after something was told: what the first answer names goes with the second. Where nothing comes, nothing is asked.
+const STORED_ASKS: u8 = 2;
 /// Time between two attempts at brokers that are out of reach.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -89,7 +91,7 @@ impl Follower {
             let (start, end) = (log.start(Topic::Findings, partition)?, log.end(Topic::Findings, partition)?);
             next.insert(partition, start.max(end - BACK));
         }
-        let mut looked = Instant::now();
+        let (mut looked, mut asks) = (Instant::now(), 0);
         while !self.stopped() {
             let mut told = false;
             for (partition, next) in &mut next {
@@ -108,12 +110,14 @@ impl Follower {
                 told |= !read.rows.is_empty();
                 self.live.told(read.rows.into_iter().map(|(_, finding)| finding).collect());
             }
-            if looked.elapsed() >= STORED_INTERVAL && self.live.has_findings() {
-                self.look();
-                looked = Instant::now();
-            }
-            if !told {
+            if told {
+                asks = STORED_ASKS;
+            } else {
                 std::thread::sleep(STEP);
+            }
+            if asks > 0 && looked.elapsed() >= STORED_INTERVAL {
+                self.look();
+                (looked, asks) = (Instant::now(), asks - 1);
             }
         }
         Ok(())

@@ -98,7 +98,7 @@ impl LiveLedger {
     /// Whether findings lie over the lake.
     #[must_use]
     pub fn has_findings(&self) -> bool {
-        self.findings.version() > 0 && !self.findings.is_empty()
+        !self.findings.is_empty()
     }
 
     /// The lake holds every finding of the partition that was caused before this offset of the log. A question that is under way may still look at the lake

@@ -1,4 +1,4 @@
-//! Live findings as server-sent events: one look at the lake a second while anybody listens, whatever the number of listeners.
+//! Live findings as server-sent events: one look a second at the lake and at what lies over it while anybody listens, whatever the number of listeners.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
