@@ -110,10 +110,16 @@ impl Pipeline {
     /// As [`start`](Self::start).
     pub fn start_beside(config: &Config, telemetry: &Telemetry, live: Option<Arc<LiveLedger>>) -> anyhow::Result<Self> {
         let home = Home::open(config)?;
-        let log = Arc::new(EmbeddedLog::open(home.log(), log_options(config))?);
         let runtime = runtime()?;
-        let lake = runtime.block_on(crate::place::lake(config))?;
-        let rules = rule_book::Book::open(config)?;
+        // Beside one another: a new log and a new lake each wait for the disk a hundred times.
+        let (log, lake, rules) = std::thread::scope(|scope| {
+            let log = scope.spawn(|| EmbeddedLog::open(home.log(), log_options(config)));
+            let rules = scope.spawn(|| rule_book::Book::open(config));
+            let lake = runtime.block_on(crate::place::lake(config));
+            (log.join(), lake, rules.join())
+        });
+        let ended = |_| anyhow::anyhow!("a thread that opens the log ended abnormally; this is a defect of keytrail");
+        let (log, lake, rules) = (Arc::new(log.map_err(ended)??), lake?, rules.map_err(ended)??);
         let shared = Arc::new(Shared::new(config, log.clone(), lake, rules, Arc::clone(&telemetry.metrics)).beside(live));
         let partitions: Vec<i32> = (0..log.partitions()).collect();
         let start = |partition: &i32| {

@@ -25,6 +25,7 @@ pub(super) struct Days {
 #[derive(Debug)]
 pub(super) struct Day {
     pub(super) files: Vec<String>,
+    pub(super) bytes: u64,
     pub(super) of: Fingerprinted,
 }
 
@@ -32,14 +33,16 @@ impl Days {
     /// The days as they stand.
     pub(super) async fn load(events: &TableLog) -> Result<Self> {
         let (_, files) = events.files().await?;
-        let mut days: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+        let mut days: BTreeMap<i64, (Vec<String>, u64)> = BTreeMap::new();
         for file in &files {
             let Some(day) = file.partition_values_map().get(DAY).cloned().flatten().as_deref().and_then(stats::day_of) else { continue };
-            days.entry(day).or_default().push(file.path().into_owned());
+            let (paths, bytes) = days.entry(day).or_default();
+            paths.push(file.path().into_owned());
+            *bytes += u64::try_from(file.size()).unwrap_or_default();
         }
-        let days = days.into_iter().map(|(day, files)| {
+        let days = days.into_iter().map(|(day, (files, bytes))| {
             let of = Fingerprinted::of(files.iter().map(String::as_str));
-            (day, Day { files, of })
+            (day, Day { files, bytes, of })
         });
         Ok(Self { days: days.collect() })
     }

@@ -10,27 +10,24 @@ mod check;
 mod fold;
 mod held;
 mod join;
+mod span;
 mod turn;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeSet;
 
-use deltalake::protocol::{DeltaOperation, SaveMode};
-use keytrail_schemas::RolledDays;
+use futures::StreamExt as _;
 
 pub use check::{CheckReport, Disagreement};
 
-use crate::append::DataFile;
-use crate::merge::{Output, open, write};
-use crate::parquet_file::Layout;
-use crate::table_log::{Outcome, Proposal, Relies, TableLog};
-use crate::{Error, Lake, Result, TableName};
-use fold::Fold;
+use crate::{Lake, Result, TableName};
 use held::{Days, Held, holding};
+use span::{Span, Wanted, spans};
 
 /// The two tables.
 pub(crate) const TABLES: [TableName; 2] = [TableName::Touches, TableName::TouchesByDestination];
+
+/// Spans that are rolled up beside one another, at most.
+const THREADS_MAX: usize = 4;
 
 /// How to roll up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,35 +74,39 @@ pub struct RollUpReport {
 }
 
 impl Lake {
-    /// Rolls up closed days whose touches are missing or do not hold any more, the newest first, and joins small files of touches. Each day is
-    /// committed by itself, so that an interrupted run loses one day's work at most. Safe beside writers, readers and other roll-ups.
+    /// Rolls up closed days whose touches are missing or do not hold any more, the newest first, and joins small files of touches. Small days that
+    /// are due together come into one file; each file is committed by itself, so that an interrupted run loses a few days' work at most. Safe beside
+    /// writers, readers and other roll-ups.
     ///
     /// # Errors
     /// When the store fails. A day that cannot be rolled up is told in the report, and its events are read.
     pub async fn roll_up(&self, options: &RollUpOptions) -> Result<RollUpReport> {
         let mut report = RollUpReport::default();
         let days = Days::load(self.table(TableName::Events)).await?;
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+        let mut wanted = Vec::new();
         for day in self.unrolled(&days, options).await? {
             let Some(of) = days.days.get(&day) else { continue };
             if of.files.len() > options.day_files_max {
                 report.days_left.push((day, format!("it has {} files, more than {}: it waits for compaction", of.files.len(), options.day_files_max)));
-                continue;
+            } else {
+                wanted.push(Wanted { day, files: of.files.clone(), bytes: of.bytes, of: of.of });
             }
-            match self.roll_up_day(day, of, options).await {
-                Ok(Some(rolled)) => {
-                    report.days += 1;
-                    report.events += rolled.events;
-                    report.touches += rolled.touches;
-                    report.bytes += self.commit_touches(rolled).await?;
+        }
+        let spans = spans(wanted, options.day_files_max);
+        let memory_bytes_max = options.memory_bytes_max / threads.min(spans.len()).max(1);
+        let mut rolling = futures::stream::iter(spans).map(|span| self.roll_span(span, options, memory_bytes_max)).buffered(threads);
+        while let Some(rolled) = rolling.next().await {
+            for (days, rolled) in rolled? {
+                match rolled {
+                    Span::Rolled(rolled) => {
+                        report.days += days.len();
+                        report.events += rolled.events;
+                        report.touches += rolled.touches;
+                        report.bytes += self.commit_touches(*rolled).await?;
+                    }
+                    Span::Left(reason) => report.days_left.extend(days.into_iter().map(|day| (day, reason.clone()))),
                 }
-                Ok(None) => report.days_left.push((day, "it has files that do not state their order: keytrail did not write them".to_owned())),
-                Err(error @ Error::Encoding { .. }) => {
-                    tracing::warn!(day, %error, "a day cannot be rolled up: its events are read instead");
-                    report.days_left.push((day, error.to_string()));
-                }
-                // Compaction took its files meanwhile: the next run finds it again.
-                Err(error @ Error::Storage { .. }) if is_gone(&error) => report.days_left.push((day, "its files were replaced meanwhile".to_owned())),
-                Err(error) => return Err(error),
             }
         }
         for table in TABLES {
@@ -126,69 +127,4 @@ impl Lake {
         }
         Ok(missing.into_iter().rev().collect())
     }
-
-    /// Writes a day's touches in both orders; no commit names them yet. `None` where the day's files are not in order.
-    async fn roll_up_day(&self, day: i64, of: &held::Day, options: &RollUpOptions) -> Result<Option<Rolled>> {
-        let (events, touches, turned) =
-            (self.table(TableName::Events).clone(), self.table(TableName::Touches).clone(), self.table(TableName::TouchesByDestination).clone());
-        let output = Output {
-            day: None,
-            layout: Layout::Sorted { row_group_rows: options.row_group_rows },
-            name: format!("day-{}", self.next_id()),
-            file_rows_max: usize::MAX,
-            note: Some((RolledDays::KEY, RolledDays(BTreeMap::from([(day, of.of)])).to_json())),
-        };
-        let (inputs, memory_bytes_max, runtime) = (of.files.clone(), options.memory_bytes_max, tokio::runtime::Handle::current());
-        let shown = events.shown.clone();
-        let work = move || {
-            let Some(fold) = Fold::open(&runtime, &events, day, &inputs)? else { return Ok(None) };
-            let counted = Arc::new(AtomicU64::new(0));
-            let (files, rows) = write(&runtime, &touches, fold::batches(fold, Arc::clone(&counted)), &output)?;
-            let mut turned_files = Vec::new();
-            for file in &files {
-                let Some((stream, _)) = open(&runtime, &touches, &file.path, &touches.name.file_schema())? else { continue };
-                let _inside = runtime.enter();
-                let stream = turn::by_destination(stream, memory_bytes_max).map_err(|e| Error::encoding(&turned.shown, "sort touches", e))?;
-                let (files, turned_rows) = write(&runtime, &turned, stream, &output)?;
-                if turned_rows != rows {
-                    let what = format!("{rows} touches were to be sorted, and {turned_rows} came out: nothing was changed");
-                    return Err(Error::encoding(&turned.shown, "sort touches", what));
-                }
-                turned_files.extend(files);
-            }
-            Ok(Some(Rolled { events: counted.load(Ordering::Relaxed), touches: rows, files: [files, turned_files] }))
-        };
-        tokio::task::spawn_blocking(work).await.map_err(|e| Error::storage(shown, "roll up a day", e))?
-    }
-
-    /// Makes a day's files part of the tables, and says how many bytes they are.
-    async fn commit_touches(&self, rolled: Rolled) -> Result<u64> {
-        let mut bytes = 0;
-        for (table, files) in TABLES.into_iter().zip(rolled.files) {
-            if files.is_empty() {
-                continue;
-            }
-            bytes += files.iter().map(|file| file.bytes).sum::<u64>();
-            let log: &TableLog = self.table(table);
-            let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
-            let actions = files.into_iter().map(|file| file.add(true)).collect();
-            match log.commit(Proposal { actions, operation, relies: Relies::OnTransactions(BTreeMap::new()), id: self.next_id() }).await? {
-                Outcome::Committed(version) => self.checkpoint_when_due(log, version).await,
-                Outcome::Overtaken => return Err(Error::Busy { table, attempts: 1 }),
-            }
-        }
-        Ok(bytes)
-    }
-}
-
-/// A day's files of touches, for [`TABLES`] in their order.
-struct Rolled {
-    events: u64,
-    touches: u64,
-    files: [Vec<DataFile>; 2],
-}
-
-/// Whether a file is not there (any more).
-fn is_gone(error: &Error) -> bool {
-    matches!(error, Error::Storage { source, .. } if matches!(source.downcast_ref(), Some(object_store::Error::NotFound { .. })))
 }
