@@ -23,6 +23,7 @@ pub mod kind;
 mod level;
 mod line;
 mod memo;
+mod pairs;
 mod place;
 #[cfg(test)]
 mod tests;

@@ -21,6 +21,8 @@ pub enum Kind {
     Name,
     /// Text of which its writer is known: kept, and searched for every form of secret.
     Text,
+    /// Text that is nothing but facts, `name="value", …`: each stands at its place below this one. Other text is as [`Text`](Self::Text).
+    Pairs,
     /// A message: its words are kept as far as they are words of messages.
     Words,
     /// A command line, or one word of it: programs, options and references to variables are kept.

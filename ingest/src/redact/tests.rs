@@ -45,6 +45,25 @@ fn closed_places_keep_structure_and_nothing_that_can_be_a_secret() {
 }
 
 #[test]
+fn facts_in_a_message_are_judged_each_at_its_place() {
+    let id = "0f8fad5b-d9cb-469f-a165-70867728950e";
+    let of = |facts: &str| serde_json::json!({ "loggerName": "org.keycloak.events", "message": facts }).to_string();
+    let known =
+        of(&format!(r#"type="CODE_TO_TOKEN", realmId="{id}", userId="null", scope="openid email", token_id="onrtcc:{id}", username="service-account-a""#));
+    assert_eq!(record("keycloak_events", &known), known);
+    // A fact that no list names is closed, however plain it looks; what stands beside it stays.
+    let kept = record("keycloak_events", &of(&format!(r#"type="LOGIN", hint="correct horse", code="{id}", error="expired_code""#))).into_owned();
+    assert!(!kept.contains("horse") && !kept.contains(id), "{kept}");
+    assert!(kept.contains(r#"type=\"LOGIN\""#) && kept.contains(r#"error=\"expired_code\""#), "{kept}");
+    assert_eq!(record("keycloak_events", &kept), kept, "a second time changes nothing");
+    // A name is searched for secrets as everywhere, and so is text that is not of facts alone.
+    for facts in [format!(r#"type="LOGIN", username="{JWT}""#), format!("Added user {JWT}"), format!(r#"type="LOGIN", reason="a \"b\" {JWT}""#)] {
+        let kept = record("keycloak_events", &of(&facts)).into_owned();
+        assert!(!kept.contains(JWT), "{kept}");
+    }
+}
+
+#[test]
 fn unknown_formats_are_closed() {
     let kept = record("nobody", r#"{"a":"b","time":"2026-11-22T12:00:00Z","n":[1,"x"],"pin":1234}"#);
     let value: serde_json::Value = serde_json::from_str(&kept).unwrap();

@@ -8,7 +8,7 @@ use super::kind::is_uuid;
 use super::memo::{As, Memo, Parts};
 use super::place::{Kind, Policy, Spot};
 use super::walk::Walk;
-use super::{Level, Redactor, command, is_withheld, uri, words};
+use super::{Level, Redactor, command, is_withheld, pairs, uri, words};
 
 /// A value is not kept.
 pub(super) struct Verdict {
@@ -31,14 +31,18 @@ pub(super) fn judge(walk: &mut Walk<'_>, value: &str, spot: Spot, key: &str, cut
     }
     let open = walk.level == Level::Open;
     // In what was not understood a name need not be where it seems to be, and may be what is at fault.
-    let kind = if walk.broken && matches!(spot.kind, Kind::Name | Kind::Text | Kind::Json) { Kind::Words } else { spot.kind };
+    let kind = if walk.broken && matches!(spot.kind, Kind::Name | Kind::Text | Kind::Pairs | Kind::Json) { Kind::Words } else { spot.kind };
     match kind {
         _ if walk.broken && value.len() <= 4 && !value.bytes().any(|b| b.is_ascii_alphanumeric() || !b.is_ascii()) => None,
         Kind::Secret => Some(whole(walk.redactor, value, "place: holds a secret")),
         Kind::Name if is_plain(value) => None,
         // Whether it is known was looked up above.
         Kind::Name => searched(walk, value, Scope::of(value), cut),
-        Kind::Text => by_form(walk, value, Scope::Text, cut),
+        Kind::Pairs if !open && !cut && !walk.broken => match pairs::judge(walk, value, spot) {
+            Some(judged) => judged,
+            None => by_form(walk, value, Scope::Text, cut),
+        },
+        Kind::Text | Kind::Pairs => by_form(walk, value, Scope::Text, cut),
         Kind::Json | Kind::Policy if value.trim_start().starts_with(['{', '[']) || value.starts_with("%7B") => nested(walk, value, spot),
         Kind::Closed | Kind::Json | Kind::Policy => {
             if spot.names_secret {
