@@ -9,7 +9,7 @@ use keytrail_schemas::{Activity, CredentialKind, Event, IdentityKind, Outcome, T
 
 use super::Reject;
 use super::join::join;
-use super::kit::{Mark, Row, Scene, Shape, by, fact, fields, words};
+use super::kit::{Mark, Row, Scene, Shape, by, fact, fields, small, words};
 
 fields! {
     ID = "id|uuid",
@@ -51,7 +51,7 @@ pub(crate) static FORMAT: Shape = Shape {
 fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     let time = row.moment(TIME)?;
     let what = row.text(CALLER).or_else(|| row.text(CHANGE)).or_else(|| row.text(ADDED)).or_else(|| row.text(REMOVED));
-    let action = what.map_or_else(|| Text::from(row.str(TARGET_KIND).unwrap_or("audit").to_lowercase()), |what| Text::from(what.as_ref()));
+    let action = what.map_or_else(|| small(row.str(TARGET_KIND).unwrap_or("audit")), |what| Text::from(what.as_ref()));
     // Without an id of its own (audit_json.log), the record is known by its bytes.
     let is_file = row.has(SESSION) || !row.has(TARGET_ID);
     if is_file {
@@ -67,10 +67,9 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     event.auth_method = row.owned(WITH);
     let target = row.text(ENTITY_PATH).filter(|_| row.str(ENTITY) != Some("User")).or_else(|| row.text(TARGET)).or_else(|| row.text(TARGET_ID));
     if let Some(target) = target {
-        let class =
-            row.str(ENTITY).filter(|_| row.has(ENTITY_PATH)).or_else(|| row.str(TARGET_KIND)).or_else(|| row.str(ENTITY)).unwrap_or("target").to_lowercase();
+        let class = small(row.str(ENTITY).filter(|_| row.has(ENTITY_PATH)).or_else(|| row.str(TARGET_KIND)).or_else(|| row.str(ENTITY)).unwrap_or("target"));
         event.destination = Some(join(&["gitlab:", &server, ":", &class, "/", &target]));
-        event.destination_kind = Some(Text::from(class));
+        event.destination_kind = Some(class);
     }
     event.destination_service = Some(Text::const_new("gitlab"));
     let told = lifecycle(&event, row, &action, &server);
@@ -107,16 +106,19 @@ words! {
     LOGINS = ["sessionscontroller#create", "sign_in", "signed in", "login", "authenticated"];
     TOKENS = ["access_token", "deploy_token"];
     KEYS = ["ssh_key", "deploy_key"];
+    MEMBERS = ["member"];
+    ADDS = ["add"];
+    LEVELS = ["access_level"];
+    PASSWORDS = ["password"];
     ROTATES = ["rotat"];
     REVOKES = ["revok", "destroy", "delet", "remov", "expired"];
     ISSUES = ["creat", "add", "issu"];
 }
 
 fn activity(action: &str, row: &Row<'_>) -> Activity {
-    let word = action.to_ascii_lowercase();
     if LOGINS.are_in(action) || row.has(FAILED) {
         Activity::Authenticate
-    } else if row.str(ADDED).is_some_and(|added| added.contains("access")) || word.contains("member") && word.contains("add") || word.contains("access_level") {
+    } else if row.str(ADDED).is_some_and(|added| added.contains("access")) || MEMBERS.are_in(action) && ADDS.are_in(action) || LEVELS.are_in(action) {
         Activity::Grant
     } else {
         Activity::Configure
@@ -130,7 +132,7 @@ fn lifecycle(event: &Event, row: &Row<'_>, action: &str, server: &str) -> Option
         "Key" | "DeployKey" => CredentialKind::SshKey,
         _ if TOKENS.are_in(action) => CredentialKind::ApiToken,
         _ if KEYS.are_in(action) => CredentialKind::SshKey,
-        _ if action.to_ascii_lowercase().contains("password") => CredentialKind::Password,
+        _ if PASSWORDS.are_in(action) => CredentialKind::Password,
         _ => return None,
     };
     if event.outcome != Outcome::Success {
@@ -145,7 +147,7 @@ fn lifecycle(event: &Event, row: &Row<'_>, action: &str, server: &str) -> Option
     } else {
         return None;
     };
-    let id = row.text(TARGET_ID).filter(|_| kind != CredentialKind::Password).map(|id| join(&["gitlab:", server, ":", &class.to_lowercase(), "/", &id]));
+    let id = row.text(TARGET_ID).filter(|_| kind != CredentialKind::Password).map(|id| join(&["gitlab:", server, ":", &small(class), "/", &id]));
     let mut told = fact(event, activity, id, kind);
     told.credential_expires_at = row.time(EXPIRES);
     told.issuer = Some(join(&["gitlab:", server]));

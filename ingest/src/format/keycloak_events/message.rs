@@ -11,24 +11,25 @@ impl<'a> Facts<'a> {
     /// Of `type="LOGIN", realmId="…", details="a, b"`, or the same without quotes as versions before 22 write it.
     pub(super) fn of_message(message: &'a str) -> Self {
         const FACTS_MAX: usize = 256;
-        let mut facts = Vec::new();
-        let mut rest = message.trim();
-        while let Some((name, after)) = named(rest) {
-            let (value, behind) = match after.strip_prefix('"') {
+        let mut facts = Vec::with_capacity(16);
+        let mut next = named(message.trim());
+        while let Some((name, after)) = next {
+            let value = match after.strip_prefix('"') {
                 Some(quoted) => {
-                    let end = end_of(quoted);
-                    let (value, behind) = quoted.split_at(end);
-                    (if value.contains('\\') { Cow::Owned(value.replace("\\\"", "\"")) } else { Cow::Borrowed(value) }, behind.get(1..).unwrap_or_default())
+                    let (end, behind) = end_of(quoted);
+                    let value = quoted.get(..end).unwrap_or_default();
+                    next = behind.or_else(|| named(quoted.get(end + 1..).unwrap_or_default().trim_start_matches([',', ' '])));
+                    if memchr::memchr(b'\\', value.as_bytes()).is_some() { Cow::Owned(value.replace("\\\"", "\"")) } else { Cow::Borrowed(value) }
                 }
                 None => {
                     // A bare value ends where the next name begins.
                     let end = after.match_indices(", ").map(|(at, _)| at).find(|at| after.get(at + 2..).and_then(named).is_some());
                     let (value, behind) = after.split_at(end.unwrap_or(after.len()));
-                    (Cow::Borrowed(value), behind)
+                    next = named(behind.trim_start_matches([',', ' ']));
+                    Cow::Borrowed(value)
                 }
             };
             facts.push((Cow::Borrowed(name), value));
-            rest = behind.trim_start_matches([',', ' ']);
             if facts.len() >= FACTS_MAX {
                 break;
             }
@@ -90,21 +91,24 @@ fn named(text: &str) -> Option<(&str, &str)> {
     Some((text.get(..len)?, text.get(len + 1..)?))
 }
 
-/// Where a quoted value ends. Keycloak writes a quote within a value as `\"` and a backslash as itself, so that what stands before a quote tells
-/// nothing for sure: a client may name itself `x\`. But `", name="` with its bare last quote stands only between two facts.
-fn end_of(quoted: &str) -> usize {
+/// Where a quoted value ends, and the fact behind it where that tells. Keycloak writes a quote within a value as `\"` and a backslash as itself, so that what
+/// stands before a quote tells nothing for sure: a client may name itself `x\`. But `", name="` with its bare last quote stands only between two facts.
+fn end_of(quoted: &str) -> (usize, Option<(&str, &str)>) {
     let mut bare = None;
     for at in memchr::memchr_iter(b'"', quoted.as_bytes()) {
         let behind = quoted.get(at + 1..).unwrap_or_default();
-        let begins = |next: &str| named(next).is_some_and(|(_, value)| value.starts_with('"'));
-        if behind.is_empty() || behind.strip_prefix(", ").is_some_and(begins) {
-            return at;
+        if behind.is_empty() {
+            return (at, None);
+        }
+        let next = behind.strip_prefix(", ").and_then(named).filter(|(_, value)| value.starts_with('"'));
+        if next.is_some() {
+            return (at, next);
         }
         if bare.is_none() && !quoted.get(..at).is_some_and(|before| before.ends_with('\\')) {
             bare = Some(at);
         }
     }
-    bare.unwrap_or(quoted.len())
+    (bare.unwrap_or(quoted.len()), None)
 }
 
 #[cfg(test)]
