@@ -18,9 +18,9 @@ fn rules() -> Arc<Rules> {
 /// The same, their judgements of this level.
 fn rules_of(judgements: &str) -> Arc<Rules> {
     let one = |id: &str, level: &str, kind: &str, technique: &str, tactic: &str| {
+        let budgeted = if matches!(id, "oldkey" | "revoked") { String::new() } else { format!("budgeted: {}, ", id != "trail") };
         let yaml = format!(
-            "title: {id}\nlevel: {level}\ntags: [attack.{technique}, attack.{tactic}]\nlogsource: {{category: machine_identity}}\nkeytrail: {{kind: {kind}, scope: identity, budgeted: {}, reason: '{{action}}'}}\ndetection:\n  s: {{action|startswith: '{id}:'}}\n  condition: s\n",
-            id != "trail"
+            "title: {id}\nlevel: {level}\ntags: [attack.{technique}, attack.{tactic}]\nlogsource: {{category: machine_identity}}\nkeytrail: {{kind: {kind}, scope: identity, {budgeted}reason: '{{action}}'}}\ndetection:\n  s: {{action|startswith: '{id}:'}}\n  condition: s\n"
         );
         (format!("t/{id}.yml"), yaml)
     };
@@ -30,6 +30,8 @@ fn rules_of(judgements: &str) -> Arc<Rules> {
         one("admin", judgements, "policy", "t1098", "privilege-escalation"),
         one("trail", "high", "policy", "t1562.008", "defense-evasion"),
         one("person", "low", "policy", "t1078", "initial-access"),
+        one("oldkey", "high", "policy", "t1078", "initial-access"),
+        one("revoked", "critical", "policy", "t1078", "initial-access"),
     ];
     Arc::new(Rules::from_sources(given.into_iter()).unwrap())
 }
@@ -175,6 +177,25 @@ fn facts_pass_on_any_day_and_judgements_as_many_as_can_be_read_beside_them() {
         let mut of_day = std::collections::BTreeMap::new();
         judged.values().for_each(|day| *of_day.entry(*day).or_insert(0) += 1);
         assert!(of_day.values().all(|count| *count <= 7), "{of_day:?}");
+    }
+}
+
+/// In an estate of fifty thousand a rule that is right of one identity in ten thousand speaks several times a day.
+#[test]
+fn a_fact_that_is_said_of_many_is_read_as_judgements_are_and_the_worst_always() {
+    const DAYS: i64 = 40;
+    for (action, a_day) in [("oldkey:Use", 0.2), ("oldkey:Use", 8.0), ("revoked:Use", 8.0)] {
+        let mut log = Log::new(Config::default());
+        let count = (f64::from(DAYS as i32) * a_day) as i64;
+        for n in 0..count {
+            log.act(n * DAYS * 24 * 60 / count, &format!("i{n}"), action);
+        }
+        let told = log.told().iter().map(|finding| finding.identity.clone()).collect::<std::collections::BTreeSet<_>>().len();
+        let read = f64::from(u32::try_from(told).unwrap()) / f64::from(DAYS as i32);
+        match (action, a_day < 1.0) {
+            ("revoked:Use", _) | (_, true) => assert_eq!(i64::try_from(told).unwrap(), count, "{action}, {a_day} a day: each is told"),
+            _ => assert!((1.0..=4.5).contains(&read), "{action}, {a_day} a day: {read} a day are told"),
+        }
     }
 }
 

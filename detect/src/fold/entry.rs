@@ -10,7 +10,7 @@ use super::exact::exact;
 use super::explain;
 use crate::baseline::Aspect;
 use crate::ledger::distinct::hash_of;
-use crate::rank::{self, Signals};
+use crate::rank::{self, Signals, Standing};
 use crate::rule::{Hit, Rule, observation::Observation};
 
 /// Events that are kept from the beginning, and as many from the end.
@@ -38,8 +38,8 @@ pub(super) struct Entry {
     pub(super) again: bool,
     /// Earlier stories of the last thirty days in which the rule spoke of the same identity.
     pub(super) habit: u32,
-    /// It is not known yet who does such things here ([`rank::is_young`]).
-    pub(super) young: bool,
+    /// What its rule was worth when it was opened.
+    pub(super) standing: Standing,
     pub(super) signals: Signals,
     /// The baseline's dimensions in words.
     pub(super) lines: Vec<Text>,
@@ -56,7 +56,7 @@ pub(super) fn is_quiet(rule: &Rule, o: &Observation<'_>) -> bool {
 
 impl Entry {
     /// What `hit` opens, of whose habit and youth the story knows; its event is taken by [`Entry::take`].
-    pub(super) fn new(o: &Observation<'_>, hit: &Hit, rule: &Rule, kind: FindingKind, cause: u64, (habit, young): (u32, bool)) -> Self {
+    pub(super) fn new(o: &Observation<'_>, hit: &Hit, rule: &Rule, kind: FindingKind, cause: u64, (habit, standing): (u32, Standing)) -> Self {
         let event = o.event;
         let facts = &o.observed.credential;
         let acted = o.absence.is_none();
@@ -93,10 +93,10 @@ impl Entry {
             quiet: is_quiet(rule, o),
             sign: rule.meta.sign,
             general: rule.meta.general,
-            judgement: rule.meta.sign || rank::is_judgement(rule) || young,
+            judgement: rule.meta.sign || rank::is_judgement(rule) || standing != Standing::Usual,
             again: false,
             habit,
-            young,
+            standing,
             signals: Signals::default(),
             lines,
             first: Vec::new(),
@@ -131,7 +131,7 @@ impl Entry {
         self.detection.count += 1;
         self.detection.first_event_time = self.detection.first_event_time.min(o.event.time);
         self.detection.last_event_time = self.detection.last_event_time.max(o.event.time);
-        self.signals.take(o, rule, self.detection.kind, self.young);
+        self.signals.take(o, rule, self.detection.kind, self.standing);
         if let Some(p) = rank::p_value(o, self.detection.kind) {
             let p = exact(p);
             self.detection.p_value = Some(self.detection.p_value.map_or(p, |known| known.min(p)));

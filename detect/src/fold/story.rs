@@ -10,7 +10,7 @@ use super::{Surroundings, explain};
 use crate::baseline::Subject;
 use crate::ledger::distinct::hash_of;
 use crate::rank::triage::{At, Triage};
-use crate::rank::{self, Rank, Scratch, Sign};
+use crate::rank::{self, Rank, Scratch, Sign, Standing};
 use crate::rule::{Hit, Rule, observation::Observation};
 
 /// Detections of a story. At the bound a new cause folds into the latest detection of its rule, or takes the place of the weakest one.
@@ -143,14 +143,15 @@ impl Story {
             kind => kind,
         };
         // Causes of one rule in one story are one habit.
-        let (habit, young) = match self.entries.iter().find(|entry| entry.detection.rule == rule.id) {
-            Some(entry) => (entry.habit, entry.young),
+        let (habit, standing) = match self.entries.iter().find(|entry| entry.detection.rule == rule.id) {
+            Some(entry) => (entry.habit, entry.standing),
             None => {
-                let young = rank::is_young(rule, o, triage.heard(&rule.id));
-                (triage.spoke(&rule.id, hash_of(&(self.key, rule.id.as_str())), around.watermark), young)
+                let a_day = triage.a_day(&rule.id, around.watermark);
+                let standing = Standing::of(rule, o, triage.heard(&rule.id), a_day, around.judgements_per_day);
+                (triage.spoke(&rule.id, hash_of(&(self.key, rule.id.as_str())), around.watermark), standing)
             }
         };
-        let mut entry = Entry::new(o, hit, rule, kind, cause, (habit, young));
+        let mut entry = Entry::new(o, hit, rule, kind, cause, (habit, standing));
         entry.again = entry.may_be_again(rule, o) && triage.met(hash_of(&(self.key, cause, o.event.credential.as_deref())), around.watermark);
         entry.take(o, hit, rule);
         if self.entries.len() >= DETECTIONS_MAX {
@@ -278,6 +279,11 @@ impl Story {
     /// Whether anything but lasting conditions is in it.
     pub(super) fn is_acute(&self) -> bool {
         self.acute().next().is_some()
+    }
+
+    /// Whether it holds what would be a fact, were it not said of so many.
+    pub(super) fn has_common_fact(&self) -> bool {
+        self.acute().any(|entry| entry.standing == Standing::Common)
     }
 
     /// Whether it holds a fact that is news, which has no budget.

@@ -35,6 +35,7 @@ struct Weights {
     severity_beside_evidence: f64,
     severity_of_judgement: f64,
     young: Young,
+    common: Common,
     whole_from: f64,
     routine: f64,
     act: BTreeMap<String, f64>,
@@ -74,6 +75,13 @@ impl Young {
     fn share(&self, watched_days: f64) -> f64 {
         self.share + (1.0 - self.share) * (watched_days / self.days).clamp(0.0, 1.0)
     }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Common {
+    of_budget: f64,
+    share: f64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -160,11 +168,11 @@ impl Signal {
 }
 
 impl Signals {
-    /// Takes an event that `rule` matched. `kind` is the detection's; `young` whether the rule is, [`is_young`].
-    pub fn take(&mut self, o: &Observation<'_>, rule: &Rule, kind: FindingKind, young: bool) {
+    /// Takes an event that `rule` matched. `kind` is the detection's.
+    pub fn take(&mut self, o: &Observation<'_>, rule: &Rule, kind: FindingKind, standing: Standing) {
         let weights = &*WEIGHTS;
         let severity = SEVERITY.get(rule.severity as usize).copied().unwrap_or_default();
-        let severity = if young { severity * weights.young.share(f64::from(o.observed.watched_days)) } else { severity };
+        let severity = if standing == Standing::Young { severity * weights.young.share(f64::from(o.observed.watched_days)) } else { severity };
         let (points, why): (f64, &dyn Fn() -> String) = match p_value(o, kind) {
             Some(p) => {
                 let decades = (-p.max(1e-300).log10() - weights.evidence.from_decades).max(0.0);
@@ -173,7 +181,10 @@ impl Signals {
                 (points, &move || format!("{}: p = {p:.1e}, {}{on_floor}", rule.id, rule.severity))
             }
             None if rule.meta.sign => (severity * weights.severity_beside_evidence, &|| format!("{}: a sign of {} severity", rule.id, rule.severity)),
-            None if young => (severity * weights.severity_of_judgement, &|| {
+            None if standing == Standing::Common => {
+                (severity * weights.common.share, &|| format!("{}: of {} severity, and said of many here", rule.id, rule.severity))
+            }
+            None if standing == Standing::Young => (severity * weights.severity_of_judgement, &|| {
                 format!("{}: of {} severity, where it is not known yet who does such things", rule.id, rule.severity)
             }),
             None if is_judgement(rule) => {
@@ -258,12 +269,31 @@ pub fn p_value(o: &Observation<'_>, kind: FindingKind) -> Option<f64> {
     }
 }
 
-/// Whether a rule that learns who does such things judges an estate in which that is not known yet: what it says is a judgement then. `heard`: it spoke of
-/// somebody here before.
-#[must_use]
-pub fn is_young(rule: &Rule, o: &Observation<'_>, heard: bool) -> bool {
-    let days = if heard { WEIGHTS.young.days } else { WEIGHTS.young.unheard_days };
-    rule.meta.learns && rule.severity < Severity::Critical && f64::from(o.observed.watched_days) < days
+/// How much a rule that states facts is worth here and now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Standing {
+    /// As much as its author says.
+    #[default]
+    Usual,
+    /// It learns who does such things, and that is not known yet: it makes judgements.
+    Young,
+    /// It speaks of so many that it alone would take up what a person reads: it makes judgements.
+    Common,
+}
+
+impl Standing {
+    /// Of a rule that `heard` says whether it spoke of somebody here before, and of how many a day of late, where `per_day` are read. The worst, and what the operator
+    /// declared, are facts however often they come.
+    #[must_use]
+    pub fn of(rule: &Rule, o: &Observation<'_>, heard: bool, a_day: f64, per_day: f64) -> Self {
+        let days = if heard { WEIGHTS.young.days } else { WEIGHTS.young.unheard_days };
+        match rule.severity {
+            Severity::Critical => Self::Usual,
+            _ if rule.meta.learns && f64::from(o.observed.watched_days) < days => Self::Young,
+            _ if !is_judgement(rule) && rule.meta.budgeted.is_none() && per_day > 0.0 && a_day > per_day * WEIGHTS.common.of_budget => Self::Common,
+            _ => Self::Usual,
+        }
+    }
 }
 
 /// Whether a rule makes judgements, which have a budget, or states facts, which always pass.

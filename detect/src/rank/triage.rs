@@ -44,6 +44,14 @@ impl Triage {
         self.rules.contains_key(rule)
     }
 
+    /// In how many stories a day a rule spoke of late.
+    #[must_use]
+    pub fn a_day(&self, rule: &Text, now: Micros) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "microseconds of a day fit")]
+        let half_life_days = HALF_LIFE_US / Micros::DAY as f64;
+        self.rules.get(rule).map_or(0.0, |rate| rate.decayed(now)) * std::f64::consts::LN_2 / half_life_days
+    }
+
     /// A rule spoke in a story of `whom` (a hash of identity and rule) for the first time. Returns in how many earlier stories of the last
     /// thirty days it did.
     pub fn spoke(&mut self, rule: &Text, whom: u64, now: Micros) -> u32 {
@@ -152,6 +160,17 @@ mod tests {
         let (noisy, rare) = (share(&triage, "noisy", day(140)), share(&triage, "rare", day(140)));
         assert!((0.62..0.75).contains(&noisy) && (0.2..0.25).contains(&rare), "{noisy} {rare}");
         assert!(share(&triage, "noisy", day(300)) < 0.06);
+    }
+
+    #[test]
+    fn how_many_a_day_a_rule_speaks_of_is_learned_within_weeks() {
+        let (mut triage, rule) = (Triage::default(), Text::from("r"));
+        assert_eq!(triage.a_day(&rule, day(0)), 0.0);
+        for n in 0..120 {
+            triage.spoke(&rule, n, Micros(n as i64 * Micros::DAY / 4));
+        }
+        assert!((3.5..4.2).contains(&triage.a_day(&rule, day(30))), "{}", triage.a_day(&rule, day(30)));
+        assert!(triage.a_day(&rule, day(60)) < 0.3);
     }
 
     #[test]
