@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
     let redactor = Redactor::new(&[7; 32]);
-    let begin = std::time::Instant::now();
+    let begin = processor_ms();
     for format in ["cloudtrail", "k8s_audit", "vault_audit", "zeek", "keytrail", "gcp_audit", "ocsf", "keycloak_events", ""] {
         let _ = redactor.bytes(format, input, 1 << 16);
         if let Ok(text) = std::str::from_utf8(input) {
@@ -22,5 +22,13 @@ fuzz_target!(|input: &[u8]| {
         let _ = redactor.text(text);
     }
     // Some twenty walks over the input; a regular expression is compiled when its keyword is first met.
-    assert!(begin.elapsed().as_millis() < 2_000 + input.len() as u128, "{} bytes took {:?}", input.len(), begin.elapsed());
+    if let (Some(begin), Some(end)) = (begin, processor_ms()) {
+        assert!(end - begin < 2_000 + input.len() as u64, "{} bytes took {} ms of a processor", input.len(), end - begin);
+    }
 });
+
+/// What this thread has had of a processor (Linux tells it): a machine that is busy with something else makes nothing slow.
+fn processor_ms() -> Option<u64> {
+    let times = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    Some(times.split_whitespace().next()?.parse::<u64>().ok()? / 1_000_000)
+}
