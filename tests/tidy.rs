@@ -33,6 +33,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// What stands outside the workspace, for few need it, composes as the binary does: `(folder, package, members)`.
+const OUTSIDE: &[(&str, &str, &[&str])] =
+    &[("fuzz", "keytrail-fuzz", &["keytrail-schemas", "keytrail-ingest"]), ("ballista", "keytrail-ballista", &["keytrail-schemas", "keytrail-query"])];
+
 /// What a member must not know, whichever way it would come in.
 const MUST_NOT_DEPEND: &[(&str, &[&str])] = &[
     ("keytrail-schemas", &["tokio", "datafusion", "fjall"]),
@@ -74,6 +78,44 @@ fn members_import_what_they_may() {
         let found: Vec<_> = forbidden.iter().filter(|dependency| packages[*name].iter().any(|package| package == *dependency)).collect();
         assert!(found.is_empty(), "{name} must not depend on {found:?}");
     }
+}
+
+/// Name and versions of every package of a lock file.
+fn locked(path: &str) -> BTreeMap<String, Vec<String>> {
+    let mut versions: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for package in text(path).split("[[package]]").skip(1) {
+        let field = |name: &str| package.lines().find_map(|line| line.strip_prefix(&format!("{name} = \""))?.strip_suffix('"')).unwrap_or_default().to_owned();
+        versions.entry(field("name")).or_default().push(field("version"));
+    }
+    versions
+}
+
+#[test]
+fn what_stands_outside_the_workspace_composes_and_is_built_of_the_same_versions() {
+    let architecture = text("ARCHITECTURE.md");
+    for (folder, package, members) in OUTSIDE {
+        assert!(architecture.contains(&format!("`{folder}/`")), "ARCHITECTURE.md does not mention {folder}/");
+        let manifest: toml::Table = text(&format!("{folder}/Cargo.toml")).parse().unwrap();
+        assert_eq!(manifest["package"]["name"].as_str(), Some(*package));
+        let own = manifest["dependencies"].as_table().unwrap().keys().filter(|name| name.starts_with("keytrail"));
+        for member in own {
+            assert!(members.contains(&member.as_str()), "{package} must not import {member}");
+        }
+    }
+    // What is read with one version of these must not be written, or planned, with another.
+    let (workspace, ballista) = (locked("Cargo.lock"), locked("ballista/Cargo.lock"));
+    let mut held = 0;
+    for (name, versions) in &ballista {
+        if ["arrow", "parquet", "datafusion", "deltalake", "object_store", "tokio"]
+            .iter()
+            .any(|shared| name == shared || name.starts_with(&format!("{shared}-")))
+        {
+            let Some(known) = workspace.get(name) else { continue };
+            assert_eq!(versions, known, "{name}: ballista/Cargo.lock is the workspace's with what Ballista adds");
+            held += 1;
+        }
+    }
+    assert!(held > 30, "only {held} packages were held against the workspace's");
 }
 
 #[test]
@@ -233,7 +275,8 @@ fn the_dashboard_shows_the_metrics_that_there_are() {
 fn every_module_says_what_it_owns() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut folders = vec![root.join("src"), root.join("tests")];
-    folders.extend(["schemas", "ingest", "log", "detect", "lake", "query", "serve", "forward", "estate"].map(|member| root.join(member).join("src")));
+    folders
+        .extend(["schemas", "ingest", "log", "detect", "lake", "query", "serve", "forward", "estate", "ballista"].map(|member| root.join(member).join("src")));
     let mut seen = 0;
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {

@@ -31,10 +31,10 @@ use crate::table::{
 use crate::{Error, LiveLedger, Options};
 
 /// The latest revision of each finding.
-const LATEST_FINDINGS: &str = "SELECT * EXCEPT (newest) FROM (SELECT *, row_number() OVER (PARTITION BY finding_id ORDER BY revision DESC, log_offset DESC) AS newest FROM findings_log) WHERE newest = 1";
+pub(crate) const LATEST_FINDINGS: &str = "SELECT * EXCEPT (newest) FROM (SELECT *, row_number() OVER (PARTITION BY finding_id ORDER BY revision DESC, log_offset DESC) AS newest FROM findings_log) WHERE newest = 1";
 
 /// The latest revision of each detection. A record that was stored twice differs in nothing.
-const LATEST_DETECTIONS: &str = "SELECT * EXCEPT (newest) FROM (SELECT *, row_number() OVER (PARTITION BY detection_id ORDER BY revision DESC, log_offset DESC) AS newest FROM detections_log) WHERE newest = 1";
+pub(crate) const LATEST_DETECTIONS: &str = "SELECT * EXCEPT (newest) FROM (SELECT *, row_number() OVER (PARTITION BY detection_id ORDER BY revision DESC, log_offset DESC) AS newest FROM detections_log) WHERE newest = 1";
 
 /// The tables and the runtime.
 pub(crate) struct Engine {

@@ -12,6 +12,7 @@ mod ledger;
 mod live;
 mod machine;
 mod options;
+mod placed;
 mod question;
 mod read_only;
 mod resolve;

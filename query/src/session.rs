@@ -24,7 +24,7 @@ use crate::resolve::{self, Kind};
 use crate::statement::{self, Statement};
 use crate::table::TableName;
 use crate::views::{self, Dialect, Place, Places};
-use crate::{Error, ExplainedFinding, LiveLedger, Options, explain, parse_time, read_only};
+use crate::{Error, ExplainedFinding, LiveLedger, Options, explain, parse_time, placed, read_only};
 
 /// A lake, opened for reading. Every call moves to the newest version first, which costs one look per table where nothing
 /// was committed. Cheap to clone.
@@ -185,6 +185,16 @@ impl Session {
         context(&self.engine, &self.tables).await
     }
 
+    /// Registers the lake's tables and the questions `touched`, `who_touched`, `timeline` and `posture` in a context whose plans are run elsewhere: at the
+    /// version that is the newest now, with every file at its own place. Names are whole there, and one identity is one name.
+    ///
+    /// # Errors
+    /// What reading the lake gives, and names that `context` has already.
+    pub async fn place_in(&self, context: &SessionContext) -> Result<(), Error> {
+        self.refresh().await?;
+        placed::place(&self.engine, context).await
+    }
+
     /// The session with one table more, which is not the lake's. The name must be free.
     ///
     /// # Errors
@@ -212,6 +222,11 @@ impl Session {
     #[must_use]
     pub fn error(&self, error: DataFusionError) -> Error {
         self.engine.own(error)
+    }
+
+    /// The same, with the file and the period that cannot be read, where a file is why.
+    pub async fn explained(&self, error: DataFusionError) -> Error {
+        self.engine.explained(self.engine.own(error)).await
     }
 
     /// [`Session::sql_stream`], all of it.
@@ -370,6 +385,7 @@ const _: () = {
         moves(&session.call(call));
         moves(&session.coverage_line(None, None));
         moves(&session.views(Dialect::DuckDb, sql, false));
+        moves(&session.explained(DataFusionError::Plan(String::new())));
         moves(&session.explain_finding(sql));
     }
 };

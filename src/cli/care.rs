@@ -139,10 +139,10 @@ pub struct Compact {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  keytrail views --dialect duckdb > views.sql && duckdb -init views.sql")]
 pub struct Views {
-    /// duckdb, clickhouse, spark or trino
+    /// duckdb, clickhouse, spark, trino or datafusion
     #[arg(long)]
     pub dialect: String,
-    /// Over the Parquet files as they stand now, for engines that cannot read Delta (DuckDB, ClickHouse)
+    /// Over the Parquet files as they stand now, for engines that cannot read Delta (DuckDB, ClickHouse, DataFusion)
     #[arg(long)]
     pub files: bool,
 }

@@ -119,17 +119,24 @@ impl Values {
 
     /// The period whose `from` stands at `index` and whose `to` follows it.
     pub(crate) async fn period(&self, engine: &Engine, index: usize) -> Result<Period, Error> {
-        let period = Period { from: self.time(engine, index).await?, to: self.time(engine, index + 1).await? };
+        let is_told = [index, index + 1].into_iter().any(|index| self.text(index).is_some());
+        let now = if is_told { engine.watermark().await?.unwrap_or_default() } else { Micros::default() };
+        self.period_before(now, index)
+    }
+
+    /// The same, where `now` is known.
+    pub(crate) fn period_before(&self, now: Micros, index: usize) -> Result<Period, Error> {
+        let period = Period { from: self.time(now, index)?, to: self.time(now, index + 1)? };
         match (period.from, period.to) {
             (Some(from), Some(to)) if from > to => Err(Error::EmptyPeriod { from: from.to_rfc3339(), to: to.to_rfc3339() }),
             _ => Ok(period),
         }
     }
 
-    async fn time(&self, engine: &Engine, index: usize) -> Result<Option<Micros>, Error> {
+    fn time(&self, now: Micros, index: usize) -> Result<Option<Micros>, Error> {
         match self.0.get(index) {
             Some(Some(Value::Time(time))) => Ok(Some(*time)),
-            Some(Some(Value::Text(text))) => parse_time(text, engine.watermark().await?.unwrap_or_default()).map(Some),
+            Some(Some(Value::Text(text))) => parse_time(text, now).map(Some),
             _ => Ok(None),
         }
     }
@@ -215,7 +222,8 @@ impl PartitionStream for Call {
     }
 }
 
-fn values(function: &dyn Function, given: &[Expr]) -> Result<Values, Error> {
+/// The values of a call in SQL.
+pub(crate) fn values(function: &dyn Function, given: &[Expr]) -> Result<Values, Error> {
     let problem = |problem: String| Error::Arguments { function: function.name(), problem, usage: usage(function) };
     let declared = function.arguments();
     if given.len() > declared.len() {

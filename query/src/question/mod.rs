@@ -28,7 +28,7 @@ mod who_touched;
 pub use call::Call;
 pub(crate) use coverage::{Memo, Remembered, covered, line};
 pub use function::{Argument, Kind};
-pub(crate) use function::{Function, Period, TableFunction, run};
+pub(crate) use function::{Function, Period, TableFunction, run, values};
 pub use typed::{Question, Who};
 
 use std::sync::Arc;

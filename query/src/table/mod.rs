@@ -21,7 +21,7 @@ pub(crate) use look_up::{column as read_column, footer};
 pub(crate) use looked::{LookUps, Looked};
 pub(crate) use provider::LakeTable;
 pub(crate) use run::KEY_COLUMNS;
-pub(crate) use scan::{FileScan, files_plan, scan_plan, store_url};
+pub(crate) use scan::{FileScan, Placed, files_plan, placed_plan, scan_plan, store_url};
 pub(crate) use touches::{Means, Order, TOUCHES_WITHIN, Touches, TouchesTable, Wanted, Within, moment};
 pub(crate) use whole::whole;
 
@@ -128,6 +128,8 @@ pub(crate) struct LiveTable {
     pub(crate) name: TableName,
     log: LogStoreRef,
     store: Arc<dyn ObjectStore>,
+    /// Its folder.
+    url: Url,
     /// The log's folder, where it is one of this machine.
     folder: Option<PathBuf>,
     delta: tokio::sync::Mutex<Moved>,
@@ -157,7 +159,7 @@ impl LiveTable {
         let store = log.object_store(None);
         let folder = brought.is_none().then(|| url.to_file_path().ok()).flatten().map(|folder| folder.join("_delta_log"));
         let files = RwLock::new(Arc::new(FileSet::empty(name)));
-        let table = Self { name, log, store, folder, delta: tokio::sync::Mutex::default(), begun: AtomicU64::new(0), files, live: OnceLock::new() };
+        let table = Self { name, log, store, url, folder, delta: tokio::sync::Mutex::default(), begun: AtomicU64::new(0), files, live: OnceLock::new() };
         if table.has_log().await? {
             let mut delta = DeltaTable::new(table.log.clone());
             delta.load().await.map_err(lake)?;
@@ -193,6 +195,11 @@ impl LiveTable {
     /// The store that the files' paths are relative to.
     pub(crate) fn store(&self) -> &Arc<dyn ObjectStore> {
         &self.store
+    }
+
+    /// Its folder; does not end in `/`.
+    pub(crate) const fn url(&self) -> &Url {
+        &self.url
     }
 
     /// Whether the table was there when last looked for.

@@ -16,6 +16,8 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use object_store::ObjectMeta;
+use object_store::path::Path;
 
 use super::file_set::File;
 use super::laid::laid_plan;
@@ -49,7 +51,34 @@ pub(crate) fn scan_plan(table: &LiveTable, set: &FileSet, runtime: &RuntimeEnv, 
 
 /// Plans the scan of the table's files.
 pub(crate) fn files_plan(table: &LiveTable, set: &FileSet, runtime: &RuntimeEnv, scan: FileScan) -> Result<Arc<dyn ExecutionPlan>> {
-    let schema = table.name.schema();
+    let url = ObjectStoreUrl::parse(store_url(table))?;
+    let store = runtime.object_store(&url)?;
+    let reader = Arc::new(CachedParquetFileReaderFactory::new(store, runtime.cache_manager.get_file_metadata_cache()));
+    source_plan(set, scan, url, |source| source.with_parquet_file_reader_factory(reader), |path| path.clone())
+}
+
+/// Where a table's folder is, for whoever reads it from elsewhere.
+#[derive(Debug, Clone)]
+pub(crate) struct Placed {
+    /// The store: `file:///`, or a bucket.
+    pub(crate) store: ObjectStoreUrl,
+    /// The table's folder in it.
+    pub(crate) folder: Path,
+}
+
+/// Plans the scan of files at their own places, with nothing of this process in the plan.
+pub(crate) fn placed_plan(at: &Placed, set: &FileSet, scan: FileScan) -> Result<Arc<dyn ExecutionPlan>> {
+    source_plan(set, scan, at.store.clone(), |source| source, |path| at.folder.parts().chain(path.parts()).collect())
+}
+
+fn source_plan(
+    set: &FileSet,
+    scan: FileScan,
+    url: ObjectStoreUrl,
+    read: impl FnOnce(ParquetSource) -> ParquetSource,
+    place: impl Fn(&Path) -> Path,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let schema = set.name.schema();
     let files = kept(set, scan.predicate.as_ref(), scan.files)?;
     if files.is_empty() {
         let projected = match &scan.projection {
@@ -58,22 +87,20 @@ pub(crate) fn files_plan(table: &LiveTable, set: &FileSet, runtime: &RuntimeEnv,
         };
         return Ok(Arc::new(EmptyExec::new(projected)));
     }
-    let url = ObjectStoreUrl::parse(store_url(table))?;
-    let store = runtime.object_store(&url)?;
-    let reader = Arc::new(CachedParquetFileReaderFactory::new(store, runtime.cache_manager.get_file_metadata_cache()));
-    let table_schema = TableSchema::builder(table.name.file_schema()).with_table_partition_cols(table.name.partition_columns()).build();
-    let mut source = ParquetSource::new(table_schema)
-        .with_table_parquet_options(TableParquetOptions { global: scan.parquet, ..Default::default() })
-        .with_metadata_size_hint(FOOTER_BYTES)
-        .with_parquet_file_reader_factory(reader);
+    let table_schema = TableSchema::builder(set.name.file_schema()).with_table_partition_cols(set.name.partition_columns()).build();
+    let mut source = read(
+        ParquetSource::new(table_schema)
+            .with_table_parquet_options(TableParquetOptions { global: scan.parquet, ..Default::default() })
+            .with_metadata_size_hint(FOOTER_BYTES),
+    );
     if scan.exact
         && let Some(predicate) = &scan.predicate
     {
         source = source.with_predicate(predicate.clone()).with_pushdown_filters(true);
     }
-    let with_day = !table.name.partition_columns().is_empty();
+    let with_day = !set.name.partition_columns().is_empty();
     let config = FileScanConfigBuilder::new(url, Arc::new(source))
-        .with_file_groups(shared_out(&files, scan.partitions, with_day))
+        .with_file_groups(shared_out(&files, scan.partitions, with_day, place))
         .with_limit(if scan.predicate.is_none() || scan.exact { scan.limit } else { None })
         .with_projection_indices(scan.projection)?
         .build();
@@ -104,7 +131,7 @@ fn kept<'a>(set: &'a FileSet, predicate: Option<&Arc<dyn PhysicalExpr>>, only: O
 }
 
 /// Files in groups of about equal bytes, neighbours together.
-fn shared_out(files: &[&File], partitions: usize, with_day: bool) -> Vec<FileGroup> {
+fn shared_out(files: &[&File], partitions: usize, with_day: bool, place: impl Fn(&Path) -> Path) -> Vec<FileGroup> {
     let total: u64 = files.iter().map(|file| file.meta.size).sum();
     let share = total.div_ceil(partitions.max(1) as u64).max(1);
     let mut groups: Vec<Vec<PartitionedFile>> = Vec::new();
@@ -112,7 +139,7 @@ fn shared_out(files: &[&File], partitions: usize, with_day: bool) -> Vec<FileGro
     for file in files {
         let group = usize::try_from(filled / share).unwrap_or_default();
         filled += file.meta.size;
-        let mut part = PartitionedFile::new_from_meta(file.meta.clone());
+        let mut part = PartitionedFile::new_from_meta(ObjectMeta { location: place(&file.meta.location), ..file.meta.clone() });
         if with_day {
             part.partition_values = vec![ScalarValue::Date32(file.day)];
         }

@@ -19,6 +19,8 @@ pub enum Dialect {
     Spark,
     /// Trino: prepared statements, for it has no functions that give tables.
     Trino,
+    /// DataFusion 55, and Ballista, which plans as it does: prepared statements over the files.
+    DataFusion,
 }
 
 impl std::str::FromStr for Dialect {
@@ -30,10 +32,11 @@ impl std::str::FromStr for Dialect {
             "clickhouse" => Ok(Self::ClickHouse),
             "spark" => Ok(Self::Spark),
             "trino" => Ok(Self::Trino),
+            "datafusion" => Ok(Self::DataFusion),
             _ => Err(Error::Unknown {
                 what: "dialect",
                 text: text.chars().take(64).collect(),
-                nearest: ["duckdb", "clickhouse", "spark", "trino"].map(str::to_owned).into(),
+                nearest: ["duckdb", "clickhouse", "spark", "trino", "datafusion"].map(str::to_owned).into(),
             }),
         }
     }
@@ -46,6 +49,7 @@ impl Dialect {
             Self::ClickHouse => "ClickHouse",
             Self::Spark => "Spark",
             Self::Trino => "Trino",
+            Self::DataFusion => "DataFusion",
         }
     }
 
@@ -57,6 +61,9 @@ impl Dialect {
             }
             Self::Spark => "Ask: SELECT * FROM touched('ID', NULL, NULL); times are TIMESTAMP; SELECT * FROM posture()",
             Self::Trino => "Ask: EXECUTE touched USING 'ID', NULL, NULL; times are such as TIMESTAMP '2026-01-01 00:00:00 UTC'; EXECUTE posture",
+            Self::DataFusion => {
+                "Ask: EXECUTE touched('ID', NULL, NULL); times are such as arrow_cast('2026-01-01T00:00:00Z', 'Timestamp(Microsecond, Some(\"UTC\"))'); SELECT * FROM posture"
+            }
         }
     }
 
@@ -77,6 +84,8 @@ impl Dialect {
             (Self::Spark, Place::Files(_)) => return refused("Spark reads the Delta table: leave --files out"),
             (Self::Trino, Place::Delta(_)) => format!("delta.keytrail.{}", name.trim_start_matches("keytrail_")),
             (Self::Trino, Place::Files(_)) => return refused("Trino reads the Delta table: leave --files out"),
+            (Self::DataFusion, Place::Delta(_)) => return refused("DataFusion reads the files: add --files"),
+            (Self::DataFusion, Place::Files(files)) => format!("STORED AS PARQUET LOCATION ({})", self.texts(files)),
         })
     }
 
@@ -84,6 +93,7 @@ impl Dialect {
     fn nothing(self, columns: &[(&'static str, ColumnType)]) -> String {
         let cell = |(name, ty): &(&'static str, ColumnType)| match ty {
             ColumnType::Utf8List => format!("{} AS {}", self.list(None), self.quoted(name)),
+            ColumnType::Timestamp if self == Self::DataFusion => format!("{} AS {}", self.micros("NULL"), self.quoted(name)),
             _ => format!("CAST(NULL AS {}) AS {}", self.type_of(*ty), self.quoted(name)),
         };
         let cells: Vec<String> = columns.iter().map(cell).collect();
@@ -117,6 +127,7 @@ impl Dialect {
                 format!("-- Once: CALL delta.system.register_table(schema_name => 'keytrail', table_name => '{table}', table_location => {});\n", self.text(at))
             }
             (Self::Trino, _) => String::new(),
+            (Self::DataFusion, Place::Files(_)) => format!("CREATE OR REPLACE EXTERNAL TABLE {name} {source};\n"),
             (Self::Spark, _) => format!("CREATE OR REPLACE TEMPORARY VIEW {name} AS SELECT * FROM {source};\n"),
             _ => format!("CREATE OR REPLACE VIEW {name} AS SELECT * FROM {source};\n"),
         })
@@ -127,7 +138,10 @@ impl Dialect {
         Ok(match (self, column) {
             (Self::DuckDb, Some(_)) => format!("CREATE OR REPLACE MACRO {name}(value, since := NULL, until := NULL) AS TABLE {body};\n"),
             (Self::DuckDb, None) => format!("CREATE OR REPLACE MACRO {name}() AS TABLE {body};\n"),
-            (Self::ClickHouse, _) => format!("CREATE OR REPLACE VIEW {name} AS {body};\n"),
+            (Self::ClickHouse, _) | (Self::DataFusion, None) => format!("CREATE OR REPLACE VIEW {name} AS {body};\n"),
+            (Self::DataFusion, Some(_)) => {
+                format!("PREPARE {name}(VARCHAR, TIMESTAMP WITH TIME ZONE, TIMESTAMP WITH TIME ZONE) AS {body};\n")
+            }
             (Self::Spark, column) => {
                 let arguments = column.map(|column| format!("{column}_asked STRING, since TIMESTAMP, until TIMESTAMP")).unwrap_or_default();
                 format!("CREATE OR REPLACE TEMPORARY FUNCTION {name}({arguments}) RETURNS TABLE RETURN {body};\n")
@@ -156,6 +170,7 @@ impl Dialect {
                 "parseDateTime64BestEffort({until:Nullable(String)}, 6, 'UTC')".to_owned(),
             ],
             Self::Spark => [format!("{column}_asked"), "since".to_owned(), "until".to_owned()],
+            Self::DataFusion => ["$1".to_owned(), self.micros("$2"), self.micros("$3")],
             Self::Trino => ["(SELECT asked_value FROM asked)", "(SELECT asked_since FROM asked)", "(SELECT asked_until FROM asked)"].map(str::to_owned),
         }
     }
@@ -173,6 +188,7 @@ impl Dialect {
             Self::DuckDb => "arg_max(credential_issued_at, (\"time\", credential_issued_at)) FILTER (credential_issued_at IS NOT NULL)",
             Self::ClickHouse => "argMaxIf(credential_issued_at, (\"time\", credential_issued_at), credential_issued_at IS NOT NULL)",
             Self::Spark => "max_by(credential_issued_at, struct(`time`, credential_issued_at)) FILTER (WHERE credential_issued_at IS NOT NULL)",
+            Self::DataFusion => "last_value(credential_issued_at ORDER BY \"time\", credential_issued_at) FILTER (WHERE credential_issued_at IS NOT NULL)",
             Self::Trino => "max(ROW(\"time\", credential_issued_at)) FILTER (WHERE credential_issued_at IS NOT NULL)[2]",
         }
     }
@@ -183,8 +199,14 @@ impl Dialect {
             Self::DuckDb => format!("((epoch_us({to}) - epoch_us({from})) / 8.64e10)"),
             Self::ClickHouse => format!("((toUnixTimestamp64Micro({to}) - toUnixTimestamp64Micro({from})) / 8.64e10)"),
             Self::Spark => format!("((unix_micros({to}) - unix_micros({from})) / 8.64e10)"),
+            Self::DataFusion => format!("((CAST({} AS BIGINT) - CAST({} AS BIGINT)) / 8.64e10)", self.micros(to), self.micros(from)),
             Self::Trino => format!("(date_diff('millisecond', {from}, {to}) / 8.64e7)"),
         }
+    }
+
+    /// DataFusion's times are of many units; these are to the microsecond.
+    fn micros(self, time: &str) -> String {
+        format!("arrow_cast({time}, 'Timestamp(Microsecond, Some(\"UTC\"))')")
     }
 
     /// The whole part of a number that is not negative, as text.
@@ -193,6 +215,7 @@ impl Dialect {
             Self::DuckDb => format!("CAST(CAST(trunc({number}) AS BIGINT) AS VARCHAR)"),
             Self::ClickHouse => format!("toString(toInt64OrNull(toString(trunc({number}))))"),
             Self::Spark => format!("CAST(CAST({number} AS BIGINT) AS STRING)"),
+            Self::DataFusion => format!("CAST(CAST({number} AS BIGINT) AS VARCHAR)"),
             Self::Trino => format!("CAST(CAST(truncate({number}) AS BIGINT) AS VARCHAR)"),
         }
     }
@@ -204,13 +227,14 @@ impl Dialect {
             Self::ClickHouse => format!("has({list}, {text})"),
             Self::Spark => format!("array_contains({list}, {text})"),
             Self::Trino => format!("contains({list}, {text})"),
+            Self::DataFusion => format!("array_has({list}, {text})"),
         }
     }
 
     /// One row for each text of a list, beside another column.
     pub(super) fn unnested(self, from: &str, kept: &str, list: &str, name: &str) -> String {
         match self {
-            Self::DuckDb => format!("SELECT {kept}, unnest({list}) AS {name} FROM {from}"),
+            Self::DuckDb | Self::DataFusion => format!("SELECT {kept}, unnest({list}) AS {name} FROM {from}"),
             Self::ClickHouse => format!("SELECT {kept}, arrayJoin({list}) AS {name} FROM {from}"),
             Self::Spark => format!("SELECT {kept}, explode({list}) AS {name} FROM {from}"),
             Self::Trino => format!("SELECT {kept}, one.{name} AS {name} FROM {from} CROSS JOIN UNNEST({list}) AS one({name})"),
@@ -220,7 +244,7 @@ impl Dialect {
     /// The texts of a group, sorted.
     pub(super) fn gathered(self, text: &str) -> String {
         match self {
-            Self::DuckDb | Self::Trino => format!("array_agg({text} ORDER BY {text})"),
+            Self::DuckDb | Self::Trino | Self::DataFusion => format!("array_agg({text} ORDER BY {text})"),
             Self::ClickHouse => format!("arraySort(groupArray({text}))"),
             Self::Spark => format!("array_sort(collect_list({text}))"),
         }
@@ -234,6 +258,7 @@ impl Dialect {
             Self::ClickHouse => format!("CAST([{text}] AS Array(Nullable(String)))"),
             Self::Spark => format!("CAST(array({text}) AS ARRAY<STRING>)"),
             Self::Trino => format!("CAST(ARRAY[{text}] AS array(varchar))"),
+            Self::DataFusion => format!("arrow_cast(make_array({text}), 'List(Utf8)')"),
         }
     }
 

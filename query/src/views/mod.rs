@@ -48,12 +48,32 @@ pub(crate) fn views(dialect: Dialect, places: &Places) -> Result<String, Error> 
     for (name, place) in relations {
         text += &dialect.relation(name, place)?;
     }
-    for (name, column, other) in [("touched", "identity", "destination"), ("who_touched", "destination", "identity")] {
-        text += &dialect.question(name, Some(column), &touch::body(dialect, column, other), &relations)?;
+    for (name, column, body) in bodies(dialect) {
+        text += &dialect.question(name, column, &body, &relations)?;
     }
-    text += &dialect.question("timeline", Some("identity"), &timeline::body(dialect), &relations)?;
-    text += &dialect.question("posture", None, &posture::body(dialect), &relations)?;
     Ok(text)
+}
+
+/// Each question's name, the column that it is asked about, and its statement.
+fn bodies(dialect: Dialect) -> [(&'static str, Option<&'static str>, String); 4] {
+    [
+        ("touched", Some("identity"), touch::body(dialect, "identity", "destination")),
+        ("who_touched", Some("destination"), touch::body(dialect, "destination", "identity")),
+        ("timeline", Some("identity"), timeline::body(dialect)),
+        ("posture", None, posture::body(dialect)),
+    ]
+}
+
+/// Each question and its statement as DataFusion takes them, over tables `keytrail_events` and so on that are there.
+pub(crate) fn portable() -> Result<Vec<(&'static str, String)>, Error> {
+    let dialect = Dialect::DataFusion;
+    bodies(dialect)
+        .into_iter()
+        .map(|(name, column, body)| match column {
+            Some(_) => Ok((name, dialect.question(name, column, &body, &[])?)),
+            None => Ok((name, body)),
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -84,6 +104,9 @@ mod tests {
         let files = places(|_| Place::Files(vec!["/lake/events/a.parquet".to_owned()]));
         assert!(views(Dialect::DuckDb, &files).unwrap().contains("read_parquet(['/lake/events/a.parquet']"));
         assert!(views(Dialect::Trino, &files).unwrap_err().to_string().contains("--files"));
+        let text = views(Dialect::DataFusion, &files).unwrap();
+        assert!(text.contains("EXTERNAL TABLE keytrail_events STORED AS PARQUET LOCATION ('/lake/events/a.parquet')"), "{text}");
+        assert!(views(Dialect::DataFusion, &delta).unwrap_err().to_string().contains("add --files"));
         assert_eq!("clickhouse".parse::<Dialect>().unwrap(), Dialect::ClickHouse);
         assert!("oracle".parse::<Dialect>().unwrap_err().to_string().contains("duckdb"));
     }

@@ -49,8 +49,9 @@ pub(super) fn body(dialect: Dialect) -> String {
 ), in_force AS (
   SELECT c.credential AS credential, c.identity AS identity, c.kind AS kind, c.age_days AS age_days, c.issued_at AS issued_at, c.issued_is_exact AS issued_is_exact, c.last_used AS last_used,
          c.expires_at AS expires_at, c.superseded_at AS superseded_at, c.as_of AS as_of, s.holders AS holders,
-         c.credential IN (SELECT successor FROM keytrail_credentials WHERE successor IS NOT NULL) AS follows, CASE c.kind{limits} END AS age_limit
+         f.followed IS NOT NULL AS follows, CASE c.kind{limits} END AS age_limit
   FROM keytrail_credentials c JOIN shown s ON c.credential = s.shared_id
+  LEFT JOIN (SELECT DISTINCT successor AS followed FROM keytrail_credentials WHERE successor IS NOT NULL) f ON f.followed = c.credential
   WHERE c.revoked_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > c.as_of) AND c.identity NOT IN (SELECT identity FROM keytrail_identities WHERE kind = 'human')
 )
 SELECT problem, identity, credential, kind, age_days, detail, last_used,
