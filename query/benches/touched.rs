@@ -97,7 +97,7 @@ fn main() {
     for (label, question, _) in &questions {
         for (engine, session) in [("keytrail", &looked_up), ("keytrail, planned", &planned), ("keytrail, planned, over events", &plain)] {
             let ask = || size(&runtime.block_on(session.ask(question)).unwrap());
-            let is_quick = engine == "keytrail" && label.contains("touched");
+            let is_quick = engine == "keytrail" && (label.contains("touched") || label.contains("timeline"));
             let measured = measure(if is_quick { ROUNDS } else { ROUNDS_FEW }, ask);
             println!("{label:38} {engine:>34} {:9.2} {:9.2} {:>13} {:9}", measured.p50_ms, measured.p99_ms, measured.processor, measured.size.0);
             if engine == "keytrail" {
@@ -105,7 +105,8 @@ fn main() {
             }
         }
     }
-    once(&runtime, path);
+    once(&runtime, path, "touched", |identity| Question::Touched { identity, from: None, to: None });
+    once(&runtime, path, "timeline, last 7 days", |identity| Question::Timeline { identity, from: Some(week), to: None });
     let steps = profile(&runtime, &looked_up, &quiet);
     println!("of a hot touched over all history, processor ms: {steps}");
     for is_dropped in [false, true] {
@@ -154,9 +155,9 @@ fn measure(rounds: u32, ask: impl Fn() -> (usize, i64)) -> Measured {
 }
 
 /// Identities that nobody asked about before, one after the other, in a session that has the footers.
-fn once(runtime: &tokio::runtime::Runtime, path: &str) {
+fn once(runtime: &tokio::runtime::Runtime, path: &str, label: &str, question: impl Fn(String) -> Question) {
     let session = runtime.block_on(Session::open(path, Options::default())).unwrap();
-    let ask = |who: usize| size(&runtime.block_on(session.ask(&Question::Touched { identity: identity(who).to_string(), from: None, to: None })).unwrap());
+    let ask = |who: usize| size(&runtime.block_on(session.ask(&question(identity(who).to_string()))).unwrap());
     ask(*IDENTITIES - 1);
     let before = processor_ms();
     let mut rows = 0;
@@ -169,7 +170,7 @@ fn once(runtime: &tokio::runtime::Runtime, path: &str) {
         .collect();
     let spent = processor_ms().zip(before).map_or(f64::NAN, |(after, before)| (after - before) / ONCE as f64);
     took.sort_by(f64::total_cmp);
-    println!("{:38} {:>34} {:9.2} {:9.2} {spent:13.2} {:9}", "touched, another identity each time", "keytrail", at(&took, 50), at(&took, 99), rows / ONCE);
+    println!("{:38} {:>34} {:9.2} {:9.2} {spent:13.2} {:9}", format!("{label}, another identity each"), "keytrail", at(&took, 50), at(&took, 99), rows / ONCE);
 }
 
 /// What a process of its own does, from its start to its answer.

@@ -94,6 +94,11 @@ pub(crate) fn flag(cells: impl IntoIterator<Item = Option<bool>>) -> ArrayRef {
 
 /// A column of lists of text.
 pub(crate) fn list<T: AsRef<str>>(rows: impl IntoIterator<Item = Vec<T>>) -> ArrayRef {
+    lists(rows)
+}
+
+/// [`list`], of lists that somebody else has.
+pub(crate) fn lists(rows: impl IntoIterator<Item = impl IntoIterator<Item = impl AsRef<str>>>) -> ArrayRef {
     let mut builder = ListBuilder::new(StringBuilder::new()).with_field(Field::new("element", DataType::Utf8, false));
     for row in rows {
         for cell in row {

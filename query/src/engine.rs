@@ -25,8 +25,8 @@ use url::Url;
 
 use crate::cooperate::CooperativeJoins;
 use crate::table::{
-    FileScan, FileSet, LakeTable, LiveTable, LookUps, Looked, Means, Order, TOUCHES_WITHIN, TableName, Touches, TouchesTable, Wanted, Within, files_plan,
-    footer, scan_plan, store_url, whole,
+    FileScan, FileSet, LakeTable, LiveTable, LookUps, Looked, Means, Order, Reach, TOUCHES_WITHIN, TableName, Touches, TouchesTable, Wanted, Within,
+    credentials_of, files_plan, findings_of, footer, scan_plan, store_url, whole,
 };
 use crate::{Error, LiveLedger, Options};
 
@@ -79,7 +79,7 @@ impl Engine {
         }
         let context = SessionContext::new_with_state(state(&options, runtime));
         let footers = context.runtime_env().cache_manager.get_file_metadata_cache();
-        let look_ups = LookUps::new(options.rows_cache_bytes_max, options.recent_cache_bytes_max, footers).map_err(own)?;
+        let look_ups = LookUps::new(&options, footers).map_err(own)?;
         let touches = touches(&tables, options.roll_up, look_ups);
         register_tables(&context, &tables, &touches).await.map_err(own)?;
         context.register_udtf(TOUCHES_WITHIN, Arc::new(Within(touches.clone())));
@@ -144,15 +144,29 @@ impl Engine {
         whole(self.table(name), file, (wanted, &[]), &footers, start, step).await.map_err(|e| self.own(e))
     }
 
-    /// [`Touches::events_of`].
-    pub(crate) async fn events_of(
-        &self,
-        identity: &str,
-        period: (Option<Micros>, Option<Micros>),
-        wanted: &[&str],
-        rows_max: usize,
-    ) -> Result<Option<RecordBatch>, Error> {
-        self.touches.events_of(identity, period, wanted, rows_max).await.map_err(|e| self.own(e))
+    /// [`Touches::acts`].
+    pub(crate) async fn acts(&self, identity: &str, from: Option<Micros>, to: Option<Micros>, rows_max: usize) -> Result<Option<RecordBatch>, Error> {
+        self.touches.acts(identity, from, to, rows_max).await.map_err(|e| self.own(e))
+    }
+
+    /// The latest revisions of the findings that name `identity`, looked up; `None` where that takes more memory than there is for it.
+    pub(crate) async fn findings_of(&self, identity: &str) -> Result<Option<Vec<RecordBatch>>, Error> {
+        findings_of(self.table(TableName::Findings), &self.touches.look_ups, identity).await.map_err(|e| self.own(e))
+    }
+
+    /// The ledger's credentials of an identity (by `name`), or what was obtained with a credential (by `parent`), looked up; `None` as above.
+    pub(crate) async fn credentials_of(&self, word: &'static str, name: &str) -> Result<Option<Vec<RecordBatch>>, Error> {
+        credentials_of(self.table(TableName::Credentials), &self.touches.look_ups, word, name).await.map_err(|e| self.own(e))
+    }
+
+    /// The files that [`Engine::reach`] follows credentials through.
+    pub(crate) fn reach_files(&self) -> [Arc<FileSet>; 2] {
+        self.touches.reach_files()
+    }
+
+    /// [`Touches::reach`].
+    pub(crate) async fn reach<'a>(&'a self, sets: [&'a FileSet; 2], from: Option<Micros>, to: Option<Micros>) -> Result<Option<Reach<'a>>, Error> {
+        self.touches.reach(sets, from, to).await.map_err(|e| self.own(e))
     }
 
     /// Lays what is newer than the lake over its tables.

@@ -27,6 +27,9 @@ pub struct Options {
     /// Small files (those of a writer's commits, and the roll-up of a few days) that many names were looked up in and are kept in memory, counted by key,
     /// in bytes; what does not fit is looked up in its file.
     pub recent_cache_bytes_max: usize,
+    /// Indexes of files by names that nothing is sorted by (who a finding names, what was obtained with a credential), in bytes; a question whose indexes
+    /// do not fit is planned.
+    pub index_cache_bytes_max: usize,
 }
 
 impl Default for Options {
@@ -42,6 +45,7 @@ impl Default for Options {
             look_up: true,
             rows_cache_bytes_max: 256 << 20,
             recent_cache_bytes_max: 128 << 20,
+            index_cache_bytes_max: 128 << 20,
         }
     }
 }

@@ -1,51 +1,74 @@
 //! What was looked up lately, kept in bounded memory: per name, its rows in each file. Files never change, so that what is kept of one holds for as
 //! long as the table names it; of a file that the table does not name any more it is dropped at the name's next question.
 
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow::array::RecordBatch;
 use object_store::path::Path;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::run::Run;
-use super::touches::Order;
-
-/// A name's rows by file; the files of the roll-up and of events have no path in common.
-#[derive(Debug, Default, Clone)]
-pub(crate) struct Name {
-    pub(crate) files: FxHashMap<Path, Arc<Run>>,
+/// Rows of one name in one file.
+pub(crate) trait Rows {
+    /// What they take of memory.
+    fn bytes(&self) -> usize;
 }
 
-impl Name {
+impl Rows for RecordBatch {
+    fn bytes(&self) -> usize {
+        self.get_array_memory_size()
+    }
+}
+
+/// A name's rows by file; the files of different tables have no path in common.
+#[derive(Debug)]
+pub(crate) struct Name<R> {
+    pub(crate) files: FxHashMap<Path, Arc<R>>,
+}
+
+impl<R> Default for Name<R> {
+    fn default() -> Self {
+        Self { files: FxHashMap::default() }
+    }
+}
+
+impl<R> Clone for Name<R> {
+    fn clone(&self) -> Self {
+        Self { files: self.files.clone() }
+    }
+}
+
+impl<R: Rows> Name<R> {
     fn bytes(&self) -> usize {
         /// A path, an entry, and what allocators take.
         const EACH: usize = 256;
-        EACH + self.files.values().map(|run| EACH + run.bytes()).sum::<usize>()
+        EACH + self.files.values().map(|rows| EACH + rows.bytes()).sum::<usize>()
     }
 }
 
 /// Names that were asked for lately, and those asked for before: when the first are half of what may be kept, the others go.
-#[derive(Debug, Default)]
-struct Generations {
-    young: FxHashMap<(Order, String), Arc<Name>>,
-    young_bytes: usize,
-    old: FxHashMap<(Order, String), Arc<Name>>,
-}
-
-/// See the module.
 #[derive(Debug)]
-pub(crate) struct Hot {
-    bytes_max: usize,
-    kept: Mutex<Generations>,
+struct Generations<K, R> {
+    young: FxHashMap<(K, String), Arc<Name<R>>>,
+    young_bytes: usize,
+    old: FxHashMap<(K, String), Arc<Name<R>>>,
 }
 
-impl Hot {
+/// Rows of names of the kinds `K`. See the module.
+#[derive(Debug)]
+pub(crate) struct Hot<K, R> {
+    bytes_max: usize,
+    kept: Mutex<Generations<K, R>>,
+}
+
+impl<K: Copy + Eq + Hash, R: Rows> Hot<K, R> {
     pub(crate) fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, kept: Mutex::default() }
+        Self { bytes_max, kept: Mutex::new(Generations { young: FxHashMap::default(), young_bytes: 0, old: FxHashMap::default() }) }
     }
 
     /// What is kept of a name.
-    pub(crate) fn of(&self, order: Order, name: &str) -> Arc<Name> {
-        let key = (order, name.to_owned());
+    pub(crate) fn of(&self, kind: K, name: &str) -> Arc<Name<R>> {
+        let key = (kind, name.to_owned());
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = kept.young.get(&key) {
             return known.clone();
@@ -56,8 +79,8 @@ impl Hot {
     }
 
     /// Keeps what was read of a name beside what is kept of it, as far as its files are among `named`.
-    pub(crate) fn keep(&self, order: Order, name: &str, read: Vec<(Path, Arc<Run>)>, named: &FxHashSet<&Path>) {
-        let key = (order, name.to_owned());
+    pub(crate) fn keep(&self, kind: K, name: &str, read: Vec<(Path, Arc<R>)>, named: &FxHashSet<&Path>) {
+        let key = (kind, name.to_owned());
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let mut name = match kept.young.remove(&key) {
             Some(known) => {
@@ -71,7 +94,7 @@ impl Hot {
         self.put(&mut kept, key, Arc::new(name));
     }
 
-    fn put(&self, kept: &mut Generations, key: (Order, String), name: Arc<Name>) {
+    fn put(&self, kept: &mut Generations<K, R>, key: (K, String), name: Arc<Name<R>>) {
         let bytes = name.bytes();
         // One that is larger than all that may be kept is read each time.
         if bytes > self.bytes_max / 2 {
@@ -88,10 +111,9 @@ impl Hot {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::RecordBatch;
-
     use super::super::look_up::schema;
-    use super::super::run::Keys;
+    use super::super::run::{Keys, Run};
+    use super::super::touches::Order;
     use super::*;
 
     fn run() -> Arc<Run> {

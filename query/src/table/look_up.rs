@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array};
 use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef, TimeUnit};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::datasource::physical_plan::parquet::{CachedParquetFileReaderFactory, ParquetFileReaderFactory as _};
@@ -18,6 +18,7 @@ use datafusion::parquet::arrow::{ProjectionMask, parquet_to_arrow_schema};
 use datafusion::parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use datafusion::parquet::file::page_index::column_index::ColumnIndexMetaData;
 use datafusion::parquet::file::statistics::Statistics;
+use datafusion::parquet::schema::types::SchemaDescriptor;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::TryStreamExt as _;
 use keytrail_schemas::{Micros, Table as _, Touch};
@@ -35,9 +36,7 @@ pub(crate) const LOOKED_UP: [&str; 13] =
 
 /// Their schema; nullable throughout.
 pub(crate) fn schema() -> SchemaRef {
-    let touch = Touch::arrow_schema();
-    let field = |name: &str| touch.field_with_name(name).map(|field| Arc::new(field.clone().with_nullable(true)));
-    Arc::new(Schema::new(LOOKED_UP.iter().filter_map(|name| field(name).ok()).collect::<Vec<_>>()))
+    schema_of(&LOOKED_UP)
 }
 
 /// The file's footer and page index, from memory where they were read before.
@@ -46,15 +45,27 @@ pub(crate) async fn footer(table: &LiveTable, file: &File, footers: &Arc<FileMet
     reading.with_file_metadata_cache(Some(footers.clone())).fetch_metadata().await
 }
 
-/// The rows of `table`'s `file` whose `column` is `name`.
-pub(crate) async fn look_up(table: &LiveTable, file: &File, column: &str, name: &str, footers: &Arc<FileMetadataCache>) -> Result<RecordBatch> {
-    let found = if table.name == TableName::Events {
-        let wanted: Vec<&str> = LOOKED_UP.iter().copied().chain(["time", "credential_issued_at"]).collect();
-        rows(table, file, (column, name), &wanted, footers).await?
-    } else {
-        rows(table, file, (column, name), &LOOKED_UP, footers).await?
-    };
-    if table.name == TableName::Events { of_events(file, &found) } else { ordered(&found) }
+/// The schema of some columns of touches; nullable throughout.
+pub(super) fn schema_of(columns: &[&str]) -> SchemaRef {
+    let touch = Touch::arrow_schema();
+    let field = |name: &&str| touch.field_with_name(name).map(|field| Arc::new(field.clone().with_nullable(true)));
+    Arc::new(Schema::new(columns.iter().filter_map(|name| field(name).ok()).collect::<Vec<_>>()))
+}
+
+/// The rows of `table`'s `file` whose `column` is `name`, in columns of touches.
+pub(crate) async fn look_up(
+    table: &LiveTable,
+    file: &File,
+    (column, name): (&str, &str),
+    schema: &SchemaRef,
+    footers: &Arc<FileMetadataCache>,
+) -> Result<RecordBatch> {
+    let mut wanted: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    if table.name == TableName::Events {
+        wanted.extend(["time", "credential_issued_at"]);
+    }
+    let found = rows(table, file, (column, name), &wanted, footers).await?;
+    if table.name == TableName::Events { of_events(file, &found, schema) } else { ordered(&found, schema) }
 }
 
 /// The columns `wanted`, as far as the file has them, of its rows whose column is the name.
@@ -67,32 +78,55 @@ pub(super) async fn rows(
 ) -> Result<RecordBatch> {
     let metadata = footer(table, file, footers).await?;
     let parquet = metadata.file_metadata().schema_descr_ptr();
-    let leaf = |wanted: &str| parquet.columns().iter().position(|column| column.path().string() == wanted);
-    let Some(key) = leaf(column) else {
+    let Some(key) = parquet.columns().iter().position(|leaf| leaf.path().string() == column) else {
         return Err(DataFusionError::Execution(format!("{} has no column {column}", file.meta.location)));
     };
-    let wanted: Vec<usize> = wanted.iter().copied().filter_map(leaf).collect();
     let (groups, selected, total) = pages(&metadata, key, name.as_bytes());
     if groups.is_empty() {
         return Ok(RecordBatch::new_empty(Arc::new(parquet_to_arrow_schema(&parquet, None)?)));
     }
-    let mask = ProjectionMask::leaves(&parquet, wanted);
     let only = ProjectionMask::leaves(&parquet, [key]);
     let sought = StringArray::new_scalar(name);
     let is_sought = ArrowPredicateFn::new(only, move |batch: RecordBatch| -> std::result::Result<BooleanArray, arrow::error::ArrowError> {
         arrow::compute::kernels::cmp::eq(&cast(batch.column(0), &DataType::Utf8)?, &sought)
     });
+    let builder = builder(table, file, metadata, wanted, footers)?
+        .with_row_groups(groups)
+        .with_row_selection(RowSelection::from_consecutive_ranges(selected.into_iter(), total))
+        .with_row_filter(RowFilter::new(vec![Box::new(is_sought)]));
+    all(builder, name, file).await
+}
+
+/// The columns `wanted`, as far as the file has them, of the rows that stand at `places`, which are in order.
+pub(super) async fn rows_at(table: &LiveTable, file: &File, places: &[u32], wanted: &[&str], footers: &Arc<FileMetadataCache>) -> Result<RecordBatch> {
+    let metadata = footer(table, file, footers).await?;
+    let total = metadata.row_groups().iter().filter_map(|group| usize::try_from(group.num_rows()).ok()).sum();
+    let selected = places.iter().map(|place| *place as usize..*place as usize + 1).filter(|range| range.end <= total);
+    let selection = RowSelection::from_consecutive_ranges(selected, total);
+    all(builder(table, file, metadata, wanted, footers)?.with_row_selection(selection), "a name", file).await
+}
+
+type Builder = ParquetRecordBatchStreamBuilder<Box<dyn AsyncFileReader>>;
+
+fn builder(table: &LiveTable, file: &File, metadata: Arc<ParquetMetaData>, wanted: &[&str], footers: &Arc<FileMetadataCache>) -> Result<Builder> {
+    let parquet = metadata.file_metadata().schema_descr_ptr();
     let factory = CachedParquetFileReaderFactory::new(table.store().clone(), footers.clone());
     let reader: Box<dyn AsyncFileReader> =
         factory.create_reader(0, PartitionedFile::new_from_meta(file.meta.clone()), Some(FOOTER_BYTES), &ExecutionPlanMetricsSet::new())?;
     let known = ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::new())?;
-    let mut stream = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, known)
-        .with_projection(mask)
-        .with_row_groups(groups)
-        .with_row_selection(RowSelection::from_consecutive_ranges(selected.into_iter(), total))
-        .with_row_filter(RowFilter::new(vec![Box::new(is_sought)]))
-        .with_batch_size(BATCH_ROWS)
-        .build()?;
+    let mask = ProjectionMask::leaves(&parquet, leaves(&parquet, wanted));
+    Ok(ParquetRecordBatchStreamBuilder::new_with_metadata(reader, known).with_projection(mask).with_batch_size(BATCH_ROWS))
+}
+
+/// The leaves of the columns, as far as the file has them; a list's is its element.
+pub(super) fn leaves(parquet: &SchemaDescriptor, wanted: &[&str]) -> Vec<usize> {
+    let of = |name: &&str| parquet.columns().iter().position(|leaf| leaf.path().parts().first().is_some_and(|part| part == name));
+    wanted.iter().filter_map(of).collect()
+}
+
+/// All that is read, as one batch.
+async fn all(builder: Builder, name: &str, file: &File) -> Result<RecordBatch> {
+    let mut stream = builder.build()?;
     let schema = stream.schema().clone();
     let (mut batches, mut count) = (Vec::new(), 0);
     while let Some(batch) = stream.try_next().await? {
@@ -148,16 +182,14 @@ fn pages_of(metadata: &ParquetMetaData, group: usize, key: usize, name: &[u8], r
 }
 
 /// The columns of touches from a file of the roll-up.
-fn ordered(found: &RecordBatch) -> Result<RecordBatch> {
-    let schema = schema();
+fn ordered(found: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     let columns = schema.fields().iter().map(|field| column(found, field.name(), field.data_type())).collect::<Result<Vec<_>>>()?;
-    Ok(RecordBatch::try_new(schema, columns)?)
+    Ok(RecordBatch::try_new(schema.clone(), columns)?)
 }
 
 /// The columns of touches from a file of events, each of which is a touch of one.
-fn of_events(file: &File, found: &RecordBatch) -> Result<RecordBatch> {
-    let schema = schema();
-    let micros = schema.field_with_name("first")?.data_type().clone();
+fn of_events(file: &File, found: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let micros = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     let (times, issued) = (column(found, "time", &micros)?, column(found, "credential_issued_at", &micros)?);
     let seen = arrow::compute::nullif(&times, &arrow::compute::is_null(&issued)?)?;
     let rows = found.num_rows();
@@ -174,7 +206,7 @@ fn of_events(file: &File, found: &RecordBatch) -> Result<RecordBatch> {
             other => column(found, other, field.data_type()),
         })
         .collect::<Result<Vec<_>>>()?;
-    Ok(RecordBatch::try_new(schema, columns)?)
+    Ok(RecordBatch::try_new(schema.clone(), columns)?)
 }
 
 /// A column of what was read; one that an earlier keytrail did not write is empty.

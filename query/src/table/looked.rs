@@ -4,40 +4,60 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
-use arrow::datatypes::Schema;
 use arrow::row::Row;
-use datafusion::error::Result;
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
-use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use keytrail_schemas::Micros;
 use object_store::path::Path;
 use rustc_hash::FxHashSet;
 
 use super::file_set::File;
 use super::hot::Hot;
-use super::look_up::{LOOKED_UP, column, look_up, rows};
+use super::index::Indexes;
+use super::look_up::{LOOKED_UP, look_up, schema};
+use super::named::{Found, Kind};
 use super::recent::{Asked, Recent};
 use super::run::{KEY_COLUMNS, Keys, Run};
 use super::touches::{Days, Order, Touches, holding, scans};
-use super::{FileSet, LiveTable, TableName, whole};
+use super::{FileSet, LiveTable, whole};
+use crate::Options;
 
 /// Files of one name that are read side by side.
-const FILES_AT_ONCE: usize = 8;
+pub(super) const FILES_AT_ONCE: usize = 8;
 
 /// What looking up needs.
 #[derive(Debug)]
 pub(crate) struct LookUps {
-    hot: Hot,
+    hot: Hot<Order, Run>,
+    /// Events of an identity, as [`super::acts`] has them.
+    pub(super) acts: Hot<(), RecordBatch>,
+    /// Rows that name somebody, as [`super::named`] has them.
+    pub(super) named: Hot<Kind, Found>,
+    pub(super) indexes: Indexes,
+    /// Touches of an identity, as [`super::reach`] has them.
+    pub(super) reach: Hot<(), RecordBatch>,
     recent: Recent,
     keys: Keys,
     pub(super) footers: Arc<FileMetadataCache>,
 }
 
 impl LookUps {
-    /// Keeps up to `hot_bytes_max` of rows that were read by name, and up to `recent_bytes_max` of small files that were read whole.
-    pub(crate) fn new(hot_bytes_max: usize, recent_bytes_max: usize, footers: Arc<FileMetadataCache>) -> Result<Self> {
-        Ok(Self { hot: Hot::new(hot_bytes_max), recent: Recent::new(recent_bytes_max), keys: Keys::new()?, footers })
+    /// Keeps what the options allow: of rows that were read by name, half are those of touches, a quarter events as timelines show them, and an
+    /// eighth each what `blast_radius` follows, and findings and credentials.
+    pub(crate) fn new(options: &Options, footers: Arc<FileMetadataCache>) -> Result<Self> {
+        let eighth = options.rows_cache_bytes_max / 8;
+        Ok(Self {
+            hot: Hot::new(eighth * 4),
+            acts: Hot::new(eighth * 2),
+            named: Hot::new(eighth),
+            reach: Hot::new(eighth),
+            indexes: Indexes::new(options.index_cache_bytes_max),
+            recent: Recent::new(options.recent_cache_bytes_max),
+            keys: Keys::new()?,
+            footers,
+        })
     }
 }
 
@@ -48,8 +68,9 @@ pub(crate) struct Looked {
     keep: Keep,
 }
 
+/// Which rows of a file are meant.
 #[derive(Debug, Clone)]
-enum Keep {
+pub(super) enum Keep {
     All,
     /// Whole days.
     Days(Arc<Days>),
@@ -68,26 +89,29 @@ impl Looked {
     }
 
     fn is_meant(&self, row: usize) -> bool {
-        match &self.keep {
-            Keep::All => true,
-            Keep::Days(days) => days.has(self.run.day(row)),
-            Keep::Within(from, to) => {
-                let time = self.run.first.value(row);
+        self.keep.is_meant(|| self.run.day(row), || self.run.first.value(row))
+    }
+}
+
+impl Keep {
+    /// Whether a row is meant, whose day and time these are.
+    pub(super) fn is_meant(&self, day: impl Fn() -> i64, time: impl Fn() -> i64) -> bool {
+        match self {
+            Self::All => true,
+            Self::Days(days) => days.has(day()),
+            Self::Within(from, to) => {
+                let time = time();
                 from.is_none_or(|from| from.0 <= time) && to.is_none_or(|to| time < to.0)
             }
         }
     }
 }
 
-fn nullable(schema: &Schema) -> Schema {
-    Schema::new(schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect::<Vec<_>>())
-}
-
 /// A file that is looked into.
-struct Into<'a> {
-    table: &'a LiveTable,
-    file: &'a File,
-    keep: Keep,
+pub(super) struct Into<'a> {
+    pub(super) table: &'a Arc<LiveTable>,
+    pub(super) file: &'a File,
+    pub(super) keep: Keep,
 }
 
 impl Into<'_> {
@@ -120,9 +144,9 @@ impl Touches {
             sum = recent.sum(order, name, asked())?;
         }
         let others: Vec<&Into<'_>> = sum.others.iter().filter_map(|at| files.get(*at)).collect();
-        let (column, mut missing) = (order.column(), Vec::new());
+        let mut missing = Vec::new();
         for into in others.iter().filter(|into| !is_hot(&into.file.meta.location)) {
-            missing.push(self.read(into, column, name).boxed());
+            missing.push(self.read(into, order, name));
         }
         let read: Vec<(Path, Arc<Run>)> = stream::iter(missing).buffer_unordered(FILES_AT_ONCE).try_collect().await?;
         let mut looked = Vec::new();
@@ -185,41 +209,27 @@ impl Touches {
         }
     }
 
-    async fn read(&self, into: &Into<'_>, column: &str, name: &str) -> Result<(Path, Arc<Run>)> {
-        let found = look_up(into.table, into.file, column, name, &self.look_ups.footers).await?;
-        Ok((into.file.meta.location.clone(), Arc::new(Run::of(&found, &self.look_ups.keys)?)))
-    }
-
-    /// The columns `wanted` of the events of `identity` within `[from, to)`; `None` where they are more than `rows_max`, which is for a plan to stream.
-    pub(crate) async fn events_of(
-        &self,
-        identity: &str,
-        (from, to): (Option<Micros>, Option<Micros>),
-        wanted: &[&str],
-        rows_max: usize,
-    ) -> Result<Option<RecordBatch>> {
-        let events = self.events.files();
-        let all = TableName::Events.schema();
-        let schema = Arc::new(nullable(&all.project(&wanted.iter().map(|name| all.index_of(name)).collect::<std::result::Result<Vec<_>, _>>()?)?));
-        let mut reading = Vec::new();
-        for file in events.within("time", from, to).into_iter().filter_map(|index| events.files.get(index)) {
-            reading.push(rows(&self.events, file, ("identity", identity), wanted, &self.look_ups.footers).boxed());
+    /// Looks the name up in a file, on a task of its own: what is not in memory takes a processor more time than storage.
+    fn read(&self, into: &Into<'_>, order: Order, name: &str) -> impl Future<Output = Result<(Path, Arc<Run>)>> + Send + 'static {
+        let (table, file, look_ups, name) = (into.table.clone(), into.file.clone(), self.look_ups.clone(), name.to_owned());
+        async move {
+            let reading = SpawnedTask::spawn(async move {
+                let found = look_up(&table, &file, (order.column(), &name), &schema(), &look_ups.footers).await?;
+                Ok((file.meta.location, Arc::new(Run::of(&found, &look_ups.keys)?)))
+            });
+            reading.join_unwind().await.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?
         }
-        let (mut reading, mut batches, mut count) = (stream::iter(reading).buffered(FILES_AT_ONCE), Vec::new(), 0);
-        while let Some(found) = reading.try_next().await? {
-            let columns = schema.fields().iter().map(|field| column(&found, field.name(), field.data_type())).collect::<Result<Vec<_>>>()?;
-            let batch = RecordBatch::try_new(schema.clone(), columns)?;
-            count += batch.num_rows();
-            if count > rows_max {
-                return Ok(None);
-            }
-            batches.push(batch);
-        }
-        Ok(Some(concat_batches(&schema, &batches)?))
     }
 
     /// The files that hold the period: those of the roll-up for the whole days that they hold, and those of events for the rest.
-    fn files<'a>(&'a self, events: &'a FileSet, rolled_table: &'a LiveTable, rolled: &'a FileSet, from: Option<Micros>, to: Option<Micros>) -> Vec<Into<'a>> {
+    pub(super) fn files<'a>(
+        &'a self,
+        events: &'a FileSet,
+        rolled_table: &'a Arc<LiveTable>,
+        rolled: &'a FileSet,
+        from: Option<Micros>,
+        to: Option<Micros>,
+    ) -> Vec<Into<'a>> {
         let holding = if self.is_read(true) { holding(events, rolled, from, to) } else { Default::default() };
         let mut files = Vec::new();
         for (days, of) in scans(rolled, &holding) {

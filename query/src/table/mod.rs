@@ -3,13 +3,17 @@
 //! Delta is asked only for the log (versions, files, statistics). Planning and pruning happen here, on the statistics in
 //! memory, so that a question costs no log replay.
 
+mod acts;
 mod file_set;
 mod follow;
 mod hot;
+mod index;
 mod laid;
 mod look_up;
 mod looked;
+mod named;
 mod provider;
+mod reach;
 mod recent;
 mod run;
 mod scan;
@@ -19,7 +23,9 @@ mod whole;
 pub(crate) use file_set::FileSet;
 pub(crate) use look_up::{column as read_column, footer};
 pub(crate) use looked::{LookUps, Looked};
+pub(crate) use named::{credentials as credentials_of, findings as findings_of};
 pub(crate) use provider::LakeTable;
+pub(crate) use reach::{Reach, Whose};
 pub(crate) use run::KEY_COLUMNS;
 pub(crate) use scan::{FileScan, Placed, files_plan, placed_plan, scan_plan, store_url};
 pub(crate) use touches::{Means, Order, TOUCHES_WITHIN, Touches, TouchesTable, Wanted, Within, moment};

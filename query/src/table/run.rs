@@ -76,9 +76,10 @@ impl Run {
     pub(crate) fn issued(&self, row: usize) -> Option<(i64, i64)> {
         (self.issued_at.is_valid(row) && self.issued_seen.is_valid(row)).then(|| (self.issued_seen.value(row), self.issued_at.value(row)))
     }
+}
 
-    /// What it takes of memory.
-    pub(crate) fn bytes(&self) -> usize {
+impl super::hot::Rows for Run {
+    fn bytes(&self) -> usize {
         self.batch.get_array_memory_size() + self.keys.size()
     }
 }

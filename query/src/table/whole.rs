@@ -15,6 +15,7 @@ use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::TryStreamExt as _;
 
 use super::file_set::File;
+use super::look_up::leaves;
 use super::{FOOTER_BYTES, LiveTable, footer};
 
 const BATCH_ROWS: usize = 1 << 15;
@@ -30,7 +31,7 @@ pub(crate) async fn whole<T: Send + 'static>(
 ) -> Result<T> {
     let metadata = footer(table, file, footers).await?;
     let parquet = metadata.file_metadata().schema_descr_ptr();
-    let leaves: Vec<usize> = wanted.iter().filter_map(|name| parquet.columns().iter().position(|column| column.path().string() == **name)).collect();
+    let leaves = leaves(&parquet, wanted);
     let mut options = ArrowReaderOptions::new();
     if !coded.is_empty() {
         let codes = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::util::pretty::pretty_format_batches;
 use keytrail_lake::{CompactOptions, RollUpOptions};
 use keytrail_query::{LiveLedger, Options, Question, Session};
-use keytrail_schemas::{CredentialKind, CredentialRecord, Event, EventId, IdentityKind, IdentityRecord, Micros, Outcome, Topic};
+use keytrail_schemas::{CredentialKind, CredentialRecord, Event, EventId, Finding, IdentityKind, IdentityRecord, Micros, Outcome, Severity, Topic};
 
 use crate::lake::{self, at, event};
 
@@ -26,6 +26,7 @@ fn events() -> Vec<Event> {
         let mut one = event(0, "2026-03-01T00:00:00Z", identity, &credential, ["get", "put"][number % 2], destination, outcome);
         one.time = Micros(one.time.0 + i64::try_from(number).unwrap() * 6 * Micros::DAY / 600);
         one.identity_kind = if identity == lake::ALICE { IdentityKind::Human } else { IdentityKind::Workload };
+        one.credential_parent = (number % 13 == 12).then(|| if number % 2 == 0 { "key-9" } else { lake::ALICE }.into());
         one.credential_issued_at = (number % 13 == 3).then(|| Micros(one.time.0 - Micros::DAY));
         one.event_id = EventId::of_provider("test", "", &number.to_string(), 0);
         one.log_offset = i64::try_from(number).unwrap();
@@ -41,6 +42,14 @@ fn ledger(names: std::ops::Range<usize>, issued: &str, exact: bool) -> Vec<Crede
         kind: CredentialKind::AccessKey,
         issued_at: Some(at(issued)),
         issued_is_exact: exact,
+        // Obtained with another key, or with an identity's name, and last used before it expires, or nobody knows when.
+        parent: [Some("key-0"), None, Some("key-1"), Some(lake::PAYMENTS), Some("key-3")][number % 5].filter(|_| number > 0).map(Into::into),
+        last_used: (number % 4 == 2).then(|| at("2026-03-02T12:00:00Z")),
+        superseded_at: (number % 3 == 0).then(|| at("2026-03-02T03:00:00Z")),
+        successor: (number % 6 == 0).then(|| "key-next".into()),
+        // At the moment of one of its events, which says it already.
+        revoked_at: (number == 5).then(|| events()[18].time),
+        expires_at: Some(at(if number % 2 == 0 { "2026-03-05T00:00:00Z" } else { "2026-04-05T00:00:00Z" })),
         as_of: at("2026-03-07T00:00:00Z"),
         log_partition: i32::try_from(number % 2).unwrap(),
         ..CredentialRecord::default()
@@ -61,6 +70,28 @@ fn inventory(names: &[&str]) -> Vec<IdentityRecord> {
     all
 }
 
+/// A finding about the event of that number; two whose members change, one of which a later revision gives to another.
+fn finding(id: &str, revision: i64, who: &str, members: &[&str], evidence: &[usize], time: usize) -> Finding {
+    let at = events()[time].time;
+    Finding {
+        finding_id: id.into(),
+        revision,
+        rule: "new-destination".into(),
+        title: format!("{who} did it, told {revision} times").into(),
+        severity: Severity::High,
+        identity: who.into(),
+        credential: (revision > 0).then(|| "key-3".into()),
+        time: at,
+        first_event_time: at,
+        last_event_time: at,
+        event_ids: evidence.iter().map(|number| events()[*number].event_id.to_string().into()).collect(),
+        members: members.iter().map(|member| (*member).into()).collect(),
+        destination: Some("aws:s3/prod".into()),
+        log_offset: i64::try_from(time).unwrap() + revision,
+        ..Finding::default()
+    }
+}
+
 /// Some identities and destinations, over whole history, whole days, days that are cut, and moments.
 fn questions() -> Vec<Question> {
     let periods = [
@@ -73,8 +104,10 @@ fn questions() -> Vec<Question> {
     for (from, to) in periods.map(|(from, to)| (from.map(at), to.map(at))) {
         for identity in [lake::BACKUP, lake::PAYMENTS, VAULT, DEPLOY, DEPLOY_IN_VAULT, lake::ALICE, NOBODY, "deploy", "alic"].map(str::to_owned) {
             questions.push(Question::Touched { identity: identity.clone(), from, to });
-            questions.push(Question::Timeline { identity, from, to });
+            questions.push(Question::Timeline { identity: identity.clone(), from, to });
+            questions.push(Question::BlastRadius { of: identity, from, to, hops: None });
         }
+        questions.extend(["key-0", "key-12"].map(|key| Question::BlastRadius { of: key.to_owned(), from, to, hops: Some(4) }));
         for destination in ["aws:s3/backups", "k8s:prod:secrets/payments", "aws:s3/\u{e9}t\u{e9}", "backups", "s3"].map(str::to_owned) {
             questions.push(Question::WhoTouched { destination, from, to });
         }
@@ -119,6 +152,20 @@ async fn a_name_that_is_looked_up_has_the_answer_of_a_plan() {
         let identities = inventory(if partition == 0 { &[lake::BACKUP, lake::PAYMENTS, VAULT, DEPLOY] } else { &[lake::ALICE] });
         store.replace_ledger(partition, &credentials, &identities).await.unwrap();
     }
+    let [a, b, c, d, e] = [
+        finding("a", 0, lake::BACKUP, &[lake::ALICE, VAULT], &[0, 6, 12], 12),
+        // Alice is a member no more, and the deployer is one now.
+        finding("a", 1, lake::BACKUP, &[VAULT, DEPLOY], &[0, 6, 18], 12),
+        finding("b", 0, lake::PAYMENTS, &[], &[1, 7], 7),
+        // It was about another.
+        finding("b", 1, DEPLOY, &[], &[3, 9], 9),
+        finding("c", 0, lake::ALICE, &[lake::ALICE, NOBODY], &[5], 5),
+    ];
+    for (number, findings) in [vec![a, b, c.clone()], vec![d], vec![e, c]].into_iter().enumerate() {
+        let number = i64::try_from(number).unwrap();
+        let findings: Vec<_> = findings.into_iter().enumerate().map(|(at, finding)| (number * 10 + i64::try_from(at).unwrap(), finding)).collect();
+        store.commit_findings(&findings, &[(Topic::Findings, 0, (number + 1) * 10)]).await.unwrap();
+    }
     let open_with = |options: Options, live: Option<Arc<LiveLedger>>| async move {
         let session = Session::open(path, Options { threads: 2, ..options }).await.unwrap();
         live.map_or(session.clone(), |live| session.with_live(&live))
@@ -138,6 +185,7 @@ async fn a_name_that_is_looked_up_has_the_answer_of_a_plan() {
     // Newer than the lake: a time of issue, a credential that was unknown, and a second name of a machine.
     compare([&looked_up_live, &whole_live], &planned, "nothing is newer").await;
     live.put(0, ledger(4..10, "2026-02-01T00:00:00Z", true), inventory(&[DEPLOY_IN_VAULT]));
+    live.told(vec![finding("b", 2, lake::BACKUP, &[NOBODY], &[2], 9), finding("e", 0, NOBODY, &[VAULT], &[8], 20)]);
     compare([&looked_up_live, &whole_live], &planned_live, "with what is newer").await;
     let touched = Question::Touched { identity: DEPLOY.to_owned(), from: None, to: None };
     let (with, without) = (answer(&looked_up_live, &touched).await, answer(&looked_up, &touched).await);

@@ -1,5 +1,6 @@
 //! `timeline(identity, from, to)`: events in order, with findings and the credentials' life woven in.
 
+mod life;
 mod woven;
 
 use std::sync::Arc;

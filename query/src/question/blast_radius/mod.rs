@@ -1,5 +1,8 @@
 //! `blast_radius(id, from, to, hops)`: what could be reached from an identity or a credential: what it touched, which
-//! credentials were obtained with it, what those touched, and so on.
+//! credentials were obtained with it, what those touched, and so on. Credentials are followed through the files' indexes ([`followed`]); where that cannot be, each hop is
+//! planned.
+
+mod followed;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,10 +13,10 @@ use async_trait::async_trait;
 use datafusion::common::ScalarValue;
 use keytrail_schemas::{Column, ColumnType};
 
-use super::function::{Answer, Argument, FROM, Function, Kind, Period, TO, Values};
 use crate::column::{self, always, batch, maybe};
 use crate::engine::Engine;
 use crate::machine::Machine;
+use crate::question::function::{self, Answer, Argument, FROM, Function, Kind, Period, TO, Values};
 use crate::{Error, resolve};
 
 /// Hops that are followed unless told otherwise.
@@ -41,6 +44,7 @@ const COLUMNS: &[Column] = &[
 pub(crate) struct BlastRadius;
 
 /// What one hop starts from: names of credentials, and on the first hop the names of the identity whose events all count.
+#[derive(Clone)]
 struct Frontier {
     names: BTreeSet<String>,
     credentials: BTreeSet<String>,
@@ -69,39 +73,54 @@ impl Function for BlastRadius {
         let period = values.period(engine, 1).await?;
         let hops = values.count(3).unwrap_or(HOPS_DEFAULT);
         if !(1..=HOPS_MAX).contains(&hops) {
-            return Err(Error::Arguments {
-                function: self.name(),
-                problem: format!("hops is 1 to {HOPS_MAX}, not {hops}"),
-                usage: super::function::usage(self),
-            });
+            return Err(Error::Arguments { function: self.name(), problem: format!("hops is 1 to {HOPS_MAX}, not {hops}"), usage: function::usage(self) });
         }
-        let mut frontier = start(engine, text).await?;
-        let mut known = frontier.credentials.clone();
-        let mut rows = Vec::new();
-        for hop in 1..=hops {
-            if frontier.credentials.len() > FRONTIER_MAX {
-                return Err(Error::Arguments {
-                    function: self.name(),
-                    problem: format!("hop {hop} starts from {} credentials, more than {FRONTIER_MAX}: narrow the period", frontier.credentials.len()),
-                    usage: super::function::usage(self),
-                });
+        let start = start(engine, text).await?;
+        if engine.options().look_up {
+            match followed::answer(engine, &start, period, hops).await {
+                Ok(Some(answer)) => return Ok(Answer::Batch(answer)),
+                Ok(None) => {}
+                Err(Error::Execution(error)) => tracing::debug!(%error, "credentials could not be followed: the question is planned"),
+                Err(error) => return Err(error),
             }
-            for batch in touched(engine, &frontier, period, hop).await? {
-                known.extend(column::texts(&batch, "credential").into_iter().flatten());
-                if hop == 1 && !frontier.names.is_empty() {
-                    frontier.credentials.extend(column::texts(&batch, "credential").into_iter().flatten());
-                }
-                rows.push(batch);
-            }
-            let next = obtained(engine, &frontier, period).await?;
-            let credentials: BTreeSet<String> = next.into_iter().filter(|credential| known.insert(credential.clone())).collect();
-            if credentials.is_empty() {
-                break;
-            }
-            frontier = Frontier { names: BTreeSet::new(), credentials };
         }
-        Ok(Answer::Batch(joined(&rows)?))
+        Ok(Answer::Batch(joined(&planned(engine, start, period, hops).await?)?))
     }
+}
+
+/// What was touched, hop by hop, each of them planned.
+async fn planned(engine: &Engine, mut frontier: Frontier, period: Period, hops: i64) -> Result<Vec<RecordBatch>, Error> {
+    let mut known = frontier.credentials.clone();
+    let mut rows = Vec::new();
+    for hop in 1..=hops {
+        bounded(&frontier, hop)?;
+        for batch in touched(engine, &frontier, period, hop).await? {
+            known.extend(column::texts(&batch, "credential").into_iter().flatten());
+            if hop == 1 && !frontier.names.is_empty() {
+                frontier.credentials.extend(column::texts(&batch, "credential").into_iter().flatten());
+            }
+            rows.push(batch);
+        }
+        let next = obtained(engine, &frontier, period).await?;
+        let credentials: BTreeSet<String> = next.into_iter().filter(|credential| known.insert(credential.clone())).collect();
+        if credentials.is_empty() {
+            break;
+        }
+        frontier = Frontier { names: BTreeSet::new(), credentials };
+    }
+    Ok(rows)
+}
+
+/// A hop starts from a bounded number of credentials.
+fn bounded(frontier: &Frontier, hop: i64) -> Result<(), Error> {
+    if frontier.credentials.len() <= FRONTIER_MAX {
+        return Ok(());
+    }
+    Err(Error::Arguments {
+        function: BlastRadius.name(),
+        problem: format!("hop {hop} starts from {} credentials, more than {FRONTIER_MAX}: narrow the period", frontier.credentials.len()),
+        usage: function::usage(&BlastRadius),
+    })
 }
 
 /// A credential of that name, else an identity.
