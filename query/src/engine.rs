@@ -61,24 +61,22 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// Opens every table under `root`, in the store that the caller brings or the one that the URL names.
     pub(crate) async fn open(root: &Url, store: Option<Arc<dyn ObjectStore>>, options: Options) -> Result<Arc<Self>, Error> {
-        let opened = futures::future::try_join_all(TableName::ALL.map(|name| LiveTable::open(root, store.as_ref(), name))).await?;
-        let tables: [Arc<LiveTable>; TableName::ALL.len()] = opened
-            .into_iter()
-            .map(Arc::new)
-            .collect::<Vec<_>>()
-            .try_into()
-            .map_err(|_| Error::Location { location: root.to_string(), reason: "not every table was opened; this is a defect of keytrail".to_owned() })?;
-        if !tables.iter().any(|table| table.exists()) {
-            return Err(Error::NoLake { location: root.to_string() });
-        }
         let own = |error| crate::error::from_datafusion(error, options.memory_bytes_max);
         let runtime = runtime(&options).map_err(own)?;
+        let footers = runtime.cache_manager.get_file_metadata_cache();
+        let placed = TableName::ALL.map(|name| LiveTable::at(root, store.as_ref(), name, &footers).map(Arc::new)).into_iter().collect::<Result<Vec<_>, _>>()?;
+        let tables: [Arc<LiveTable>; TableName::ALL.len()] = placed
+            .try_into()
+            .map_err(|_| Error::Location { location: root.to_string(), reason: "not every table was opened; this is a defect of keytrail".to_owned() })?;
+        read(&tables, &ASKED_FIRST).await?;
+        if ASKED_FIRST.iter().all(|name| of(&tables, *name).files().version.is_none()) && !any_has_log(&tables).await? {
+            return Err(Error::NoLake { location: root.to_string() });
+        }
         for table in &tables {
             let url = Url::parse(&store_url(table)).map_err(|e| Error::Location { location: store_url(table), reason: e.to_string() })?;
             runtime.register_object_store(&url, table.store().clone());
         }
         let context = SessionContext::new_with_state(state(&options, runtime));
-        let footers = context.runtime_env().cache_manager.get_file_metadata_cache();
         let look_ups = LookUps::new(&options, footers).map_err(own)?;
         let touches = touches(&tables, options.roll_up, look_ups);
         register_tables(&context, &tables, &touches).await.map_err(own)?;
@@ -114,7 +112,8 @@ impl Engine {
     }
 
     /// Plans the reading of touches.
-    pub(crate) fn touches_plan(&self, wanted: &Wanted<'_>) -> Result<Arc<dyn ExecutionPlan>, Error> {
+    pub(crate) async fn touches_plan(&self, wanted: &Wanted<'_>) -> Result<Arc<dyn ExecutionPlan>, Error> {
+        self.touches.in_order(wanted.order).ready().await?;
         let runtime = self.context.runtime_env();
         let means = Means { runtime: &runtime, partitions: self.options.partitions(), parquet: self.task.session_config().options().execution.parquet.clone() };
         self.touches.plan(wanted, &means).map_err(|e| self.own(e))
@@ -176,7 +175,12 @@ impl Engine {
         }
     }
 
-    /// Moves every table to its newest version.
+    /// Reads the logs of these tables, where that was not done yet. (A scan, a look-up and a count of what is covered do it of themselves.)
+    pub(crate) async fn ready(&self, names: &[TableName]) -> Result<(), Error> {
+        read(&self.tables, names).await
+    }
+
+    /// Moves every table whose log was read to its newest version.
     pub(crate) async fn refresh(&self) -> Result<(), Error> {
         futures::future::try_join_all(self.tables.iter().map(|table| table.refresh())).await?;
         Ok(())
@@ -353,6 +357,31 @@ impl Engine {
             .await?;
         Ok(latest.into_iter().flatten().max().map(Micros))
     }
+}
+
+/// The tables that nearly every question reads; the logs of the others are read when they are asked for.
+const ASKED_FIRST: [TableName; 4] = [TableName::Events, TableName::Touches, TableName::Credentials, TableName::Identities];
+
+/// Reads logs, on tasks of their own: it is mostly work for a processor.
+async fn read(tables: &[Arc<LiveTable>; TableName::ALL.len()], names: &[TableName]) -> Result<(), Error> {
+    let mut tasks = JoinSet::new();
+    for table in names.iter().map(|name| of(tables, *name)).filter(|table| !table.is_read()) {
+        let table = table.clone();
+        tasks.spawn(async move { table.ready().await });
+    }
+    while let Some(joined) = tasks.join_next().await {
+        joined.map_err(|e| Error::Execution(Box::new(DataFusionError::ExecutionJoin(Box::new(e)))))??;
+    }
+    Ok(())
+}
+
+async fn any_has_log(tables: &[Arc<LiveTable>; TableName::ALL.len()]) -> Result<bool, Error> {
+    for table in tables {
+        if table.has_log().await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The table of that name.

@@ -101,6 +101,9 @@ impl Kind {
 /// [`Error::Unknown`] with the nearest names, [`Error::Ambiguous`] with the candidates, and what reading the lake gives.
 pub(crate) async fn resolve(engine: &Engine, kind: Kind, text: &str) -> Result<Text, Error> {
     let text = text.trim();
+    if let Some(place) = kind.places().first() {
+        engine.table(place.table).ready().await?;
+    }
     let among = kind.places().first().map_or((None, 0), |place| engine.table(place.table).names());
     let key = (kind, text.to_owned(), among);
     let whole = (kind, text.to_owned(), WHOLE);

@@ -83,6 +83,7 @@ impl Session {
     /// # Errors
     /// [`Error::Lake`] when storage is out of reach.
     pub async fn refresh(&self) -> Result<(), Error> {
+        self.engine.ready(&TableName::ALL).await?;
         self.engine.refresh().await
     }
 
@@ -91,7 +92,7 @@ impl Session {
     /// # Errors
     /// What reading the lake gives.
     pub async fn watermark(&self) -> Result<Option<Micros>, Error> {
-        self.refresh().await?;
+        self.engine.refresh().await?;
         self.engine.watermark().await
     }
 
@@ -108,7 +109,7 @@ impl Session {
     /// # Errors
     /// As [`Session::ask_stream`].
     pub async fn call(&self, call: Call) -> Result<Rows, Error> {
-        self.refresh().await?;
+        self.engine.refresh().await?;
         Ok(self.limited(question::run(self.engine.clone(), call.function, call.values)))
     }
 
@@ -273,7 +274,7 @@ impl Session {
     }
 
     async fn resolve(&self, kind: Kind, text: &str) -> Result<Text, Error> {
-        self.refresh().await?;
+        self.engine.refresh().await?;
         resolve::resolve(&self.engine, kind, text).await
     }
 
@@ -282,7 +283,7 @@ impl Session {
     /// # Errors
     /// What reading the lake gives.
     pub async fn coverage_line(&self, from: Option<Micros>, to: Option<Micros>) -> Result<String, Error> {
-        self.refresh().await?;
+        self.engine.refresh().await?;
         Ok(question::line(question::covered(&self.engine, Period { from, to }).await?.as_ref()))
     }
 

@@ -33,6 +33,7 @@ const TABLES: [(TableName, &[&str]); 6] = [
 
 /// Registers tables and questions in `context`, at the versions that are known now.
 pub(crate) async fn place(engine: &Arc<Engine>, context: &SessionContext) -> Result<(), Error> {
+    engine.ready(&TableName::ALL).await?;
     let own = |error: DataFusionError| engine.own(error);
     for (name, called) in TABLES {
         let table = Arc::new(PlacedTable::new(engine.table(name))?);

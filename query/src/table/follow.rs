@@ -214,7 +214,13 @@ mod tests {
             lake.commit_events(&events(from..to), &[(Topic::Events, 0, to)]).await.unwrap();
         };
         commit(0, 40).await;
-        let open = async |name| LiveTable::open(&url, None, name).await.unwrap();
+        let footers = datafusion::execution::runtime_env::RuntimeEnv::default().cache_manager.get_file_metadata_cache();
+        let open = async |name| {
+            let table = LiveTable::at(&url, None, name, &footers).unwrap();
+            assert!(table.files().version.is_none(), "nothing is read before it is asked for");
+            table.ready().await.unwrap();
+            table
+        };
         let names = [TableName::Events, TableName::Touches];
         let followers = [open(names[0]).await, open(names[1]).await];
         for round in 0..12_i64 {

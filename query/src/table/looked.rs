@@ -128,6 +128,7 @@ impl Into<'_> {
 impl Touches {
     /// The touches of `name` within `[from, to)`: first those of the small files that are in memory, then file by file. Files that hold none are left out.
     pub(crate) async fn look_up(&self, order: Order, name: &str, from: Option<Micros>, to: Option<Micros>) -> Result<Vec<Looked>> {
+        self.in_order(order).ready().await?;
         let (events, rolled_table) = (self.events.files(), self.in_order(order));
         let rolled = rolled_table.files();
         let files = self.files(&events, rolled_table, &rolled, from, to);
@@ -167,6 +168,7 @@ impl Touches {
 
     /// Whether anything touched, or was touched by, `name`.
     pub(crate) async fn has(&self, order: Order, name: &str) -> Result<bool> {
+        self.in_order(order).ready().await?;
         let (events, rolled_table) = (self.events.files(), self.in_order(order));
         let rolled = rolled_table.files();
         let files = self.files(&events, rolled_table, &rolled, None, None);

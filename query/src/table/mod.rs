@@ -33,17 +33,19 @@ pub(crate) use whole::whole;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
+use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 use futures::StreamExt as _;
 use keytrail_schemas::{CredentialRecord, DeadLetter, Detection, Event, Finding, IdentityRecord, RolledDays, Table as _, Touch};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
+use tokio::task::JoinSet;
 use url::Url;
 
 use crate::Error;
@@ -57,7 +59,7 @@ pub(crate) const FOOTER_BYTES: usize = 128 << 10;
 /// Commits that are followed one by one; who is further behind has the log read anew.
 const FOLLOWED_MAX: usize = 64;
 /// Footers of the roll-up that are read side by side.
-const FOOTERS_AT_ONCE: usize = 8;
+const FOOTERS_AT_ONCE: usize = 16;
 
 /// One of the lake's tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,12 +144,15 @@ pub(crate) struct LiveTable {
     /// Moves that were begun.
     begun: AtomicU64,
     files: RwLock<Arc<FileSet>>,
+    /// Whether the log was read; before, there are no files.
+    is_read: AtomicBool,
+    footers: Arc<FileMetadataCache>,
     live: OnceLock<Arc<LiveLedger>>,
 }
 
 impl LiveTable {
-    /// Opens `name` under `root`; a table that is not there yet has no files.
-    pub(crate) async fn open(root: &Url, brought: Option<&Arc<dyn ObjectStore>>, name: TableName) -> Result<Self, Error> {
+    /// The table `name` under `root`, whose log is read when [`LiveTable::ready`] is asked for.
+    pub(crate) fn at(root: &Url, brought: Option<&Arc<dyn ObjectStore>>, name: TableName, footers: &Arc<FileMetadataCache>) -> Result<Self, Error> {
         let mut url = root.clone();
         url.path_segments_mut()
             .map_err(|()| Error::Location { location: root.to_string(), reason: "it has no path".to_owned() })?
@@ -165,17 +170,46 @@ impl LiveTable {
         let store = log.object_store(None);
         let folder = brought.is_none().then(|| url.to_file_path().ok()).flatten().map(|folder| folder.join("_delta_log"));
         let files = RwLock::new(Arc::new(FileSet::empty(name)));
-        let table = Self { name, log, store, url, folder, delta: tokio::sync::Mutex::default(), begun: AtomicU64::new(0), files, live: OnceLock::new() };
-        if table.has_log().await? {
-            let mut delta = DeltaTable::new(table.log.clone());
-            delta.load().await.map_err(lake)?;
-            table.publish(&delta).await?;
-            table.delta.lock().await.delta = Some(delta);
-        }
-        Ok(table)
+        Ok(Self {
+            name,
+            log,
+            store,
+            url,
+            folder,
+            delta: tokio::sync::Mutex::default(),
+            begun: AtomicU64::new(0),
+            files,
+            is_read: AtomicBool::new(false),
+            footers: footers.clone(),
+            live: OnceLock::new(),
+        })
     }
 
-    async fn has_log(&self) -> Result<bool, Error> {
+    /// Reads the log, where nobody did yet: what a process does not ask about costs it nothing. A table that is not there has no files.
+    pub(crate) async fn ready(&self) -> Result<(), Error> {
+        if self.is_read.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let mut moved = self.delta.lock().await;
+        if self.is_read.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        if self.has_log().await? {
+            let mut delta = DeltaTable::new(self.log.clone());
+            delta.load().await.map_err(|source| Error::Lake { table: self.name.folder(), source: Box::new(source) })?;
+            self.publish(&delta).await?;
+            moved.delta = Some(delta);
+        }
+        self.is_read.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    pub(crate) fn is_read(&self) -> bool {
+        self.is_read.load(Ordering::Acquire)
+    }
+
+    /// Whether there is a table, read or not.
+    pub(crate) async fn has_log(&self) -> Result<bool, Error> {
         match self.store.list(Some(&Path::from("_delta_log"))).next().await {
             None | Some(Err(object_store::Error::NotFound { .. })) => Ok(false),
             Some(Ok(_)) => Ok(true),
@@ -208,12 +242,7 @@ impl LiveTable {
         &self.url
     }
 
-    /// Whether the table was there when last looked for.
-    pub(crate) fn exists(&self) -> bool {
-        self.files().version.is_some()
-    }
-
-    /// The files of the newest version known.
+    /// The files of the newest version known; none before [`LiveTable::ready`].
     pub(crate) fn files(&self) -> Arc<FileSet> {
         self.files.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -234,8 +263,10 @@ impl LiveTable {
     ///
     /// Of many that ask at once, beside a writer who never rests, one moves and the others have what it found: whoever came before a move began is
     /// content with it, though more was committed since.
+    ///
+    /// One whose log was not read yet is left: whoever asks for it reads the newest.
     pub(crate) async fn refresh(&self) -> Result<(), Error> {
-        if self.is_newest() {
+        if !self.is_read.load(Ordering::Acquire) || self.is_newest() {
             return Ok(());
         }
         let before = self.begun.load(Ordering::Acquire);
@@ -329,10 +360,20 @@ impl LiveTable {
     async fn rolled_days(&self, set: &FileSet) -> Vec<Arc<RolledDays>> {
         let before = self.files();
         let mut known: HashMap<Path, Arc<RolledDays>> = before.files.iter().map(|file| file.meta.location.clone()).zip(before.rolled.iter().cloned()).collect();
-        let new: Vec<ObjectMeta> = set.files.iter().filter(|file| !known.contains_key(&file.meta.location)).map(|file| file.meta.clone()).collect();
+        let new = set.files.iter().map(|file| file.meta.clone()).filter(|meta| !known.contains_key(&meta.location)).collect::<Vec<_>>();
+        // Reading a footer is mostly work for a processor: on tasks of their own they have all of them.
         for some in new.chunks(FOOTERS_AT_ONCE) {
-            let read = futures::future::join_all(some.iter().map(|meta| self.footer(meta))).await;
-            known.extend(some.iter().map(|meta| meta.location.clone()).zip(read.into_iter().map(Arc::new)));
+            let mut tasks = JoinSet::new();
+            for meta in some.iter().cloned() {
+                let (store, footers, table) = (self.store.clone(), self.footers.clone(), self.name.folder());
+                tasks.spawn(async move {
+                    let days = rolled_days_of(store.as_ref(), footers, &meta, table).await;
+                    (meta.location, Arc::new(days))
+                });
+            }
+            while let Some(read) = tasks.join_next().await {
+                known.extend(read.ok());
+            }
         }
         set.files.iter().map(|file| known.get(&file.meta.location).cloned().unwrap_or_default()).collect()
     }
@@ -356,18 +397,19 @@ impl LiveTable {
         }
         None
     }
+}
 
-    /// A file that cannot be read, or does not say, holds no day: its events are read instead.
-    async fn footer(&self, meta: &ObjectMeta) -> RolledDays {
-        let metadata = DFParquetMetadata::new(self.store.as_ref(), meta).with_metadata_size_hint(Some(FOOTER_BYTES)).fetch_metadata().await;
-        let metadata = match metadata {
-            Ok(metadata) => metadata,
-            Err(error) => {
-                tracing::warn!(%error, file = %meta.location, table = self.name.folder(), "a file of the roll-up cannot be read: events are read instead");
-                return RolledDays::default();
-            }
-        };
-        let note = metadata.file_metadata().key_value_metadata().into_iter().flatten().find(|entry| entry.key == RolledDays::KEY);
-        note.and_then(|entry| entry.value.as_deref()).and_then(RolledDays::parse).unwrap_or_default()
-    }
+/// What a file of the roll-up says of its days. One that cannot be read, or does not say, holds no day: its events are read instead. Its footer is kept, for
+/// whoever looks a name up in it.
+async fn rolled_days_of(store: &dyn ObjectStore, footers: Arc<FileMetadataCache>, meta: &ObjectMeta, table: &str) -> RolledDays {
+    let reading = DFParquetMetadata::new(store, meta).with_metadata_size_hint(Some(FOOTER_BYTES)).with_file_metadata_cache(Some(footers));
+    let metadata = match reading.fetch_metadata().await {
+        Ok(metadata) => metadata,
+        Err(error) => {
+            tracing::warn!(%error, file = %meta.location, table, "a file of the roll-up cannot be read: events are read instead");
+            return RolledDays::default();
+        }
+    };
+    let note = metadata.file_metadata().key_value_metadata().into_iter().flatten().find(|entry| entry.key == RolledDays::KEY);
+    note.and_then(|entry| entry.value.as_deref()).and_then(RolledDays::parse).unwrap_or_default()
 }

@@ -146,6 +146,7 @@ fn uncovered(batch: &RecordBatch, overlay: Option<&Arc<Overlay>>, name: &str, re
 /// The rows of the ledger's credentials that have `name` under `word` (`name` for their identity, `parent` for what they were obtained with), in the columns
 /// of [`CREDENTIAL`]. `None` where there is no room for an index.
 pub(crate) async fn credentials(table: &LiveTable, look_ups: &LookUps, word: &'static str, name: &str) -> Result<Option<Vec<RecordBatch>>> {
+    table.ready().await?;
     // What lies over is looked at first: what leaves it afterwards is in the lake's version already.
     let overlay = table.over()?;
     let set = table.files();
@@ -175,6 +176,7 @@ fn having(batch: &RecordBatch, column: &str, name: &str) -> Result<RecordBatch> 
 /// The latest revisions of the findings that name `identity` or have it among their members, in the columns of [`FINDING`]. `None` where there is no room
 /// for an index.
 pub(crate) async fn findings(table: &LiveTable, look_ups: &LookUps, identity: &str) -> Result<Option<Vec<RecordBatch>>> {
+    table.ready().await?;
     let overlay = table.over()?;
     let set = table.files();
     let reading = Reading { table, set: &set, schema: schema(table, &FINDING)?, look_ups };

@@ -40,6 +40,7 @@ impl TableProvider for LakeTable {
     }
 
     async fn scan(&self, session: &dyn Session, projection: Option<&Vec<usize>>, filters: &[Expr], limit: Option<usize>) -> Result<Arc<dyn ExecutionPlan>> {
+        self.table.ready().await?;
         let predicate = match conjunction(filters.to_vec()) {
             Some(filter) => Some(session.create_physical_expr(filter, &DFSchema::try_from(self.schema.clone())?)?),
             None => None,

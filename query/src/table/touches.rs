@@ -118,7 +118,7 @@ impl Touches {
     }
 
     /// The copy of the roll-up that is sorted so.
-    pub(super) fn in_order(&self, order: Order) -> &Arc<LiveTable> {
+    pub(crate) fn in_order(&self, order: Order) -> &Arc<LiveTable> {
         match order {
             Order::Identity => &self.by_identity,
             Order::Destination => &self.by_destination,
@@ -356,6 +356,7 @@ impl TableProvider for TouchesTable {
             partitions: session.config().target_partitions(),
             parquet: session.config().options().execution.parquet.clone(),
         };
+        self.touches.in_order(order).ready().await?;
         self.touches.plan(&wanted, &means)
     }
 

@@ -126,9 +126,24 @@ async fn a_file_that_is_cut_or_damaged_is_named_with_its_day() {
 #[tokio::test]
 async fn a_damaged_log_is_an_error_that_names_the_table() {
     let lake = lake::written_estate().await;
-    std::fs::write(std::path::Path::new(lake.path()).join("findings/_delta_log/00000000000000000000.json"), b"{\"not\": \"a log\"").unwrap();
-    let error = Session::open(lake.path(), Options::default()).await.unwrap_err();
+    let damage = |table: &str| {
+        std::fs::write(std::path::Path::new(lake.path()).join(table).join("_delta_log/00000000000000000000.json"), b"{\"not\": \"a log\"").unwrap();
+    };
+    // A log that is read when it is asked for says it then, and disturbs no other question.
+    damage("findings");
+    let session = Session::open(lake.path(), Options::default()).await.unwrap();
+    session.ask(&Question::Touched { identity: lake::BACKUP.to_owned(), from: None, to: None }).await.unwrap();
+    let findings = Question::Findings { from: None, to: None, identity: None, rule: None, severity: None };
+    let timeline = Question::Timeline { identity: lake::BACKUP.to_owned(), from: None, to: None };
+    for question in [findings, timeline] {
+        let error = session.ask(&question).await.unwrap_err();
+        assert!(matches!(error, Error::Lake { table: "findings", .. }), "{error}");
+    }
+    let error = session.sql("SELECT 1").await.unwrap_err();
     assert!(matches!(error, Error::Lake { table: "findings", .. }), "{error}");
+    damage("events");
+    let error = Session::open(lake.path(), Options::default()).await.unwrap_err();
+    assert!(matches!(error, Error::Lake { table: "events", .. }), "{error}");
 }
 
 #[tokio::test]

@@ -119,6 +119,7 @@ pub(crate) struct Covered {
 
 /// Every source of the period, and what could not be read.
 pub(crate) async fn covered(engine: &Engine, period: Period) -> Result<Arc<Covered>, Error> {
+    engine.table(TableName::DeadLetters).ready().await?;
     let newest = || [TableName::Events, TableName::DeadLetters].map(|name| engine.table(name).files().version);
     if let Some(known) = engine.covered_before.covered(period, newest()) {
         return Ok(known);

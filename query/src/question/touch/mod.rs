@@ -194,11 +194,11 @@ where
     S: Fn(&mut A, &RecordBatch) -> Result<(), Error> + Clone + Send + 'static,
 {
     let wanted = |rolled| Wanted { order: of.order(), from: period.from, to: period.to, columns: columns.clone(), filters: of.filters(), exact: true, rolled };
-    let rolled = async { engine.fold(engine.touches_plan(&wanted(true))?, &start, step.clone()).await };
+    let rolled = async { engine.fold(engine.touches_plan(&wanted(true)).await?, &start, step.clone()).await };
     match rolled.await {
         Err(Error::Execution(error)) => {
             tracing::warn!(%error, "a question with the roll-up failed: it is asked of the events");
-            engine.fold(engine.touches_plan(&wanted(false))?, &start, step).await
+            engine.fold(engine.touches_plan(&wanted(false)).await?, &start, step).await
         }
         read => read,
     }
