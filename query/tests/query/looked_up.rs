@@ -26,7 +26,7 @@ fn events() -> Vec<Event> {
         let mut one = event(0, "2026-03-01T00:00:00Z", identity, &credential, ["get", "put"][number % 2], destination, outcome);
         one.time = Micros(one.time.0 + i64::try_from(number).unwrap() * 6 * Micros::DAY / 600);
         one.identity_kind = if identity == lake::ALICE { IdentityKind::Human } else { IdentityKind::Workload };
-        one.credential_parent = (number % 13 == 12).then(|| if number % 2 == 0 { "key-9" } else { lake::ALICE }.into());
+        one.credential_parent = (number % 13 == 12).then(|| if number.is_multiple_of(2) { "key-9" } else { lake::ALICE }.into());
         one.credential_issued_at = (number % 13 == 3).then(|| Micros(one.time.0 - Micros::DAY));
         one.event_id = EventId::of_provider("test", "", &number.to_string(), 0);
         one.log_offset = i64::try_from(number).unwrap();
@@ -45,11 +45,11 @@ fn ledger(names: std::ops::Range<usize>, issued: &str, exact: bool) -> Vec<Crede
         // Obtained with another key, or with an identity's name, and last used before it expires, or nobody knows when.
         parent: [Some("key-0"), None, Some("key-1"), Some(lake::PAYMENTS), Some("key-3")][number % 5].filter(|_| number > 0).map(Into::into),
         last_used: (number % 4 == 2).then(|| at("2026-03-02T12:00:00Z")),
-        superseded_at: (number % 3 == 0).then(|| at("2026-03-02T03:00:00Z")),
-        successor: (number % 6 == 0).then(|| "key-next".into()),
+        superseded_at: (number.is_multiple_of(3)).then(|| at("2026-03-02T03:00:00Z")),
+        successor: (number.is_multiple_of(6)).then(|| "key-next".into()),
         // At the moment of one of its events, which says it already.
         revoked_at: (number == 5).then(|| events()[18].time),
-        expires_at: Some(at(if number % 2 == 0 { "2026-03-05T00:00:00Z" } else { "2026-04-05T00:00:00Z" })),
+        expires_at: Some(at(if number.is_multiple_of(2) { "2026-03-05T00:00:00Z" } else { "2026-04-05T00:00:00Z" })),
         as_of: at("2026-03-07T00:00:00Z"),
         log_partition: i32::try_from(number % 2).unwrap(),
         ..CredentialRecord::default()
