@@ -187,7 +187,11 @@ async fn rolled_lake(folder: &std::path::Path) -> Lake {
         })
         .collect();
     lake.commit_events(&events, &[(Topic::Events, 0, 300)]).await.unwrap();
-    assert_eq!(lake.roll_up(&RollUpOptions::default()).await.unwrap().days, 2);
+    // Day after day, each into a file of its own.
+    for days in [1, 2] {
+        let options = RollUpOptions { before_day: Some(Micros(start()).day() + days), ..RollUpOptions::default() };
+        assert_eq!(lake.roll_up(&options).await.unwrap().days, 1);
+    }
     lake
 }
 
