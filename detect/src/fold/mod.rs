@@ -173,11 +173,13 @@ impl Fold {
                 } else if !story.is_known() {
                     line.moved(story.known_rank, rank);
                     story.known_rank = Some(rank);
-                    let least = match () {
-                        // Its author says that it is worth reading, however low the many of its kind have brought it.
-                        () if story.has_common_fact() => 0.0,
-                        () if around.on_floor => FLOOR_RANK_MIN,
-                        () => RANK_MIN,
+                    // Of a common fact its author says that it is worth reading, however low the many of its kind have brought it.
+                    let least = if story.has_common_fact() {
+                        0.0
+                    } else if around.on_floor {
+                        FLOOR_RANK_MIN
+                    } else {
+                        RANK_MIN
                     };
                     told_now = line.passes(rank, around.judgements_per_day, least);
                     if told_now {

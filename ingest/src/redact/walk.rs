@@ -303,6 +303,10 @@ impl Walk<'_> {
         top.child = self.policy.child(top.spot, &key);
         let redactor = self.redactor;
         let verdict = value::of_key(redactor, &key, self.broken);
+        // A key that is a secret names no place, however it ends.
+        if let Some(verdict) = &verdict {
+            top.child = self.policy.child(top.spot, &verdict.written);
+        }
         if !escaped {
             self.memo.keep_key(top.spot, raw, top.child, verdict.is_none());
         }

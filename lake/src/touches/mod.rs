@@ -94,6 +94,9 @@ impl Lake {
             }
         }
         let spans = spans(wanted, options.day_files_max);
+        // All spans that are made at once have no more files open than one may.
+        let most = spans.iter().map(|span| span.iter().map(|wanted| wanted.files.len()).sum()).max().unwrap_or(1);
+        let threads = threads.min(options.day_files_max / most.max(1)).max(1);
         let memory_bytes_max = options.memory_bytes_max / threads.min(spans.len()).max(1);
         let mut rolling = futures::stream::iter(spans).map(|span| self.roll_span(span, options, memory_bytes_max)).buffered(threads);
         while let Some(rolled) = rolling.next().await {

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::Result;
 use datafusion::datasource::TableType;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::TableProviderFilterPushDown;
-use datafusion::logical_expr::utils::conjunction;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::Expr;
 use object_store::path::Path;
@@ -46,23 +45,7 @@ impl TableProvider for PlacedTable {
     }
 
     async fn scan(&self, session: &dyn Session, projection: Option<&Vec<usize>>, filters: &[Expr], limit: Option<usize>) -> Result<Arc<dyn ExecutionPlan>> {
-        let predicate = match conjunction(filters.to_vec()) {
-            Some(filter) => Some(session.create_physical_expr(filter, &DFSchema::try_from(self.schema.clone())?)?),
-            None => None,
-        };
-        placed_plan(
-            &self.at,
-            &self.set,
-            FileScan {
-                projection: projection.cloned(),
-                predicate,
-                exact: false,
-                limit,
-                partitions: session.config().target_partitions(),
-                parquet: session.config().options().execution.parquet.clone(),
-                files: None,
-            },
-        )
+        placed_plan(&self.at, &self.set, FileScan::asked(session, &self.schema, projection, filters, limit)?)
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::Result;
 use datafusion::datasource::TableType;
 use datafusion::logical_expr::TableProviderFilterPushDown;
-use datafusion::logical_expr::utils::conjunction;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::Expr;
 
@@ -41,24 +40,8 @@ impl TableProvider for LakeTable {
 
     async fn scan(&self, session: &dyn Session, projection: Option<&Vec<usize>>, filters: &[Expr], limit: Option<usize>) -> Result<Arc<dyn ExecutionPlan>> {
         self.table.ready().await?;
-        let predicate = match conjunction(filters.to_vec()) {
-            Some(filter) => Some(session.create_physical_expr(filter, &DFSchema::try_from(self.schema.clone())?)?),
-            None => None,
-        };
-        scan_plan(
-            &self.table,
-            &self.table.files(),
-            session.runtime_env(),
-            FileScan {
-                projection: projection.cloned(),
-                predicate,
-                exact: false,
-                limit,
-                partitions: session.config().target_partitions(),
-                parquet: session.config().options().execution.parquet.clone(),
-                files: None,
-            },
-        )
+        let scan = FileScan::asked(session, &self.schema, projection, filters, limit)?;
+        scan_plan(&self.table, &self.table.files(), session.runtime_env(), scan)
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {

@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
+use datafusion::catalog::Session;
 use datafusion::common::config::{ParquetOptions, TableParquetOptions};
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
@@ -12,6 +14,8 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::utils::conjunction;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
@@ -39,6 +43,25 @@ pub(crate) struct FileScan {
     pub(crate) parquet: ParquetOptions,
     /// Only these files, by their position in the file set.
     pub(crate) files: Option<Vec<usize>>,
+}
+
+impl FileScan {
+    /// What a planner asks of a table with these columns.
+    pub(crate) fn asked(session: &dyn Session, schema: &SchemaRef, projection: Option<&Vec<usize>>, filters: &[Expr], limit: Option<usize>) -> Result<Self> {
+        let predicate = match conjunction(filters.to_vec()) {
+            Some(filter) => Some(session.create_physical_expr(filter, &DFSchema::try_from(schema.clone())?)?),
+            None => None,
+        };
+        Ok(Self {
+            projection: projection.cloned(),
+            predicate,
+            exact: false,
+            limit,
+            partitions: session.config().target_partitions(),
+            parquet: session.config().options().execution.parquet.clone(),
+            files: None,
+        })
+    }
 }
 
 /// Plans the scan over one version of `table`, and over what is newer than the lake, where somebody tells it.
