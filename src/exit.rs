@@ -1,6 +1,6 @@
 //! Exit codes, and how an error is told to a person.
 
-use std::process::ExitCode;
+use std::io::Write as _;
 
 /// How the process ends, apart from errors in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,16 +17,26 @@ pub enum Code {
     OutOfReach,
 }
 
-impl From<Code> for ExitCode {
-    fn from(code: Code) -> Self {
-        Self::from(match code {
-            Code::Done => 0,
-            Code::DoesNotHold => 1,
-            Code::Usage => 2,
-            Code::DeadLettered => 3,
-            Code::OutOfReach => 4,
-        })
+impl Code {
+    /// The number that the process ends with.
+    fn number(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::DoesNotHold => 1,
+            Self::Usage => 2,
+            Self::DeadLettered => 3,
+            Self::OutOfReach => 4,
+        }
     }
+}
+
+/// Ends the process. What is to last is on the disk by now; memory goes back to the system as a whole, and not piece by piece, which takes longer than many a question.
+pub fn leave(code: Code) -> ! {
+    let _ = std::io::stdout().flush(); // Whoever reads it is gone.
+    #[cfg(unix)]
+    signal_hook::low_level::exit(code.number().into());
+    #[cfg(not(unix))]
+    std::process::exit(code.number().into())
 }
 
 /// Wrong usage or configuration: ends the process with 2.

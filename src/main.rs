@@ -26,15 +26,13 @@ use clap::Parser;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> std::process::ExitCode {
+fn main() {
     let typed = cli::Cli::parse();
-    match run(typed) {
-        Ok(code) => code.into(),
-        Err(error) => {
-            eprintln!("keytrail: {}", exit::message(&error));
-            exit::code_of(&error).into()
-        }
-    }
+    let code = run(typed).unwrap_or_else(|error| {
+        eprintln!("keytrail: {}", exit::message(&error));
+        exit::code_of(&error)
+    });
+    exit::leave(code)
 }
 
 fn run(typed: cli::Cli) -> anyhow::Result<exit::Code> {

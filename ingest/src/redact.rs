@@ -23,6 +23,7 @@ pub mod kind;
 mod level;
 mod line;
 mod memo;
+mod memories;
 mod pairs;
 mod place;
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub use withheld::is_withheld;
 
 use form::{FORMS, Scope};
 use memo::Memo;
+use memories::Memories;
 use place::Policy;
 use walk::Walk;
 
@@ -48,6 +50,8 @@ use walk::Walk;
 #[derive(Clone)]
 pub struct Redactor {
     keyed: Arc<Hmac<sha2::Sha256>>,
+    /// What was judged with this key before.
+    memories: Arc<Memories>,
 }
 
 impl std::fmt::Debug for Redactor {
@@ -78,7 +82,7 @@ impl Redactor {
     #[must_use]
     #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
     pub fn new(key: &[u8; 32]) -> Self {
-        Self { keyed: Arc::new(Hmac::new_from_slice(key).expect("HMAC takes a key of any length")) }
+        Self { keyed: Arc::new(Hmac::new_from_slice(key).expect("HMAC takes a key of any length")), memories: Arc::default() }
     }
 
     /// The fingerprint of a secret.

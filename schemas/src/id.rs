@@ -1,6 +1,13 @@
 //! Identifiers that are digests: event ids, raw hashes, fingerprints of secrets.
 
+use std::sync::LazyLock;
+
+use blake3::hazmat::{ContextKey, HasherExt as _, hash_derive_key_context};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// What the ids of events are derived with (BLAKE3, mode `derive_key`). Each is made once and not for each event.
+static OF_PROVIDER: LazyLock<ContextKey> = LazyLock::new(|| hash_derive_key_context("keytrail event id v1 provider"));
+static OF_RAW: LazyLock<ContextKey> = LazyLock::new(|| hash_derive_key_context("keytrail event id v2 raw"));
 
 macro_rules! digest {
     ($(#[doc = $doc:literal])* $name:ident, $len:literal) => {
@@ -64,7 +71,7 @@ impl EventId {
     /// `part` telling apart the events that one record yields (0 for the first).
     #[must_use]
     pub fn of_provider(kind: &str, account: &str, provider_id: &str, part: u32) -> Self {
-        let mut hasher = blake3::Hasher::new_derive_key("keytrail event id v1 provider");
+        let mut hasher = blake3::Hasher::new_from_context_key(&OF_PROVIDER);
         for field in [kind, account, provider_id] {
             hasher.update(&(field.len() as u64).to_le_bytes());
             hasher.update(field.as_bytes());
@@ -79,7 +86,7 @@ impl EventId {
     /// and the same line delivered again is not.
     #[must_use]
     pub fn of_raw(kind: &str, cluster: &str, masked_hash: &Hash32, occurrence: u32, part: u32) -> Self {
-        let mut hasher = blake3::Hasher::new_derive_key("keytrail event id v2 raw");
+        let mut hasher = blake3::Hasher::new_from_context_key(&OF_RAW);
         for field in [kind, cluster] {
             hasher.update(&(field.len() as u64).to_le_bytes());
             hasher.update(field.as_bytes());

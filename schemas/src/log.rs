@@ -1,5 +1,7 @@
 //! What the event log carries: topics, and the binary encoding of a record of `keytrail.events`.
 
+use postcard::ser_flavors::Flavor;
+
 use crate::{Event, Hash32, Micros};
 
 /// The log's topics.
@@ -124,8 +126,31 @@ fn encode(record: &Borrowed<'_>) -> Vec<u8> {
     out
 }
 
+/// Where an encoding goes: behind what a buffer holds. Texts are copied whole.
+struct Behind<'o>(&'o mut Vec<u8>);
+
+impl Flavor for Behind<'_> {
+    type Output = ();
+
+    #[inline]
+    fn try_extend(&mut self, data: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(data);
+        Ok(())
+    }
+
+    #[inline]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
 #[expect(clippy::expect_used, reason = "postcard fails on sequences of unknown length only, and records have none")]
 fn encode_into(record: &Borrowed<'_>, out: &mut Vec<u8>) {
     out.push(if matches!(record, Borrowed::Rules { .. }) { VERSION } else { VERSION_OF_EVENTS });
-    *out = postcard::to_extend(record, std::mem::take(out)).expect("a record has an encoding");
+    postcard::serialize_with_flavor(record, Behind(out)).expect("a record has an encoding");
 }

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use keytrail_ingest::format::auto;
 use keytrail_ingest::redact::Redactor;
-use keytrail_ingest::source::{Choice, Follow, Limits, Options, Progress, Reader};
+use keytrail_ingest::source::{Batch, Choice, Follow, Limits, Options, Progress, Reader};
 use opentelemetry::KeyValue;
 use serde::Serialize;
 
@@ -98,8 +99,10 @@ pub fn through(
         }
         return Ok((read?, None));
     }
+    // The first look at the files goes on while log and lake are opened.
+    let reading = Reading::start(reader)?;
     let pipeline = Pipeline::start(config, telemetry)?;
-    let read = read(telemetry, &pipeline, reader, None, stop, bar.as_ref());
+    let read = reading.into_log(telemetry, &pipeline, None, stop, bar.as_ref());
     if let Some(bar) = &bar {
         bar.message(&pipeline);
     }
@@ -120,42 +123,81 @@ pub fn read(
     stop: &Arc<AtomicBool>,
     bar: Option<&Bar>,
 ) -> anyhow::Result<BTreeMap<String, Count>> {
-    /// Batches that are put together and wait for the log.
-    const BATCHES_WAITING: usize = 1;
+    Reading::start(reader)?.into_log(telemetry, sink, follow, stop, bar)
+}
+
+/// A reader on a thread of its own: the next batch is put together while the log takes one.
+struct Reading {
+    progress: Arc<Progress>,
+    batches: Receiver<Batch>,
+    thread: JoinHandle<()>,
+}
+
+impl Reading {
+    /// Begins to read.
+    fn start(mut reader: Reader) -> anyhow::Result<Self> {
+        /// Batches that are put together and wait for the log.
+        const BATCHES_WAITING: usize = 1;
+        let progress = reader.progress();
+        let (sender, batches) = sync_channel(BATCHES_WAITING);
+        let merge = move || {
+            let _ = reader.try_for_each(|batch| sender.send(batch).ok()); // Nobody takes them any more: the log failed, or the reading was interrupted.
+        };
+        let thread = std::thread::Builder::new().name("keytrail-merge".into()).spawn(merge).context("starting the thread that merges files")?;
+        Ok(Self { progress, batches, thread })
+    }
+
+    /// Reads on into the log, to the end.
+    fn into_log(
+        self,
+        telemetry: &Telemetry,
+        sink: &dyn Sink,
+        follow: Option<&Follow>,
+        stop: &Arc<AtomicBool>,
+        bar: Option<&Bar>,
+    ) -> anyhow::Result<BTreeMap<String, Count>> {
+        let Self { progress, batches, thread } = self;
+        let mut counts: BTreeMap<String, Count> = BTreeMap::new();
+        let written = append(telemetry, sink, (&progress, batches), follow, stop, bar, &mut counts);
+        // It has ended, or does so with the next batch, which nobody takes.
+        thread.join().map_err(|_| anyhow::anyhow!("the thread that merges files ended abnormally; this is a defect of keytrail"))?;
+        written.map(|()| counts)
+    }
+}
+
+fn append(
+    telemetry: &Telemetry,
+    sink: &dyn Sink,
+    (progress, batches): (&Progress, Receiver<Batch>),
+    follow: Option<&Follow>,
+    stop: &Arc<AtomicBool>,
+    bar: Option<&Bar>,
+    counts: &mut BTreeMap<String, Count>,
+) -> anyhow::Result<()> {
     /// So many batches, at most, are read again after a kill.
     const BATCHES_BETWEEN_SAVES: usize = 64;
-    let progress = reader.progress();
-    let mut batches = 0;
-    let mut counts: BTreeMap<String, Count> = BTreeMap::new();
-    std::thread::scope(|scope| {
-        // The next batch is put together while the log takes one.
-        let (sender, merged) = sync_channel(BATCHES_WAITING);
-        let mut reader = reader;
-        let merge = move || reader.try_for_each(|batch| sender.send(batch).ok());
-        std::thread::Builder::new().name("keytrail-merge".into()).spawn_scoped(scope, merge).context("starting the thread that merges files")?;
-        for batch in merged {
-            let span = tracing::debug_span!("ingest", events = batch.events.len(), dead_letters = batch.dead_letters.len()).entered();
-            found(&mut counts, &batch.counts);
-            let appended = sink.append(batch.events, batch.dead_letters)?;
-            drop(span);
-            if let Some(follow) = follow {
-                follow.reached(batch.reached);
-                batches += 1;
-                if batches % BATCHES_BETWEEN_SAVES == 0 {
-                    save(follow, sink)?;
-                }
-            }
-            written(&mut counts, appended, telemetry);
-            if let Some(bar) = bar {
-                bar.show(&progress, sink);
-            }
-            if stop.load(Ordering::Acquire) {
-                break;
+    let mut taken = 0;
+    for batch in batches {
+        let span = tracing::debug_span!("ingest", events = batch.events.len(), dead_letters = batch.dead_letters.len()).entered();
+        found(counts, &batch.counts);
+        let appended = sink.append(batch.events, batch.dead_letters)?;
+        drop(span);
+        if let Some(follow) = follow {
+            follow.reached(batch.reached);
+            taken += 1;
+            if taken % BATCHES_BETWEEN_SAVES == 0 {
+                save(follow, sink)?;
             }
         }
-        anyhow::Ok(())
-    })?;
-    Ok(counts)
+        written(counts, appended, telemetry);
+        if let Some(bar) = bar {
+            bar.show(progress, sink);
+        }
+        if stop.load(Ordering::Acquire) {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Counts the records of a batch.

@@ -181,6 +181,9 @@ impl Pipeline {
                 log.trim(Topic::Events, partition, shared.done(partition).unwrap_or(0))?;
             }
         }
+        log.sync()?;
+        // The process comes to its end: to give back one by one what a run holds in memory takes a thirtieth of a short one.
+        std::mem::forget((shared, log, runtime, ended));
         Ok(outcome)
     }
 }
@@ -188,7 +191,9 @@ impl Pipeline {
 impl Sink for Pipeline {
     /// Waits first until the roles behind are not too far behind.
     fn append_at(&self, events: Vec<Box<Event>>, dead_letters: Vec<DeadLetter>, position: Option<(&str, &[u8])>) -> anyhow::Result<Appended> {
-        while self.shared.ahead()? > AHEAD_EVENTS_MAX {
+        // A commit as large as the operator asks for must come together, and the next behind it.
+        let ahead_max = AHEAD_EVENTS_MAX.max(i64::try_from(self.shared.config.store.commit_events_max.saturating_mul(2)).unwrap_or(i64::MAX));
+        while self.shared.ahead()? > ahead_max {
             self.shared.check()?;
             std::thread::sleep(Duration::from_millis(2));
         }

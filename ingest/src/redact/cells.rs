@@ -28,8 +28,36 @@ pub(super) struct Header<'h, N> {
 /// The columns of one header, as the policy of one format has them.
 #[derive(Default)]
 pub(super) struct Cells {
-    of: Option<(u8, u32)>,
+    policy: u8,
+    /// The header's number in the file that is read.
+    number: Option<u32>,
+    names: Vec<Box<str>>,
     columns: Vec<Column>,
+}
+
+impl Cells {
+    /// Becomes the columns of this header; of one that names the same, in this file or another, what is known stays.
+    fn be<N: AsRef<str>>(&mut self, policy: &Policy, header: &Header<'_, N>) {
+        if self.policy == policy.number() && self.number == Some(header.number) {
+            return;
+        }
+        let names = || header.columns.iter().map(AsRef::as_ref);
+        if self.policy != policy.number() || !names().eq(self.names.iter().map(AsRef::as_ref)) {
+            *self = Self {
+                policy: policy.number(),
+                number: None,
+                names: names().map(Box::from).collect(),
+                columns: names().map(|name| Column::of(policy, name)).collect(),
+            };
+        }
+        self.number = Some(header.number);
+    }
+
+    /// The file has ended: the numbers of its headers are no other file's.
+    pub(super) fn leave(&mut self) {
+        self.number = None;
+        self.columns.iter_mut().for_each(|column| column.score = column.score.max(SCORE_MIN / 2));
+    }
 }
 
 struct Column {
@@ -86,10 +114,7 @@ impl Redactor {
     ) -> Cow<'r, str> {
         let policy = Policy::of(format);
         let mut cells = std::mem::take(&mut memo.cells);
-        let of = (policy.number(), header.number);
-        if cells.of != Some(of) {
-            cells = Cells { of: Some(of), columns: header.columns.iter().map(|name| Column::of(policy, name.as_ref())).collect() };
-        }
+        cells.be(policy, header);
         let remembers = !memo.forgets();
         let mut walk = Walk { redactor: self, policy, level, memo, trace: None, broken: false, slipped: false, depth: 0 };
         let mut out: Option<String> = None;
@@ -177,6 +202,19 @@ mod tests {
                 assert_eq!(kept, redactor.row("zeek", names, b'\t', line, Level::Safe), "{number}");
                 assert_eq!(kept.matches("hunter22x").count(), 1, "{kept}");
             }
+        }
+    }
+    /// Every file's first header has the number 1.
+    #[test]
+    fn the_header_of_the_next_file_is_looked_at_anew() {
+        let redactor = Redactor::new(&[7; 32]);
+        let mut memo = Memo::default();
+        for names in [["ts", "user", "password"], ["ts", "password", "user"]].iter().cycle().take(4) {
+            let header = Header { columns: names.as_slice(), separator: b'\t', number: 1 };
+            let line = "1789689693.247343\thunter22x\thunter22x";
+            let kept = redactor.row_remembering("zeek", &header, line, Level::Safe, &mut memo).into_owned();
+            assert_eq!(kept, redactor.row("zeek", names, b'\t', line, Level::Safe));
+            memo.leave();
         }
     }
 }

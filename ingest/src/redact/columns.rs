@@ -100,6 +100,13 @@ fn tag(text: &str) -> u64 {
 }
 
 impl Columns {
+    /// The file has ended: what did not repeat itself in it may do so in the next one.
+    pub(super) fn leave(&mut self) {
+        for recent in self.names.iter_mut().chain([&mut self.reason, &mut self.user_agent]) {
+            recent.score = recent.score.max(SCORE_MIN / 2);
+        }
+    }
+
     /// Every column of `event` passes here.
     pub(super) fn keep_back(&mut self, event: &mut Event, redactor: &Redactor, level: Level, memo: &mut Memo) {
         let Event {

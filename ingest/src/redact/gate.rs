@@ -5,8 +5,7 @@ use std::borrow::Cow;
 use keytrail_schemas::Text;
 
 use super::cells::Header;
-use super::columns::Columns;
-use super::memo::Memo;
+use super::memories::Memory;
 use super::{Level, Redactor};
 use crate::format::{self, Context, Disposition, Draft, Format, Parser, Part, Reject, Rejected};
 
@@ -16,8 +15,7 @@ pub struct Gate {
     format: &'static str,
     redactor: Redactor,
     level: Level,
-    memo: Memo,
-    columns: Columns,
+    memory: Box<Memory>,
     /// The last record as it came and as it is kept: a record's events share it.
     last: Option<(String, String)>,
 }
@@ -31,8 +29,7 @@ impl Gate {
             format: format.name(),
             redactor: context.redactor.clone(),
             level: context.level,
-            memo: Memo::default(),
-            columns: Columns::default(),
+            memory: context.redactor.memories.take(format.name(), context.level),
             last: None,
         }
     }
@@ -41,7 +38,8 @@ impl Gate {
         let mut left = drafts.len();
         for draft in drafts {
             left -= 1;
-            self.columns.keep_back(&mut draft.event, &self.redactor, self.level, &mut self.memo);
+            let Memory { memo, columns } = &mut *self.memory;
+            columns.keep_back(&mut draft.event, &self.redactor, self.level, memo);
             if let Some(raw) = draft.event.raw.take() {
                 // An event that keytrail wrote once brings the record of the format that it was read as.
                 let format = if draft.event.format.is_empty() { Text::const_new(self.format) } else { draft.event.format.clone() };
@@ -61,14 +59,14 @@ impl Gate {
         let foreign_row = format != self.format && !raw.trim_start().starts_with(['{', '[']);
         let parts = if foreign_row || raw.trim_start().starts_with('{') { None } else { self.inner.parts(&raw) };
         let kept = match self.inner.columns() {
-            _ if parts.is_some() => self.redactor.line_remembering(format, parts.as_deref().unwrap_or_default(), &raw, self.level, &mut self.memo),
+            _ if parts.is_some() => self.redactor.line_remembering(format, parts.as_deref().unwrap_or_default(), &raw, self.level, &mut self.memory.memo),
             // A row without its header: its columns have no names.
             _ if foreign_row => self.redactor.text(&raw),
             Some(format::Columns { names, separator, header }) if !raw.starts_with('{') => {
                 let header = Header { columns: names, separator, number: header };
-                self.redactor.row_remembering(format, &header, &raw, self.level, &mut self.memo)
+                self.redactor.row_remembering(format, &header, &raw, self.level, &mut self.memory.memo)
             }
-            _ => self.redactor.remembering(format, &raw, self.level, &mut self.memo),
+            _ => self.redactor.remembering(format, &raw, self.level, &mut self.memory.memo),
         };
         let kept = match kept {
             Cow::Borrowed(_) => None,
@@ -82,7 +80,7 @@ impl Gate {
             }
             (Some(kept), false) => {
                 // What came is the room for what the next record is kept as.
-                self.memo.spare = raw;
+                self.memory.memo.spare = raw;
                 kept
             }
             (None, false) => raw,
@@ -96,6 +94,12 @@ impl Gate {
         };
         let field = reject.field.map(|field| Text::from(self.redactor.text(&field).as_ref()));
         Reject { reason: reject.reason, field, message: message.unwrap_or(reject.message) }
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.redactor.memories.keep(self.format, self.level, std::mem::take(&mut self.memory));
     }
 }
 
@@ -126,7 +130,7 @@ impl Parser for Gate {
 
     fn shed(&mut self) {
         self.inner.shed();
-        self.memo.spare = String::new();
+        self.memory.memo.spare = String::new();
     }
 
     fn dated(&mut self, written: keytrail_schemas::Micros) {

@@ -101,10 +101,31 @@ struct Judged {
     written: Option<String>,
 }
 
+impl Judged {
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.text.capacity() + self.written.as_ref().map_or(0, String::capacity)
+    }
+}
+
 impl Memo {
     /// One that keeps nothing.
     pub(super) fn none() -> Self {
         Self { forgets: true, ..Self::default() }
+    }
+
+    /// The file has ended.
+    pub(super) fn leave(&mut self) {
+        self.cells.leave();
+        self.spare = String::new();
+    }
+
+    /// About how much memory it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let keys = self.keys.len() * (size_of::<Key>() + KEY_BYTES_MAX / 4);
+        let shorts = self.shorts.len() * (size_of::<Short>() + size_of::<u16>());
+        let texts: usize = self.texts.iter().map(|known| size_of::<Text>() + known.text.capacity()).sum();
+        let verdicts: usize = self.verdicts.iter().map(Judged::bytes).sum();
+        keys + shorts + texts + verdicts + self.track.bytes()
     }
 
     /// The places of a format.

@@ -114,6 +114,11 @@ impl Track {
         Some(Stop { number, round: self.round })
     }
 
+    /// About how much memory it takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// A walk may hold a stop of a round that is over: nothing is known of it.
     #[inline]
     fn known(&mut self, stop: Stop) -> Option<&mut Known> {

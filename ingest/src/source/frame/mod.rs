@@ -277,7 +277,8 @@ impl<R: Read> Window<R> {
         }
         self.shed();
         let scarce = self.is_scarce();
-        let room = if scarce { STEP_BYTES_MIN } else { READ_BYTES };
+        // Of most files that are looked at first, no more is read: a buffer for more would be cleared for nothing.
+        let room = if scarce || self.buffer.is_empty() { STEP_BYTES_MIN } else { READ_BYTES };
         if self.buffer.len() - self.end < room {
             if self.start > 0 {
                 self.behind = self.before(BEHIND_BYTES);
