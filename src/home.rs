@@ -1,10 +1,11 @@
 //! The data folder: the embedded log, the lake, and the local key that fingerprints secrets.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use keytrail_ingest::enrich::{Enrich, Notice};
+use keytrail_ingest::redact::Redactor;
 
 use crate::config::Config;
 use crate::copies::Copies;
@@ -18,6 +19,8 @@ pub struct Home {
     /// Opened once for all sources of the process.
     copies: Arc<OnceLock<Option<Arc<Copies>>>>,
     enrich: Arc<OnceLock<Option<Arc<Enrich>>>>,
+    /// The key that was current last, and who redacts with it.
+    redactor: Arc<Mutex<Option<([u8; 32], Redactor)>>>,
 }
 
 impl Home {
@@ -29,7 +32,7 @@ impl Home {
         let dir = config.dir.clone();
         std::fs::create_dir_all(&dir)
             .map_err(|error| OutOfReach(format!("data folder {}: {error}: name another with --dir, or make it writable", dir.display())))?;
-        Ok(Self { dir, copies: Arc::default(), enrich: Arc::default() })
+        Ok(Self { dir, copies: Arc::default(), enrich: Arc::default(), redactor: Arc::default() })
     }
 
     /// The folder itself.
@@ -122,5 +125,20 @@ impl Home {
     /// [`OutOfReach`] when it cannot be read or written, or is not 32 bytes in hex.
     pub fn fingerprint_key(&self) -> anyhow::Result<[u8; 32]> {
         self.keyring().current()
+    }
+
+    /// Redacts with the current key. As long as that stays, what was learnt of earlier files stays too.
+    ///
+    /// # Errors
+    /// As [`fingerprint_key`](Self::fingerprint_key).
+    pub fn redactor(&self) -> anyhow::Result<Redactor> {
+        let key = self.fingerprint_key()?;
+        let mut known = self.redactor.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, redactor)) = known.as_ref().filter(|(of, _)| *of == key) {
+            return Ok(redactor.clone());
+        }
+        let redactor = Redactor::new(&key);
+        *known = Some((key, redactor.clone()));
+        Ok(redactor)
     }
 }

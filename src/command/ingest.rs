@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use keytrail_ingest::format::auto;
-use keytrail_ingest::redact::Redactor;
 use keytrail_ingest::source::{Batch, Choice, Follow, Limits, Options, Progress, Reader};
 use opentelemetry::KeyValue;
 use serde::Serialize;
@@ -247,7 +246,7 @@ pub fn open_bytes(config: &Config, home: &Home, request: &Request, name: &str, b
 
 pub fn options(config: &Config, home: &Home, request: &Request) -> anyhow::Result<Options> {
     let format = choice(&request.format)?;
-    let mut options = Options::new(request.source.clone().unwrap_or_default(), format, Redactor::new(&home.fingerprint_key()?), clock::now);
+    let mut options = Options::new(request.source.clone().unwrap_or_default(), format, home.redactor()?, clock::now);
     options.cluster = request.cluster.clone().unwrap_or_default().into();
     options.raw = request.raw.as_deref().unwrap_or(&config.ingest.raw).parse().map_err(|error| Usage(format!("ingest.raw: {error}")))?;
     options.copies = home.opened_copies(config)?.map(|copies| copies as Arc<dyn keytrail_ingest::source::Copies>);

@@ -34,7 +34,7 @@ struct Row {
 pub fn run(config: &Config, output: &Writer, arguments: &Redact) -> anyhow::Result<Code> {
     let level = arguments.raw.as_deref().unwrap_or(&config.ingest.raw);
     let level: Level = level.parse().map_err(|_| Usage(format!("{level:?}: expected safe, open or hash")))?;
-    let redactor = Redactor::new(&Home::open(config)?.fingerprint_key()?);
+    let redactor = Home::open(config)?.redactor()?;
     let (mut rows, mut records, mut damaged) = (Vec::new(), 0_u64, 0_u64);
     let path = arguments.check.to_string_lossy().into_owned();
     let mut parsers = Parsers { redactor: &redactor, level, depth_max: config.ingest.depth_max, of: BTreeMap::new() };
