@@ -16,31 +16,41 @@ pub const BODY_BYTES_MAX: usize = 1 << 30;
 #[derive(Debug, Default)]
 pub struct Builder {
     lengths: Vec<u32>,
-    records: Vec<u8>,
-    // Kept from block to block: fresh memory of this size costs more than what is done in it.
+    /// Room for the index, of which its end is used, then the records.
     body: Vec<u8>,
+    // Kept from block to block, as the body is: fresh memory of this size costs more than what is done in it.
     packed: Vec<u8>,
 }
+
+/// Room for the index of as many records as a block has; for one that has more it is made when the block is finished.
+const INDEX_BYTES: usize = 4 * 2048;
 
 impl Builder {
     /// Adds an event. `false`, and nothing is added, when it is too large for any block.
     pub fn push_event(&mut self, event: &Event) -> bool {
-        let start = self.records.len();
-        LogRecord::encode_event_into(event, &mut self.records);
+        let start = self.open_record();
+        LogRecord::encode_event_into(event, &mut self.body);
         self.close_record(start)
     }
 
     /// Adds an encoded record.
     pub fn push_encoded(&mut self, record: &[u8]) -> bool {
-        let start = self.records.len();
-        self.records.extend_from_slice(record);
+        let start = self.open_record();
+        self.body.extend_from_slice(record);
         self.close_record(start)
     }
 
+    fn open_record(&mut self) -> usize {
+        if self.body.is_empty() {
+            self.body.resize(INDEX_BYTES, 0);
+        }
+        self.body.len()
+    }
+
     fn close_record(&mut self, start: usize) -> bool {
-        let length = self.records.len() - start;
-        if self.records.len() + 4 * (self.lengths.len() + 1) > BODY_BYTES_MAX {
-            self.records.truncate(start);
+        let length = self.body.len() - start;
+        if self.bytes() + 4 * (self.lengths.len() + 1) > BODY_BYTES_MAX {
+            self.body.truncate(start);
             return false;
         }
         self.lengths.push(u32::try_from(length).unwrap_or(u32::MAX));
@@ -50,7 +60,7 @@ impl Builder {
     /// Forgets what was pushed.
     pub fn clear(&mut self) {
         self.lengths.clear();
-        self.records.clear();
+        self.body.clear();
     }
 
     /// How many records it holds.
@@ -60,17 +70,21 @@ impl Builder {
 
     /// How many bytes their encodings have.
     pub fn bytes(&self) -> usize {
-        self.records.len()
+        self.body.len().saturating_sub(INDEX_BYTES)
     }
 
     /// The finished block; the builder is empty afterwards and keeps its buffers.
     pub fn finish(&mut self) -> &[u8] {
-        let (body, out) = (&mut self.body, &mut self.packed);
-        body.clear();
-        for length in &self.lengths {
-            body.extend_from_slice(&length.to_le_bytes());
+        self.open_record();
+        let more = (4 * self.lengths.len()).saturating_sub(INDEX_BYTES);
+        if more > 0 {
+            self.body.splice(0..0, std::iter::repeat_n(0, more));
         }
-        body.append(&mut self.records);
+        let begin = INDEX_BYTES + more - 4 * self.lengths.len();
+        for (place, length) in self.body.get_mut(begin..).unwrap_or_default().chunks_exact_mut(4).zip(&self.lengths) {
+            place.copy_from_slice(&length.to_le_bytes());
+        }
+        let (body, out) = (self.body.get(begin..).unwrap_or_default(), &mut self.packed);
         let room = HEADER_BYTES + lz4_flex::block::get_maximum_output_size(body.len());
         if out.len() < room {
             out.resize(room, 0);
@@ -91,7 +105,8 @@ impl Builder {
             room.copy_from_slice(&header);
         }
         self.lengths.clear();
-        out.get(..end).unwrap_or_default()
+        self.body.clear();
+        self.packed.get(..end).unwrap_or_default()
     }
 }
 
@@ -177,6 +192,20 @@ mod tests {
         let mut read = Vec::new();
         decode(&block, &mut read).unwrap();
         assert_eq!(read, records);
+    }
+
+    #[test]
+    fn a_block_of_more_records_than_its_index_has_room_for_is_one_all_the_same_and_the_next_begins_anew() {
+        let mut builder = Builder::default();
+        for records in [3_000_i64, 5, 0, 2_049, 2_048] {
+            let ticks: Vec<_> = (0..records).map(|time| LogRecord::Tick { time: Micros(time) }).collect();
+            assert!((0..records).all(|time| builder.push_encoded(&LogRecord::encode_tick(Micros(time)))));
+            let encoded: usize = (0..records).map(|time| LogRecord::encode_tick(Micros(time)).len()).sum();
+            assert_eq!((builder.count() as i64, builder.bytes()), (records, encoded));
+            let mut read = Vec::new();
+            assert_eq!(decode(builder.finish(), &mut read), Ok(encoded + 4 * ticks.len()), "the index and the records");
+            assert_eq!(read, ticks);
+        }
     }
 
     #[test]

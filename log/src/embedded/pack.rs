@@ -52,9 +52,11 @@ pub fn pack(piece: Piece, bounds: Bounds, block: &mut Builder) -> Result<Packed,
     let mut begin = first_offset;
     let mut offset = first_offset;
     let mut number = 0;
+    let mut bytes = 0;
     block.clear();
     while let Some(record) = records.get_mut(number) {
         if block.count() >= bounds.block_records_max.max(1) || (block.count() > 0 && block.bytes() >= bounds.block_bytes_max) {
+            bytes += block.bytes();
             blocks.push((begin, UserValue::from(block.finish())));
             begin = offset;
         }
@@ -72,6 +74,7 @@ pub fn pack(piece: Piece, bounds: Bounds, block: &mut Builder) -> Result<Packed,
             if block.count() == 0 {
                 return Err(format!("an event has more than {BODY_BYTES_MAX} bytes: lower the limit on records"));
             }
+            bytes += block.bytes();
             blocks.push((begin, UserValue::from(block.finish())));
             begin = offset;
             continue;
@@ -80,9 +83,10 @@ pub fn pack(piece: Piece, bounds: Bounds, block: &mut Builder) -> Result<Packed,
         offset += 1;
     }
     if block.count() > 0 {
+        bytes += block.bytes();
         blocks.push((begin, UserValue::from(block.finish())));
     }
-    Ok(Packed { partition, blocks, run: Run::new(first_offset, records) })
+    Ok(Packed { partition, blocks, run: Run::new(first_offset, records, bytes) })
 }
 
 /// What a thread is given.

@@ -58,6 +58,6 @@ impl EmbeddedLog {
                 }
             }
         }
-        Ok(Some(Run::new(first_offset, records)))
+        Ok(Some(Run::new(first_offset, records, bytes)))
     }
 }

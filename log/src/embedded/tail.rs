@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use keytrail_schemas::{Event, LogRecord};
+use keytrail_schemas::LogRecord;
 
 /// One run of records of a partition.
 #[derive(Debug, Clone)]
@@ -16,9 +16,9 @@ pub struct Run {
 }
 
 impl Run {
-    /// A run, with an estimate of the memory it takes.
-    pub fn new(first_offset: i64, records: Vec<LogRecord>) -> Self {
-        let bytes = records.iter().map(memory_bytes).sum();
+    /// A run, and how many bytes its records' encodings have: about what their texts take in memory.
+    pub fn new(first_offset: i64, records: Vec<LogRecord>, bytes: usize) -> Self {
+        let bytes = bytes + records.len() * size_of::<LogRecord>();
         Self { first_offset, records: Arc::new(records), bytes }
     }
 
@@ -69,28 +69,4 @@ impl Runs {
         self.runs.clear();
         self.bytes = 0;
     }
-}
-
-/// About how many bytes of memory a record takes.
-fn memory_bytes(record: &LogRecord) -> usize {
-    let own = size_of::<LogRecord>();
-    match record {
-        LogRecord::Event(event) => own + event_heap_bytes(event),
-        LogRecord::Tick { .. } | LogRecord::Rules { .. } | LogRecord::Gap => own,
-    }
-}
-
-fn event_heap_bytes(event: &Event) -> usize {
-    let texts = [
-        Some(&event.identity),
-        event.credential.as_ref(),
-        event.credential_parent.as_ref(),
-        event.issuer.as_ref(),
-        event.user_agent.as_ref(),
-        event.destination.as_ref(),
-        event.reason.as_ref(),
-        event.session.as_ref(),
-        event.action.as_ref(),
-    ];
-    event.raw.as_ref().map_or(0, String::capacity) + texts.into_iter().flatten().filter(|text| text.is_heap_allocated()).map(|text| text.len()).sum::<usize>()
 }
