@@ -53,12 +53,13 @@ pub fn not_text(head: &[u8]) -> Option<String> {
 }
 
 fn binary(head: &[u8]) -> Option<String> {
+    let has_zero = memchr::memchr(0, head).is_some();
     let zeros = |parity: usize| head.iter().skip(parity).step_by(2).filter(|byte| **byte == 0).count() * 2;
-    if head.len() >= 8 && (zeros(1) * 10 > head.len() * 8 || zeros(0) * 10 > head.len() * 8) && zeros(0).abs_diff(zeros(1)) * 2 > head.len() {
+    if has_zero && head.len() >= 8 && (zeros(1) * 10 > head.len() * 8 || zeros(0) * 10 > head.len() * 8) && zeros(0).abs_diff(zeros(1)) * 2 > head.len() {
         return Some("the file looks like text in UTF-16 without a mark, and UTF-8 is expected: convert it (iconv -f UTF-16LE -t UTF-8)".into());
     }
     let odd = head.iter().filter(|byte| matches!(byte, 0..=8 | 0x0e..=0x1a | 0x1c..=0x1d | 0x1f | 0x7f)).count();
-    (memchr::memchr(0, head).is_some() || odd * 10 > head.len()).then(|| "the file is binary and of no kind that is known here".into())
+    (has_zero || odd * 10 > head.len()).then(|| "the file is binary and of no kind that is known here".into())
 }
 
 #[cfg(test)]
