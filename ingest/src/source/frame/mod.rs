@@ -226,6 +226,14 @@ struct Window<R> {
     beside: usize,
 }
 
+impl<R> Drop for Window<R> {
+    fn drop(&mut self) {
+        if let Some(share) = &self.share {
+            share.leave(std::mem::take(&mut self.buffer));
+        }
+    }
+}
+
 /// Consumed bytes that are still there when the buffer has been moved on.
 const BEHIND_BYTES: usize = 256;
 
@@ -277,6 +285,10 @@ impl<R: Read> Window<R> {
         }
         self.shed();
         let scarce = self.is_scarce();
+        if let Some(share) = self.share.as_ref().filter(|_| self.buffer.is_empty() && !scarce) {
+            self.buffer = share.buffer();
+            self.account();
+        }
         // Of most files that are looked at first, no more is read: a buffer for more would be cleared for nothing.
         let room = if scarce || self.buffer.is_empty() { STEP_BYTES_MIN } else { READ_BYTES };
         if self.buffer.len() - self.end < room {
