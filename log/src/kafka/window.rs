@@ -5,29 +5,39 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use super::super::embedded::dedupe::Id;
 
-/// The ids of the last `records` offsets: a ring of them, and an open-addressing table of positions in the ring.
+/// The ids of the last `records` offsets: a ring of them, and an open-addressing table of positions in the ring. What a search needs of an id, its hash,
+/// stands in the table beside the position: the ring lies elsewhere in memory, and is looked at where hashes are equal alone.
 #[derive(Debug)]
 pub struct Window {
     /// Ids may be given by whoever writes records: where one stands is decided by a keyed hash.
     keyed: RandomState,
     ring: Vec<Id>,
-    /// Position in the ring + 1; 0 is free. At most half are taken.
-    slots: Vec<u32>,
+    /// The hash of each id of the ring.
+    hashes: Vec<u32>,
+    slots: Vec<Slot>,
     next: i64,
+}
+
+/// The hash of an id, and its position in the ring + 1; 0 is free. At most half are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Slot {
+    hash: u32,
+    number: u32,
 }
 
 impl Window {
     /// A window over `records` offsets, empty, of which `next` is the next one.
     pub fn new(records: u32, next: i64) -> Self {
         let records = records.clamp(1, 1 << 28) as usize;
-        Self { keyed: RandomState::new(), ring: vec![[0; 16]; records], slots: vec![0; (records * 2).next_power_of_two()], next }
+        let slots = vec![Slot::default(); (records * 2).next_power_of_two()];
+        Self { keyed: RandomState::new(), ring: vec![[0; 16]; records], hashes: vec![0; records], slots, next }
     }
 
     /// Takes the id at `offset`, which must not lie before those that were taken, and says whether it stands in the window before.
     pub fn repeats(&mut self, offset: i64, id: &Id) -> bool {
         let records = i64::try_from(self.ring.len()).unwrap_or(i64::MAX);
         if offset - self.next >= records {
-            self.slots.fill(0);
+            self.slots.fill(Slot::default());
         } else {
             // Offsets without an id: what stood a whole window before them is forgotten.
             for passed in self.next..offset {
@@ -35,16 +45,17 @@ impl Window {
             }
         }
         self.next = offset + 1;
-        let earlier = self.find(id);
+        let hash = self.hash(id);
+        let earlier = self.find(id, hash);
         if let Some(position) = earlier {
             self.remove(position);
         }
         let position = self.position(offset);
         self.remove(position);
-        if let Some(room) = self.ring.get_mut(position) {
-            *room = *id;
+        if let (Some(room), Some(hash_room)) = (self.ring.get_mut(position), self.hashes.get_mut(position)) {
+            (*room, *hash_room) = (*id, hash);
         }
-        self.insert(id, position);
+        self.insert(hash, position);
         earlier.is_some()
     }
 
@@ -52,70 +63,67 @@ impl Window {
         usize::try_from(offset.rem_euclid(i64::try_from(self.ring.len()).unwrap_or(i64::MAX))).unwrap_or(0)
     }
 
-    fn mask(&self) -> usize {
-        self.slots.len() - 1
+    fn hash(&self, id: &Id) -> u32 {
+        u32::try_from(self.keyed.hash_one(id) >> 32).unwrap_or(0)
     }
 
-    /// Where the search for an id begins.
-    fn home(&self, id: &Id) -> usize {
-        usize::try_from(self.keyed.hash_one(id) >> 20).unwrap_or(0) & self.mask()
+    /// Where a slot stands, counted around the table; the search for an id begins at its hash.
+    fn around(&self, slot: usize) -> usize {
+        slot & (self.slots.len() - 1)
     }
 
-    /// The position that stands in a slot.
-    fn taken(&self, slot: usize) -> Option<usize> {
-        self.slots.get(slot).copied().filter(|number| *number != 0).map(|number| number as usize - 1)
+    /// What stands in a slot, if it is taken.
+    fn taken(&self, slot: usize) -> Option<Slot> {
+        self.slots.get(slot).copied().filter(|slot| slot.number != 0)
     }
 
-    fn id(&self, position: usize) -> Id {
-        self.ring.get(position).copied().unwrap_or_default()
-    }
-
-    fn find(&self, id: &Id) -> Option<usize> {
-        let mut slot = self.home(id);
-        while let Some(position) = self.taken(slot) {
-            if self.id(position) == *id {
+    fn find(&self, id: &Id, hash: u32) -> Option<usize> {
+        let mut slot = self.around(hash as usize);
+        while let Some(found) = self.taken(slot) {
+            let position = found.number as usize - 1;
+            if found.hash == hash && self.ring.get(position) == Some(id) {
                 return Some(position);
             }
-            slot = (slot + 1) & self.mask();
+            slot = self.around(slot + 1);
         }
         None
     }
 
-    fn insert(&mut self, id: &Id, position: usize) {
-        let mut slot = self.home(id);
+    fn insert(&mut self, hash: u32, position: usize) {
+        let mut slot = self.around(hash as usize);
         while self.taken(slot).is_some() {
-            slot = (slot + 1) & self.mask();
+            slot = self.around(slot + 1);
         }
-        self.set(slot, u32::try_from(position + 1).unwrap_or(0));
+        self.set(slot, Slot { hash, number: u32::try_from(position + 1).unwrap_or(0) });
     }
 
-    fn set(&mut self, slot: usize, number: u32) {
+    fn set(&mut self, slot: usize, to: Slot) {
         if let Some(room) = self.slots.get_mut(slot) {
-            *room = number;
+            *room = to;
         }
     }
 
     /// Takes a position out of the table, if it is there, and closes the hole: what could stand nearer to its home moves up.
     fn remove(&mut self, position: usize) {
-        let mut hole = self.home(&self.id(position));
+        let mut hole = self.around(self.hashes.get(position).copied().unwrap_or(0) as usize);
         loop {
             match self.taken(hole) {
                 None => return,
-                Some(found) if found == position => break,
-                Some(_) => hole = (hole + 1) & self.mask(),
+                Some(found) if found.number as usize == position + 1 => break,
+                Some(_) => hole = self.around(hole + 1),
             }
         }
         let mut slot = hole;
         loop {
-            slot = (slot + 1) & self.mask();
+            slot = self.around(slot + 1);
             let Some(next) = self.taken(slot) else { break };
-            let from_home = slot.wrapping_sub(self.home(&self.id(next))) & self.mask();
-            if from_home >= (slot.wrapping_sub(hole) & self.mask()) {
-                self.set(hole, u32::try_from(next + 1).unwrap_or(0));
+            let from_home = self.around(slot.wrapping_sub(next.hash as usize));
+            if from_home >= self.around(slot.wrapping_sub(hole)) {
+                self.set(hole, next);
                 hole = slot;
             }
         }
-        self.set(hole, 0);
+        self.set(hole, Slot::default());
     }
 }
 
