@@ -186,6 +186,11 @@ pub(crate) fn read_column<T: Cell>(batch: &arrow::array::RecordBatch, name: &str
 
 /// Declares a table: a documented struct whose fields are [`Cell`]s. What stands under `beside` travels with a row in JSON, and is no column.
 macro_rules! table {
+    // With rows that own nothing, and columns that such rows are collected in.
+    ($(#[doc = $sdoc:literal])* $vis:vis struct $name:ident = $table:literal, lent as $row:ident in $columns:ident { $($fields:tt)+ }) => {
+        table! { $(#[doc = $sdoc])* $vis struct $name = $table { $($fields)+ } }
+        lent! { $name, $row, $columns { $($fields)+ } }
+    };
     ($(#[doc = $sdoc:literal])* $vis:vis struct $name:ident = $table:literal { $($(#[doc = $doc:literal])+ $field:ident: $ty:ty,)+ } $(beside { $($(#[doc = $bdoc:literal])+ $beside:ident: $bty:ty,)+ })?) => {
         $(#[doc = $sdoc])*
         #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]

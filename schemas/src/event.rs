@@ -1,10 +1,13 @@
 //! The event: one flat record per thing that a machine identity did, or that was done to it or to its credential.
 
-use crate::{Activity, CredentialKind, EventId, Hash32, IdentityKind, Micros, Outcome, Text};
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+
+use crate::{Activity, CredentialKind, EventId, Hash32, IdentityKind, Micros, Outcome, RecordBatch, Text};
 
 table! {
     /// One event. Names follow OCSF where OCSF has one.
-    pub struct Event = "events" {
+    pub struct Event = "events", lent as EventRow in EventColumns {
         /// 128-bit deterministic id, 32 hex digits.
         event_id: EventId,
         /// When it happened, as the source says.
@@ -89,5 +92,13 @@ impl Event {
     #[must_use]
     pub const fn is_touch(&self) -> bool {
         self.destination.is_some()
+    }
+}
+
+impl EventColumns {
+    /// The log offsets of a batch's rows; none where it is not a batch of events.
+    #[must_use]
+    pub fn offsets(batch: &RecordBatch) -> &[i64] {
+        batch.column_by_name("log_offset").and_then(|column| column.as_primitive_opt::<Int64Type>()).map_or(&[], |column| column.values())
     }
 }

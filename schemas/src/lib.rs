@@ -6,6 +6,8 @@
 #[macro_use]
 mod column;
 #[macro_use]
+mod lent;
+#[macro_use]
 mod word;
 mod command;
 mod credential;
@@ -21,6 +23,7 @@ mod ocsf;
 mod round_trip_test;
 mod schema;
 mod source_class;
+mod texts;
 mod time;
 mod touch;
 
@@ -29,11 +32,12 @@ pub use command::{Command, command_of};
 pub use credential::CredentialRecord;
 pub use dead_letter::{DeadLetter, Reason};
 pub use detection::Detection;
-pub use event::{Event, EventDraft};
+pub use event::{Event, EventColumns, EventDraft, EventRow};
 pub use finding::{Finding, FindingKind, Severity};
 pub use id::{EventId, Fingerprint, Hash32};
 pub use identity::IdentityRecord;
-pub use log::{DecodeError, LogRecord, Topic};
+pub use lent::Lent;
+pub use log::{DecodeError, LogRecord, RecordRow, Topic};
 pub use ocsf::{event_to_ocsf, finding_to_ocsf};
 pub use schema::json_schemas;
 pub use source_class::SourceClass;
@@ -41,5 +45,7 @@ pub use time::{Micros, TimeError};
 pub use touch::{Fingerprinted, RolledDays, Touch};
 pub use word::{Activity, CredentialKind, CredentialState, IdentityKind, Outcome, UnknownWord};
 
+/// Rows as Arrow columns.
+pub use arrow::array::RecordBatch;
 /// The string type of every text column: up to 24 bytes inline, so that most values cost no allocation.
 pub use compact_str::CompactString as Text;

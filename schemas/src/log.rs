@@ -2,7 +2,7 @@
 
 use postcard::ser_flavors::Flavor;
 
-use crate::{Event, Hash32, Micros};
+use crate::{Event, EventRow, Hash32, Micros};
 
 /// The log's topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -55,6 +55,35 @@ pub enum LogRecord {
     /// it, so that a run of records has no holes; it is never written.
     #[serde(skip)]
     Gap,
+}
+
+/// One record of `keytrail.events` that owns nothing: what [`LogRecord::decode`] reads, with its texts where they lie among the bytes.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "it lives on the stack until its event is put into columns")]
+pub enum RecordRow<'a> {
+    /// An event.
+    #[serde(borrow)]
+    Event(EventRow<'a>),
+    /// The passing of time.
+    Tick {
+        /// The collector's clock.
+        time: Micros,
+    },
+    /// Another set of rules.
+    Rules {
+        /// The set's hash.
+        rules: Hash32,
+    },
+}
+
+impl<'a> RecordRow<'a> {
+    /// Reads one record.
+    ///
+    /// # Errors
+    /// Those of [`LogRecord::decode`], for the same bytes.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        Ok(postcard::from_bytes(encoded(bytes)?)?)
+    }
 }
 
 /// A record of the log that this version cannot read.
@@ -112,11 +141,16 @@ impl LogRecord {
     /// # Errors
     /// [`DecodeError`] when the bytes are not a record of this version.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        match bytes.split_first() {
-            None => Err(DecodeError::Empty),
-            Some((&(VERSION_OF_EVENTS..=VERSION), rest)) => Ok(postcard::from_bytes(rest)?),
-            Some((&version, _)) => Err(DecodeError::Version(version)),
-        }
+        Ok(postcard::from_bytes(encoded(bytes)?)?)
+    }
+}
+
+/// What stands behind the version byte.
+fn encoded(bytes: &[u8]) -> Result<&[u8], DecodeError> {
+    match bytes.split_first() {
+        None => Err(DecodeError::Empty),
+        Some((&(VERSION_OF_EVENTS..=VERSION), rest)) => Ok(rest),
+        Some((&version, _)) => Err(DecodeError::Version(version)),
     }
 }
 

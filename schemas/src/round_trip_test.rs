@@ -2,7 +2,10 @@
 
 use proptest::prelude::*;
 
-use crate::{Activity, CredentialKind, DecodeError, Event, EventId, Finding, Hash32, IdentityKind, LogRecord, Micros, Outcome, Table, Text};
+use crate::{
+    Activity, CredentialKind, DecodeError, Event, EventColumns, EventId, EventRow, Finding, Hash32, IdentityKind, LogRecord, Micros, Outcome, RecordRow, Table,
+    Text,
+};
 
 fn text() -> impl Strategy<Value = Text> {
     ".{0,40}".prop_map(Text::from)
@@ -65,7 +68,46 @@ proptest! {
 
     #[test]
     fn no_bytes_make_decoding_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = LogRecord::decode(&bytes);
+        agree(&bytes);
+    }
+
+    #[test]
+    fn rows_that_own_nothing_are_read_as_those_that_do(event in event(), damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4), cut in prop::option::of(any::<prop::sample::Index>())) {
+        let mut bytes = LogRecord::encode_event(&event);
+        agree(&bytes);
+        for (at, byte) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            agree(&bytes);
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()));
+            agree(&bytes);
+        }
+    }
+
+    #[test]
+    fn rows_that_own_nothing_make_the_same_columns(events in prop::collection::vec(event(), 0..40), room in 0_usize..50) {
+        let mut columns = EventColumns::new(room);
+        for event in &events {
+            columns.push(&EventRow::from(event));
+        }
+        prop_assert_eq!(columns.rows(), events.len());
+        let batch = columns.finish().unwrap();
+        prop_assert_eq!(EventColumns::offsets(&batch), events.iter().map(|event| event.log_offset).collect::<Vec<_>>());
+        prop_assert_eq!(batch.schema(), EventColumns::schema());
+        prop_assert_eq!(Event::from_batch(&batch).unwrap(), events);
+    }
+}
+
+/// Both ways of reading a record say the same of any bytes.
+fn agree(bytes: &[u8]) {
+    match (LogRecord::decode(bytes), RecordRow::decode(bytes)) {
+        (Ok(LogRecord::Event(event)), Ok(RecordRow::Event(row))) => assert_eq!(EventRow::from(&*event), row),
+        (Ok(LogRecord::Tick { time }), Ok(RecordRow::Tick { time: other })) => assert_eq!(time, other),
+        (Ok(LogRecord::Rules { rules }), Ok(RecordRow::Rules { rules: other })) => assert_eq!(rules, other),
+        (Err(error), Err(other)) => assert_eq!(error.to_string(), other.to_string()),
+        (owned, lent) => panic!("{owned:?} and {lent:?}"),
     }
 }
 
@@ -84,6 +126,9 @@ fn findings_survive_arrow() {
 
 #[test]
 fn records_that_cannot_be_read_say_why() {
+    for bytes in [&[][..], &[9, 1, 2], &LogRecord::encode_tick(Micros(7)), &LogRecord::encode_rules(crate::Hash32::of(b"rules")), &[1], &[2, 3], &[1, 200]] {
+        agree(bytes);
+    }
     assert!(matches!(LogRecord::decode(&[]), Err(DecodeError::Empty)));
     assert!(matches!(LogRecord::decode(&[9, 1, 2]), Err(DecodeError::Version(9))));
     let whole = LogRecord::encode_event(&Event::default());
