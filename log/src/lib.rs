@@ -7,7 +7,7 @@ pub mod kafka;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keytrail_schemas::{DeadLetter, Event, Finding, Hash32, LogRecord, Micros, Topic};
+use keytrail_schemas::{DeadLetter, Event, Finding, Hash32, LogRecord, Micros, RecordBatch, Topic};
 
 /// A run of consecutive records of one partition of `keytrail.events`.
 #[derive(Debug, Clone)]
@@ -21,6 +21,32 @@ pub struct Chunk {
     /// Dead letters for the records that cannot be understood, each a [`LogRecord::Gap`] here: the store role appends them. Their ids are
     /// deterministic, so that a run that is read again adds nothing.
     pub unreadable: Vec<DeadLetter>,
+}
+
+/// A run of consecutive records of one partition of `keytrail.events` to be stored: its events as columns, and no record of it as a value of its own.
+#[derive(Debug, Clone)]
+pub struct Columns {
+    /// The offset behind its last record.
+    pub next: i64,
+    /// How many records it has: events, ticks, and what is passed over.
+    pub records: usize,
+    /// How many of them are events of the batch that were delivered twice, and are not in it.
+    pub repeated: usize,
+    /// Its events in the order of the log, `log_partition` and `log_offset` set: columns as [`keytrail_schemas::EventColumns`] collects them.
+    pub batch: RecordBatch,
+    /// Bytes of its events as the log holds them.
+    pub bytes: usize,
+    /// As [`Chunk::unreadable`].
+    pub unreadable: Vec<DeadLetter>,
+}
+
+/// A run of records as a log has it at hand for whoever stores it.
+#[derive(Debug)]
+pub enum ToStore {
+    /// Records that are in memory, for detectors read them too.
+    Records(Chunk),
+    /// Records that only the store reads.
+    Columns(Columns),
 }
 
 /// Findings or dead letters of one partition, each with its offset.
@@ -109,6 +135,13 @@ pub trait EventLog: Send + Sync {
     /// # Errors
     /// [`Error::Truncated`] when `from` is no longer held; other errors when the log cannot be read or a record is damaged.
     fn read_events(&self, partition: i32, from: i64) -> Result<Option<Chunk>, Error>;
+    /// The next run of records at or after `from`, for whoever stores them; `None` at the end of the partition.
+    ///
+    /// # Errors
+    /// As [`read_events`](Self::read_events).
+    fn read_to_store(&self, partition: i32, from: i64) -> Result<Option<ToStore>, Error> {
+        Ok(self.read_events(partition, from)?.map(ToStore::Records))
+    }
     /// At most `count_max` findings at or after `from`, with their offsets in the findings topic, and how far it looked.
     ///
     /// # Errors

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use keytrail_log::kafka::{KafkaLog, Options};
-use keytrail_log::{Error, EventLog};
-use keytrail_schemas::{DeadLetter, Event, EventId, Finding, LogRecord, Micros, Topic};
+use keytrail_log::{Error, EventLog, ToStore};
+use keytrail_schemas::{DeadLetter, Event, EventId, Finding, LogRecord, Micros, Table as _, Topic};
 use rdkafka::ClientConfig;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _};
@@ -73,8 +73,27 @@ fn encoded(number: u64) -> Vec<u8> {
     LogRecord::encode_event(&event(number))
 }
 
-/// Every record of a partition from `from` on, with the dead letters of those that cannot be read; offsets are checked.
+/// Every record of a partition from `from` on, with the dead letters of those that cannot be read. Whoever stores them is given the same.
 fn read(log: &KafkaLog, partition: i32, from: i64) -> (Vec<LogRecord>, Vec<DeadLetter>) {
+    let (records, letters) = read_one_by_one(log, partition, from);
+    let (mut events, mut repeated, mut stored_letters, mut next) = (Vec::new(), 0, Vec::new(), from);
+    while let Some(ToStore::Columns(run)) = log.read_to_store(partition, next).unwrap() {
+        assert_eq!(run.next - next, i64::try_from(run.records).unwrap());
+        next = run.next;
+        events.extend(Event::from_batch(&run.batch).unwrap());
+        repeated += run.repeated;
+        stored_letters.extend(run.unreadable);
+    }
+    assert_eq!(next, from + i64::try_from(records.len()).unwrap());
+    let expected = records.iter().filter_map(|record| if let LogRecord::Event(event) = record { Some(&**event) } else { None });
+    assert!(events.iter().eq(expected), "the events to be stored are those that detectors read");
+    assert_eq!(stored_letters, letters);
+    assert_eq!(repeated + letters.len(), records.iter().filter(|record| **record == LogRecord::Gap).count());
+    (records, letters)
+}
+
+/// What detectors read; offsets are checked.
+fn read_one_by_one(log: &KafkaLog, partition: i32, from: i64) -> (Vec<LogRecord>, Vec<DeadLetter>) {
     let (mut records, mut letters, mut next) = (Vec::new(), Vec::new(), from);
     while let Some(chunk) = log.read_events(partition, next).unwrap() {
         assert_eq!(chunk.first_offset + i64::try_from(chunk.skip).unwrap(), next);
@@ -194,6 +213,34 @@ fn a_record_that_cannot_be_understood_becomes_a_gap_and_a_dead_letter() {
     assert_eq!(again, letters);
     assert_eq!(log.append(Vec::new(), letters).unwrap().dead_lettered, 1);
     assert_eq!(log.read_dead_letters(0, 0, 10).unwrap().rows.len(), 1);
+}
+
+#[test]
+fn what_is_to_be_stored_can_be_read_from_within_a_run_again() {
+    let cluster = cluster(1);
+    let log = KafkaLog::open(options(&cluster)).unwrap();
+    log.append(events(0..40), Vec::new()).unwrap();
+    put(&cluster, Topic::Events, 0, &LogRecord::encode_tick(Micros(7)));
+    put(&cluster, Topic::Events, 0, &encoded(3));
+    put(&cluster, Topic::Events, 0, &LogRecord::encode_rules(keytrail_schemas::Hash32::of(b"rules")));
+    log.append(events(40..50), Vec::new()).unwrap();
+    let read = |from: i64| match log.read_to_store(0, from).unwrap() {
+        Some(ToStore::Columns(run)) => (run.next, Event::from_batch(&run.batch).unwrap()),
+        other => panic!("{other:?}"),
+    };
+    let (mut last, mut next) = (0, 0);
+    while next < 53 {
+        last = next;
+        next = read(next).0;
+    }
+    assert!(log.read_to_store(0, 53).unwrap().is_none());
+    // Ticks, rules and what came twice stand at 40 to 42.
+    for from in last..53 {
+        let (next, events) = read(from);
+        assert_eq!(next, 53);
+        let expected = (from..53).filter(|offset| !(40..43).contains(offset)).map(|offset| (offset, if offset < 40 { offset } else { offset - 3 }));
+        assert!(events.iter().map(|event| (event.log_offset, event.time.0)).eq(expected), "from {from}");
+    }
 }
 
 #[test]

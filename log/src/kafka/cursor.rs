@@ -46,6 +46,27 @@ pub struct Raw<'a> {
     pub value: &'a [u8],
 }
 
+/// A record that was taken out of the client's memory.
+#[derive(Debug)]
+pub struct Kept {
+    pub offset: i64,
+    timestamp_ms: i64,
+    is_broker_time: bool,
+    value: Vec<u8>,
+}
+
+impl Raw<'_> {
+    pub fn keep(&self) -> Kept {
+        Kept { offset: self.offset, timestamp_ms: self.timestamp_ms, is_broker_time: self.is_broker_time, value: self.value.to_vec() }
+    }
+}
+
+impl Kept {
+    pub fn lend(&self) -> Raw<'_> {
+        Raw { offset: self.offset, timestamp_ms: self.timestamp_ms, is_broker_time: self.is_broker_time, value: &self.value }
+    }
+}
+
 enum Polled<T> {
     Record(T),
     /// Nothing came within the time.

@@ -7,15 +7,17 @@ use std::time::Duration;
 use keytrail_schemas::{DeadLetter, Hash32, LogRecord, Micros, Reason, Topic};
 
 use super::super::{Chunk, Error};
+use super::ahead::Runs;
 use super::client::Context;
 use super::cursor::{Cursor, Raw};
 use super::options::Options;
+use super::place::Place;
 use super::window::Window;
 
 /// The most records in one run.
-const RUN_RECORDS: usize = 4_096;
+pub const RUN_RECORDS: usize = 4_096;
 /// A run ends when its records have this many encoded bytes.
-const RUN_BYTES: usize = 4 << 20;
+pub const RUN_BYTES: usize = 4 << 20;
 /// The most bytes of a record that cannot be understood which its dead letter holds.
 const UNREADABLE_BYTES: usize = 4_096;
 
@@ -42,70 +44,9 @@ impl Reader {
     /// # Errors
     /// [`Error::Truncated`] when `from` is not held any more.
     pub fn open(options: &Options, context: &Context, partition: i32, from: i64, start: i64) -> Result<Self, Error> {
-        let topic = Topic::Events;
-        if from < start {
-            return Err(Error::Truncated { topic, partition, from, start });
-        }
-        let records = options.window_records.max(1);
-        // The start may have risen since it was asked for: only what lies before `from` may be missing.
-        let warm = (from - i64::from(records)).max(start);
-        let (mut cursor, warm) = match Cursor::open(options, context, topic, partition, warm) {
-            Err(Error::Truncated { start, .. }) if start <= from => (Cursor::open(options, context, topic, partition, start)?, start),
-            opened => (opened?, warm),
-        };
-        let mut window = Window::new(records, warm);
-        let mut held = None;
-        while cursor.position() < from {
-            let read = cursor.next(from, |raw| (raw.offset, decode(partition, &raw)))?;
-            match read {
-                Some((offset, decoded)) if offset >= from => held = Some((offset, decoded)),
-                Some((offset, Decoded::Record(LogRecord::Event(event), _))) => {
-                    window.repeats(offset, &event.event_id.0);
-                }
-                Some(_) | None => {}
-            }
-        }
+        let Place { cursor, window, held } = Place::open(options, context, partition, from, start)?;
+        let held = held.map(|kept| (kept.offset, decode(partition, &kept.lend())));
         Ok(Self { cursor, partition, window, next: from, held, end: from })
-    }
-
-    /// Waits until there is a next record; says whether there is.
-    pub fn wait(&mut self, timeout: Duration) -> bool {
-        self.held.is_some() || self.cursor.wait(timeout)
-    }
-
-    /// Whether a record waits in memory.
-    pub fn has_more(&mut self) -> bool {
-        self.held.is_some() || self.cursor.wait(Duration::ZERO)
-    }
-
-    /// The next run of what is in memory already; `None` when nothing is.
-    ///
-    /// # Errors
-    /// As [`read`](Self::read).
-    pub fn read_ready(&mut self) -> Result<Option<Chunk>, Error> {
-        if self.held.is_none() {
-            self.held = self.next_ready()?;
-        }
-        if self.held.is_none() { Ok(None) } else { self.gather().map(Some) }
-    }
-
-    /// The next run; `end` asks what the log has reached, of the broker. `None` at the end.
-    ///
-    /// # Errors
-    /// [`Error::Truncated`] when the log was cut, [`Error::Unreachable`] when the brokers are away for too long.
-    pub fn read(&mut self, end: impl FnOnce() -> Result<i64, Error>) -> Result<Option<Chunk>, Error> {
-        if let Some(chunk) = self.read_ready()? {
-            return Ok(Some(chunk));
-        }
-        if self.end <= self.next {
-            self.end = end()?;
-        }
-        if self.end <= self.next {
-            return Ok(None);
-        }
-        let partition = self.partition;
-        self.held = self.cursor.next(self.end, |raw| (raw.offset, decode(partition, &raw)))?;
-        self.gather().map(Some)
     }
 
     fn next_ready(&mut self) -> Result<Option<(i64, Decoded)>, Error> {
@@ -133,6 +74,52 @@ impl Reader {
         }
         self.next = run.first + i64::try_from(run.records.len()).unwrap_or(0);
         Ok(Chunk { first_offset: run.first, records: Arc::new(run.records), skip: 0, unreadable: run.unreadable })
+    }
+}
+
+impl Runs for Reader {
+    type Run = Chunk;
+
+    fn wait(&mut self, timeout: Duration) -> bool {
+        self.held.is_some() || self.cursor.wait(timeout)
+    }
+
+    fn has_more(&mut self) -> bool {
+        self.held.is_some() || self.cursor.wait(Duration::ZERO)
+    }
+
+    fn read_ready(&mut self) -> Result<Option<Chunk>, Error> {
+        if self.held.is_none() {
+            self.held = self.next_ready()?;
+        }
+        if self.held.is_none() { Ok(None) } else { self.gather().map(Some) }
+    }
+
+    fn read(&mut self, end: impl FnOnce() -> Result<i64, Error>) -> Result<Option<Chunk>, Error> {
+        if let Some(chunk) = self.read_ready()? {
+            return Ok(Some(chunk));
+        }
+        if self.end <= self.next {
+            self.end = end()?;
+        }
+        if self.end <= self.next {
+            return Ok(None);
+        }
+        let partition = self.partition;
+        self.held = self.cursor.next(self.end, |raw| (raw.offset, decode(partition, &raw)))?;
+        self.gather().map(Some)
+    }
+
+    fn first(run: &Chunk) -> i64 {
+        run.first_offset
+    }
+
+    fn end(run: &Chunk) -> i64 {
+        run.first_offset + i64::try_from(run.records.len()).unwrap_or(0)
+    }
+
+    fn rest(run: &Chunk, from: i64) -> Chunk {
+        Chunk { skip: usize::try_from(from - run.first_offset).unwrap_or(0), ..run.clone() }
     }
 }
 
@@ -190,7 +177,7 @@ fn decode(partition: i32, raw: &Raw<'_>) -> Decoded {
 }
 
 /// The dead letter of a record that cannot be understood. Its bytes are in hex, for they are no text, and cut.
-fn unreadable(partition: i32, raw: &Raw<'_>, message: &str) -> DeadLetter {
+pub fn unreadable(partition: i32, raw: &Raw<'_>, message: &str) -> DeadLetter {
     let topic = Topic::Events;
     let path = format!("{topic}/{partition}");
     let hash = Hash32::of(raw.value);

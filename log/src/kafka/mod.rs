@@ -23,11 +23,13 @@
 mod ahead;
 mod append;
 mod client;
+mod columns;
 mod cursor;
 mod events;
 mod group;
 mod letter;
 mod options;
+mod place;
 mod pool;
 mod produce;
 mod rows;
@@ -52,8 +54,8 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::Offset;
 use rustc_hash::FxHashMap;
 
-use super::{Appended, Chunk, Error, EventLog, Rows};
-use ahead::Ahead;
+use super::{Appended, Chunk, Error, EventLog, Rows, ToStore};
+use ahead::{Ahead, Runs};
 use append::Writer;
 use client::{Context, plain, watermarks};
 use pool::Pool;
@@ -72,11 +74,15 @@ pub struct KafkaLog {
     producer: Mutex<Option<Arc<Producer>>>,
     topic_bytes_max: OnceLock<Option<usize>>,
     bounds: Mutex<FxHashMap<(Topic, i32), Bounds>>,
-    events: Pool<Ahead>,
+    events: Pool<Ahead<events::Reader>>,
+    columns: Pool<Ahead<columns::Reader>>,
     findings: Pool<rows::Reader<Finding>>,
     dead_letters: Pool<rows::Reader<DeadLetter>>,
     committers: Mutex<BTreeMap<String, Committer>>,
 }
+
+/// Opens a reader of a partition, whose first record is at an offset, of a log that starts at another.
+type Open<R> = fn(&Options, &Context, i32, i64, i64) -> Result<R, Error>;
 
 /// Commits positions of one group, for monitoring.
 type Committer = Box<dyn Fn(&TopicPartitionList) -> KafkaResult<()> + Send + Sync>;
@@ -120,6 +126,7 @@ impl KafkaLog {
             topic_bytes_max: OnceLock::new(),
             bounds: Mutex::default(),
             events: Pool::default(),
+            columns: Pool::default(),
             findings: Pool::default(),
             dead_letters: Pool::default(),
             committers: Mutex::default(),
@@ -203,16 +210,22 @@ impl KafkaLog {
     }
 
     /// The reader that stands at `from`, or a new one; `None` where `from` lies beyond the end.
-    fn event_reader(&self, partition: i32, from: i64) -> Result<Option<Ahead>, Error> {
-        if let Some(reader) = self.events.take(partition, |reader| reader.stands_at(from)) {
+    fn event_reader<R: Runs>(&self, pool: &Pool<Ahead<R>>, open: Open<R>, partition: i32, from: i64) -> Result<Option<Ahead<R>>, Error> {
+        if let Some(reader) = pool.take(partition, |reader| reader.stands_at(from)) {
             return Ok(Some(reader));
         }
         let Bounds { start, end, .. } = self.bounds_now(Topic::Events, partition)?;
         if from > end {
             return Ok(None);
         }
-        let reader = events::Reader::open(&self.options, &self.context, partition, from, start)?;
-        Ok(Some(Ahead::new(reader, from)))
+        Ok(Some(Ahead::new(open(&self.options, &self.context, partition, from, start)?, from)))
+    }
+
+    fn read_run<R: Runs>(&self, pool: &Pool<Ahead<R>>, open: Open<R>, partition: i32, from: i64) -> Result<Option<R::Run>, Error> {
+        let Some(mut reader) = self.event_reader(pool, open, partition, from)? else { return Ok(None) };
+        let read = reader.read(from, || self.bounds_now(Topic::Events, partition).map(|bounds| bounds.end))?;
+        pool.put(partition, reader);
+        Ok(read)
     }
 
     fn row_reader<R: rows::Row>(&self, pool: &Pool<rows::Reader<R>>, partition: i32, from: i64) -> Result<Option<rows::Reader<R>>, Error> {
@@ -240,7 +253,7 @@ impl KafkaLog {
     fn wait_for(&self, topic: Topic, partition: i32, from: i64, timeout: Duration) -> Result<bool, Error> {
         match topic {
             Topic::Events => {
-                let Some(mut reader) = self.event_reader(partition, from)? else { return Ok(false) };
+                let Some(mut reader) = self.event_reader(&self.events, events::Reader::open, partition, from)? else { return Ok(false) };
                 let there = reader.wait(from, timeout);
                 self.events.put(partition, reader);
                 Ok(there)
@@ -305,10 +318,11 @@ impl EventLog for KafkaLog {
     }
 
     fn read_events(&self, partition: i32, from: i64) -> Result<Option<Chunk>, Error> {
-        let Some(mut reader) = self.event_reader(partition, from)? else { return Ok(None) };
-        let read = reader.read(from, || self.bounds_now(Topic::Events, partition).map(|bounds| bounds.end))?;
-        self.events.put(partition, reader);
-        Ok(read)
+        self.read_run(&self.events, events::Reader::open, partition, from)
+    }
+
+    fn read_to_store(&self, partition: i32, from: i64) -> Result<Option<ToStore>, Error> {
+        Ok(self.read_run(&self.columns, columns::Reader::open, partition, from)?.map(ToStore::Columns))
     }
 
     fn read_findings(&self, partition: i32, from: i64, count_max: usize) -> Result<Rows<Finding>, Error> {
