@@ -8,12 +8,14 @@ use std::collections::BTreeMap;
 
 use deltalake::kernel::{Action, Add, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
-use keytrail_schemas::{DeadLetter, Detection, Event, Finding, Topic};
+use keytrail_schemas::{DeadLetter, Detection, Event, EventColumns, EventRow, Finding, RecordBatch, Topic};
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
+use parquet::errors::ParquetError;
 
-use crate::parquet_file::{self, BATCH_ROWS, Layout};
-use crate::row::{Row, by_day};
+use crate::events::Events;
+use crate::parquet_file::{self, BATCH_ROWS, Encoded, Layout};
+use crate::row::Row;
 use crate::table_log::{Outcome, Proposal, Relies, TableLog};
 use crate::{DAY, Error, Lake, Result, TableName, stats};
 
@@ -101,7 +103,33 @@ impl Lake {
     /// [`Error::Fenced`] when another writer moved one of the partitions, or the events were stored before; [`Error::Batch`] when rows
     /// and positions contradict each other; else as the store fails. After an error of the store, ask for the offsets again.
     pub async fn commit_events<E: Borrow<Event> + Sync>(&self, events: &[E], positions: &[Position]) -> Result<Commit> {
-        self.append(events.iter().map(|event| (event.borrow().log_offset, event.borrow())), positions).await
+        let batch = |run: &[E]| {
+            let mut columns = EventColumns::new(run.len());
+            run.iter().for_each(|event| columns.push(&EventRow::from(event.borrow())));
+            columns.finish().map_err(|e| Error::encoding(&self.table(TableName::Events).shown, "encode rows", e))
+        };
+        let batches = events.chunks(BATCH_ROWS).map(batch).collect::<Result<Vec<_>>>()?;
+        self.commit_event_columns(&batches, positions).await
+    }
+
+    /// Stores events that are columns already, as [`EventColumns`] collects them: batches in any number, rows in the order of the log. Otherwise as
+    /// [`Lake::commit_events`], which makes the same files of the same events.
+    ///
+    /// # Errors
+    /// As [`Lake::commit_events`]; [`Error::Batch`] also when a batch is none of events.
+    pub async fn commit_event_columns(&self, batches: &[RecordBatch], positions: &[Position]) -> Result<Commit> {
+        let events = Events::of(batches)?;
+        let span = self.check(TableName::Events, Topic::Events, events.iter().flat_map(Events::coordinates), positions)?;
+        let files = events.iter().flat_map(|events| {
+            events.by_day().into_iter().map(move |(day, rows)| {
+                let encode = move |rows: &[_]| {
+                    let sorted = events.sorted(rows);
+                    parquet_file::encode(TableName::Events, Layout::Fresh, &events.schema, events.gathered(&sorted))
+                };
+                File { day: Some(day), rows: rows.len(), encode: Box::new(move || encode(&rows)) }
+            })
+        });
+        self.append(TableName::Events, span, files.collect()).await
     }
 
     /// Stores findings with their offsets in their topic; records below the line are none. Otherwise as [`Lake::commit_events`].
@@ -109,7 +137,7 @@ impl Lake {
     /// # Errors
     /// As [`Lake::commit_events`].
     pub async fn commit_findings(&self, findings: &[(i64, Finding)], positions: &[Position]) -> Result<Commit> {
-        self.append(findings.iter().filter(|(_, finding)| !finding.below_line).map(|(offset, finding)| (*offset, finding)), positions).await
+        self.append_rows(findings.iter().filter(|(_, finding)| !finding.below_line).map(|(offset, finding)| (*offset, finding)), positions).await
     }
 
     /// Stores the detections that came with findings, each with the offset of its record in the findings topic; otherwise as
@@ -118,7 +146,7 @@ impl Lake {
     /// # Errors
     /// As [`Lake::commit_events`].
     pub async fn commit_detections(&self, detections: &[(i64, Detection)], positions: &[Position]) -> Result<Commit> {
-        self.append(detections.iter().map(|(offset, detection)| (*offset, detection)), positions).await
+        self.append_rows(detections.iter().map(|(offset, detection)| (*offset, detection)), positions).await
     }
 
     /// Stores dead letters with their offsets in their topic; otherwise as [`Lake::commit_events`].
@@ -126,14 +154,25 @@ impl Lake {
     /// # Errors
     /// As [`Lake::commit_events`].
     pub async fn commit_dead_letters(&self, letters: &[(i64, DeadLetter)], positions: &[Position]) -> Result<Commit> {
-        self.append(letters.iter().map(|(offset, letter)| (*offset, letter)), positions).await
+        self.append_rows(letters.iter().map(|(offset, letter)| (*offset, letter)), positions).await
     }
 
-    async fn append<'a, R: Row + 'a>(&self, rows: impl Iterator<Item = (i64, &'a R)> + Clone, positions: &[Position]) -> Result<Commit> {
-        let log = self.table(R::TABLE);
-        let span = self.check::<R>(rows.clone().map(|(offset, row)| (row.log_partition(), offset)), positions)?;
-        let days = by_day(rows.map(|(_, row)| row));
-        if days.is_empty() && span.advances.is_empty() {
+    async fn append_rows<'a, R: Row + 'a>(&self, rows: impl Iterator<Item = (i64, &'a R)> + Clone, positions: &[Position]) -> Result<Commit> {
+        let span = self.check(R::TABLE, R::TOPIC, rows.clone().map(|(offset, row)| (row.log_partition(), offset)), positions)?;
+        let rows: Vec<&R> = rows.map(|(_, row)| row).collect();
+        let encode = |rows: &[&R]| {
+            let sorted = R::sorted(rows);
+            let batches = sorted.chunks(BATCH_ROWS).map(|rows| R::to_batch(rows.iter().copied()));
+            parquet_file::encode(R::TABLE, Layout::Fresh, &R::TABLE.file_schema(), batches)
+        };
+        let file = (!rows.is_empty()).then(|| File { day: None, rows: rows.len(), encode: Box::new(move || encode(&rows)) });
+        self.append(R::TABLE, span, file.into_iter().collect()).await
+    }
+
+    /// Writes files and commits them with what `span` moves.
+    async fn append(&self, table: TableName, span: Span, files: Vec<File<'_>>) -> Result<Commit> {
+        let log = self.table(table);
+        if files.is_empty() && span.advances.is_empty() {
             return Ok(Commit { version: log.head().version, ..Commit::default() });
         }
         // A batch that is stored already is refused before its files are written.
@@ -142,52 +181,65 @@ impl Lake {
         let mut commit = Commit::default();
         let id = self.next_id();
         let mut actions: Vec<Action> = span.advances.iter().map(|(app_id, last)| Action::Txn(Transaction::new(app_id, *last))).collect();
-        for (day, rows) in days {
-            let file = write_fresh::<R>(log, R::TABLE.by_day().then_some(day), &rows, &id).await?;
-            commit.rows += rows.len();
+        for file in files {
+            commit.rows += file.rows;
             commit.files += 1;
+            let file = write_fresh(log, file, &id).await?;
             commit.bytes += file.bytes;
             actions.push(file.add(true));
         }
-        let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: R::TABLE.by_day().then(|| vec![DAY.to_owned()]), predicate: None };
+        let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: table.by_day().then(|| vec![DAY.to_owned()]), predicate: None };
         let proposal = Proposal { actions, operation, relies: Relies::OnTransactions(span.expected), id };
         match log.commit(proposal).await? {
             Outcome::Committed(version) => commit.version = version,
-            Outcome::Overtaken => return Err(Error::Busy { table: R::TABLE, attempts: 1 }),
+            Outcome::Overtaken => return Err(Error::Busy { table, attempts: 1 }),
         }
-        self.expect(R::TABLE, |expected| expected.extend(span.advances));
+        self.expect(table, |expected| expected.extend(span.advances));
         self.checkpoint_when_due(log, commit.version).await;
         Ok(commit)
     }
 
     /// Holds rows against positions, and both against what this writer counts on.
-    fn check<R: Row>(&self, rows: impl Iterator<Item = (i32, i64)>, positions: &[Position]) -> Result<Span> {
-        let contradiction = |message: String| Err(Error::Batch { table: R::TABLE, message });
+    fn check(&self, table: TableName, of: Topic, rows: impl Iterator<Item = (i32, i64)>, positions: &[Position]) -> Result<Span> {
+        let contradiction = |message: String| Err(Error::Batch { table, message });
         let mut first: BTreeMap<i32, (i64, i64)> = BTreeMap::new();
+        let mut note = |partition: i32, (least, greatest): (i64, i64)| {
+            first.entry(partition).and_modify(|range| *range = (range.0.min(least), range.1.max(greatest))).or_insert((least, greatest));
+        };
+        // Neighbours are of one partition.
+        let mut run: Option<(i32, (i64, i64))> = None;
         for (partition, offset) in rows {
-            let (least, greatest) = first.entry(partition).or_insert((offset, offset));
-            *least = offset.min(*least);
-            *greatest = offset.max(*greatest);
+            match &mut run {
+                Some((of, range)) if *of == partition => *range = (range.0.min(offset), range.1.max(offset)),
+                _ => {
+                    if let Some((of, range)) = run.replace((partition, (offset, offset))) {
+                        note(of, range);
+                    }
+                }
+            }
         }
-        let head = self.table(R::TABLE).head();
+        if let Some((of, range)) = run {
+            note(of, range);
+        }
+        let head = self.table(table).head();
         let mut span = Span::default();
         for &(topic, partition, next) in positions {
-            if topic != R::TOPIC {
-                return contradiction(format!("a position of {topic} came with rows of {}", R::TOPIC));
+            if topic != of {
+                return contradiction(format!("a position of {topic} came with rows of {of}"));
             }
             let id = app_id(topic, partition);
-            let last = self.expected(R::TABLE, &id).or_else(|| head.transactions.get(&id).copied()).unwrap_or(-1);
+            let last = self.expected(table, &id).or_else(|| head.transactions.get(&id).copied()).unwrap_or(-1);
             let rows = first.remove(&partition);
             if let Some((least, greatest)) = rows {
                 if greatest >= next {
                     return contradiction(format!("{id}: a row has offset {greatest}, and the next offset to read is said to be {next}"));
                 }
                 if least <= last {
-                    return Err(Error::Fenced { table: R::TABLE, app_id: id, expected: least, found: last + 1 });
+                    return Err(Error::Fenced { table, app_id: id, expected: least, found: last + 1 });
                 }
             }
             if next - 1 < last {
-                return Err(Error::Fenced { table: R::TABLE, app_id: id, expected: next, found: last + 1 });
+                return Err(Error::Fenced { table, app_id: id, expected: next, found: last + 1 });
             }
             if next - 1 > last {
                 span.advances.insert(id.clone(), next - 1);
@@ -218,14 +270,19 @@ fn partition_of(app_id: &str, topic: Topic) -> Option<i32> {
     app_id.strip_prefix(topic.as_str())?.strip_prefix('/')?.parse().ok()
 }
 
-async fn write_fresh<R: Row>(log: &TableLog, day: Option<i64>, rows: &[&R], id: &str) -> Result<DataFile> {
+/// A file to be written by a commit.
+struct File<'a> {
+    day: Option<i64>,
+    rows: usize,
+    encode: Box<dyn FnOnce() -> Result<Encoded, ParquetError> + Send + 'a>,
+}
+
+async fn write_fresh(log: &TableLog, file: File<'_>, id: &str) -> Result<DataFile> {
     let (bytes, stats) = off_thread(|| {
-        let sorted = R::sorted(rows);
-        let (bytes, metadata) = parquet_file::encode(R::TABLE, Layout::Fresh, sorted.chunks(BATCH_ROWS).map(|rows| R::to_batch(rows.iter().copied())))
-            .map_err(|e| Error::encoding(&log.shown, "encode rows", e))?;
-        Ok((bytes, stats::of_file(R::TABLE, &metadata)))
+        let (bytes, metadata) = (file.encode)().map_err(|e| Error::encoding(&log.shown, "encode rows", e))?;
+        Ok((bytes, stats::of_file(log.name, &metadata)))
     })?;
-    put_file(log, day, &format!("{FRESH}{id}.parquet"), bytes, stats).await
+    put_file(log, file.day, &format!("{FRESH}{id}.parquet"), bytes, stats).await
 }
 
 /// Puts a data file into the store, durably, before anything names it.

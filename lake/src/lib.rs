@@ -10,6 +10,9 @@ mod append;
 mod compact;
 mod durable;
 mod error;
+mod events;
+#[cfg(test)]
+mod events_test;
 mod head;
 mod lake;
 mod location;

@@ -122,14 +122,18 @@ pub(crate) fn writer<W: std::io::Write + Send>(table: TableName, schema: &Schema
 /// Batches that are made before the writer asks for them.
 const BATCHES_AHEAD: usize = 2;
 
-/// Encodes batches into one file in memory. The next batches are made on a thread of their own while one is written.
+/// A file in memory, and what its footer says.
+pub(crate) type Encoded = (Vec<u8>, Arc<ParquetMetaData>);
+
+/// Encodes batches of `schema` into one file in memory: the table's columns, of which texts may be views. The next batches are made on a thread of their own while one is written.
 pub(crate) fn encode(
     table: TableName,
     layout: Layout,
+    schema: &SchemaRef,
     mut batches: impl Iterator<Item = Result<RecordBatch, arrow::error::ArrowError>> + Send,
-) -> Result<(Vec<u8>, Arc<ParquetMetaData>), ParquetError> {
+) -> Result<Encoded, ParquetError> {
     let mut bytes = Vec::with_capacity(1 << 20);
-    let mut writer = writer(table, &table.file_schema(), layout, &mut bytes)?;
+    let mut writer = writer(table, schema, layout, &mut bytes)?;
     if batches.size_hint().0 > 1 {
         std::thread::scope(|scope| {
             let (made, ready) = std::sync::mpsc::sync_channel(BATCHES_AHEAD);

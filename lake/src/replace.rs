@@ -71,7 +71,8 @@ impl Lake {
         let log = self.table(table);
         let id = self.next_id();
         let (bytes, metadata) = off_thread(|| {
-            parquet_file::encode(table, Layout::Sorted { row_group_rows: ROW_GROUP_ROWS }, rows.chunks(BATCH_ROWS).map(|rows| R::to_batch(rows)))
+            let layout = Layout::Sorted { row_group_rows: ROW_GROUP_ROWS };
+            parquet_file::encode(table, layout, &table.file_schema(), rows.chunks(BATCH_ROWS).map(|rows| R::to_batch(rows)))
         })
         .map_err(|e| Error::encoding(&log.shown, "encode rows", e))?;
         // The commit's id and not the content names the file: the same rows may come again after others.

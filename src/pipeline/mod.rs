@@ -3,6 +3,7 @@
 
 pub mod detect;
 pub mod forward;
+mod gather;
 pub mod rule_book;
 mod shared;
 pub mod store;

@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use keytrail_lake::TableName;
-use keytrail_log::{Chunk, Rows};
-use keytrail_schemas::{DeadLetter, Detection, Event, Finding, LogRecord, Topic};
+use keytrail_log::Rows;
+use keytrail_schemas::{Detection, Finding, Topic};
 
+use super::gather::{Gathered, gather, passed};
 use super::{PATIENCE, Shared};
 use crate::exit::OutOfReach;
 
@@ -176,21 +177,14 @@ impl Store {
             let (log, letters) = (Arc::clone(&self.shared), gathered.unreadable);
             tokio::task::spawn_blocking(move || log.log.append(Vec::new(), letters)).await??;
         }
-        let batch: Vec<&Event> = gathered
-            .chunks
-            .iter()
-            .flat_map(|chunk| chunk.records.iter().skip(chunk.skip))
-            .filter_map(|record| if let LogRecord::Event(event) = record { Some(&**event) } else { None })
-            .collect();
-        let gaps = gathered.chunks.iter().flat_map(|chunk| chunk.records.iter().skip(chunk.skip)).filter(|record| matches!(record, LogRecord::Gap)).count();
         let started = tokio::time::Instant::now();
         let positions: Vec<_> = gathered.next.iter().map(|(partition, next)| (Topic::Events, *partition, *next)).collect();
-        self.shared.lake.commit_events(&batch, &positions).await?;
+        let committed = self.shared.lake.commit_event_columns(&gathered.batches, &positions).await?;
         self.shared.metrics.commit_seconds.record(started.elapsed().as_secs_f64(), &[]);
-        self.committed("events", batch.len());
-        self.passed_over("repeated", gaps.saturating_sub(unreadable));
+        self.committed("events", committed.rows);
+        self.passed_over("repeated", gathered.repeated);
         self.passed_over("unreadable", unreadable);
-        tracing::debug!(events = batch.len(), ?positions, "committed");
+        tracing::debug!(events = committed.rows, ?positions, "committed");
         for (partition, next) in gathered.next {
             if let Some(held) = self.held.get_mut(&partition) {
                 held.events = next;
@@ -264,47 +258,6 @@ fn fresh_detections(findings: &mut [(i64, Finding)], from: i64) -> Vec<(i64, Det
         fresh.extend(detections.into_iter().filter(|detection| detection.log_offset == finding.log_offset).map(|detection| (*offset, detection)));
     }
     fresh
-}
-
-/// What one commit takes up.
-#[derive(Default)]
-struct Gathered {
-    chunks: Vec<Chunk>,
-    next: BTreeMap<i32, i64>,
-    unreadable: Vec<DeadLetter>,
-    passed: usize,
-}
-
-/// Reads until a commit is full, each partition getting its share of it.
-fn gather(shared: &Shared, from: &[(i32, i64)]) -> anyhow::Result<Gathered> {
-    let mut gathered = Gathered::default();
-    let share = |max: usize| (max / from.len().max(1)).max(1);
-    let (events_max, bytes_max) = (share(shared.config.store.commit_events_max), share(shared.config.store.commit_bytes_max));
-    for &(partition, first) in from {
-        let (mut next, mut events, mut bytes) = (first, 0, 0);
-        while events < events_max && bytes < bytes_max {
-            let Some(mut chunk) = shared.log.read_events(partition, next)? else { break };
-            events += chunk.records.len() - chunk.skip;
-            bytes += chunk.records.iter().map(raw_bytes).sum::<usize>();
-            next = chunk.first_offset + i64::try_from(chunk.records.len()).unwrap_or(0);
-            gathered.unreadable.append(&mut chunk.unreadable);
-            gathered.chunks.push(chunk);
-        }
-        if next > first {
-            gathered.passed += passed(first, next);
-            gathered.next.insert(partition, next);
-        }
-    }
-    Ok(gathered)
-}
-
-/// How many records lie between two offsets.
-fn passed(from: i64, next: i64) -> usize {
-    usize::try_from(next - from).unwrap_or(0)
-}
-
-fn raw_bytes(record: &LogRecord) -> usize {
-    if let LogRecord::Event(event) = record { event.raw.as_ref().map_or(0, String::len) } else { 0 }
 }
 
 /// Stores every partition until the sources and detectors are done and everything is stored, or a role fails.
