@@ -1,6 +1,7 @@
 //! Reading ahead: while a role works on one run of records, the next is decoded on a thread of its own. One run is ahead at most, and only where
 //! more records wait in memory already; so nothing is asked of a broker that nobody waits for.
 
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub trait Runs: Send + 'static {
 /// A reader of one partition of `keytrail.events`, with the run that comes next on its way.
 pub struct Ahead<R: Runs> {
     state: State<R>,
+    /// Started where something is to be decoded for the first time.
+    decoder: Option<Decoder<R>>,
     /// The next offset to be given out.
     next: i64,
     last: Option<R::Run>,
@@ -46,8 +49,8 @@ type Read<R> = Result<Option<<R as Runs>::Run>, Error>;
 enum State<R: Runs> {
     /// At rest.
     Idle(Box<R>),
-    /// Its next run is being decoded.
-    Decoding(JoinHandle<(Box<R>, Read<R>)>),
+    /// It is with the decoder.
+    Decoding,
     /// Its next run is there; an error waits for whoever reads.
     Ready(Box<R>, Read<R>),
     /// The thread is gone: nothing can be read from here.
@@ -57,7 +60,7 @@ enum State<R: Runs> {
 impl<R: Runs> Ahead<R> {
     /// Wraps a reader whose first record is at `next`.
     pub fn new(reader: R, next: i64) -> Self {
-        Self { state: State::Idle(Box::new(reader)), next, last: None }
+        Self { state: State::Idle(Box::new(reader)), decoder: None, next, last: None }
     }
 
     /// Whether [`read`](Self::read) can answer for `from` from here.
@@ -74,7 +77,7 @@ impl<R: Runs> Ahead<R> {
         match &mut self.state {
             State::Ready(_, Ok(Some(_)) | Err(_)) => true,
             State::Ready(reader, Ok(None)) | State::Idle(reader) => reader.wait(timeout),
-            State::Decoding(_) | State::Lost => false,
+            State::Decoding | State::Lost => false,
         }
     }
 
@@ -99,7 +102,7 @@ impl<R: Runs> Ahead<R> {
                     return Ok(None);
                 }
             },
-            State::Decoding(_) | State::Lost => {
+            State::Decoding | State::Lost => {
                 return Err(Error::Storage {
                     path: "the reader of keytrail.events".into(),
                     message: "its thread ended abnormally; this is a defect of keytrail".into(),
@@ -108,28 +111,57 @@ impl<R: Runs> Ahead<R> {
         };
         self.next = R::end(&run);
         self.last = Some(run.clone());
-        self.state = if reader.has_more() {
-            let work = move || {
-                let read = reader.read_ready();
-                (reader, read)
-            };
-            match std::thread::Builder::new().name("keytrail-decode".into()).spawn(work) {
-                Ok(thread) => State::Decoding(thread),
-                // The reader went with the thread that could not be started: the next one who reads opens another.
-                Err(_) => State::Lost,
-            }
-        } else {
-            State::Idle(reader)
-        };
+        self.state = if reader.has_more() { self.hand_over(reader) } else { State::Idle(reader) };
         Ok(Some(run))
+    }
+
+    /// Gives the reader to the decoder. Where there is none the reader goes with it, and the next one who reads opens another.
+    fn hand_over(&mut self, reader: Box<R>) -> State<R> {
+        if self.decoder.is_none() {
+            self.decoder = Decoder::start().ok();
+        }
+        match &self.decoder {
+            Some(decoder) if decoder.work.send(reader).is_ok() => State::Decoding,
+            _ => State::Lost,
+        }
     }
 
     /// Waits for the run that is on its way.
     fn settle(&mut self) {
-        self.state = match std::mem::replace(&mut self.state, State::Lost) {
-            State::Decoding(thread) => thread.join().map_or(State::Lost, |(reader, read)| State::Ready(reader, read)),
-            other => other,
+        if matches!(self.state, State::Decoding) {
+            let done = self.decoder.as_ref().and_then(|decoder| decoder.done.recv().ok());
+            self.state = done.map_or(State::Lost, |(reader, read)| State::Ready(reader, read));
+        }
+    }
+}
+
+/// A thread that decodes a reader's next run and gives the reader back. It is one for all runs: what a thread takes and leaves of memory is a good
+/// part of what decoding a run costs.
+struct Decoder<R: Runs> {
+    work: SyncSender<Box<R>>,
+    done: Receiver<(Box<R>, Read<R>)>,
+    thread: JoinHandle<()>,
+}
+
+impl<R: Runs> Decoder<R> {
+    fn start() -> std::io::Result<Self> {
+        let (work, given) = sync_channel::<Box<R>>(1);
+        let (give, done) = sync_channel(1);
+        let decode = move || {
+            for mut reader in given {
+                let read = reader.read_ready();
+                if give.send((reader, read)).is_err() {
+                    return;
+                }
+            }
         };
+        Ok(Self { work, done, thread: std::thread::Builder::new().name("keytrail-decode".into()).spawn(decode)? })
+    }
+
+    fn end(self) {
+        drop((self.work, self.done));
+        // What it panicked with was printed, and its reader is lost already.
+        let _ = self.thread.join();
     }
 }
 
@@ -137,6 +169,9 @@ impl<R: Runs> Drop for Ahead<R> {
     fn drop(&mut self) {
         // A consumer is closed where it was made, and not while the process ends around it.
         self.settle();
+        if let Some(decoder) = self.decoder.take() {
+            decoder.end();
+        }
     }
 }
 
