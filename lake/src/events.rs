@@ -38,8 +38,8 @@ struct Keys<'a> {
 
 /// A column over all batches.
 enum Column<'a> {
-    /// It is empty throughout, as many are: so many empty cells.
-    Empty(ArrayRef),
+    /// It is empty throughout, or of one text, as many are: cells enough for a batch.
+    Same(ArrayRef),
     /// Numbers of texts. A batch's numbers count from its base among the texts of all batches.
     Keyed { keys: Vec<&'a Int32Array>, bases: Vec<i32>, texts: ArrayRef },
     /// Another: its array in each batch.
@@ -141,12 +141,28 @@ fn numbers<T: ArrowPrimitiveType>(column: &ArrayRef) -> Option<&[T::Native]> {
     Some(column.as_primitive_opt::<T>()?.values())
 }
 
+/// The text that every row has, where it is one.
+fn only_text<'a>(arrays: &[&'a DictionaryArray<Int32Type>]) -> Option<&'a str> {
+    let text = |array: &&'a DictionaryArray<Int32Type>| {
+        let (first, rest) = array.keys().values().split_first().filter(|_| array.null_count() == 0)?;
+        let texts = array.values().as_string_opt::<i32>().filter(|_| rest.iter().all(|key| key == first))?;
+        Some(texts.value(usize::try_from(*first).ok()?))
+    };
+    let (first, rest) = arrays.split_first()?;
+    let only = text(first)?;
+    rest.iter().all(|array| text(array) == Some(only)).then_some(only)
+}
+
 impl<'a> Column<'a> {
     fn of(arrays: Vec<&'a dyn Array>) -> Result<Self, ArrowError> {
         if let Some(array) = arrays.first().filter(|_| arrays.iter().all(|array| array.null_count() == array.len())) {
-            return Ok(Self::Empty(new_null_array(array.data_type(), BATCH_ROWS)));
+            return Ok(Self::Same(new_null_array(array.data_type(), BATCH_ROWS)));
         }
         let Some(keyed) = arrays.iter().map(|array| array.as_dictionary_opt::<Int32Type>()).collect::<Option<Vec<_>>>() else { return Ok(Self::Plain(arrays)) };
+        if let Some(text) = only_text(&keyed) {
+            let keys = Int32Array::from_value(0, BATCH_ROWS);
+            return Ok(Self::Same(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::new(StringArray::from_iter_values([text])))?)));
+        }
         let bytes: usize = keyed.iter().map(|array| array.values().get_buffer_memory_size()).sum();
         if bytes > TEXT_BYTES_MAX {
             return Ok(Self::Plain(arrays));
@@ -160,7 +176,7 @@ impl<'a> Column<'a> {
     /// The cells of so many rows, at most [`BATCH_ROWS`].
     fn gathered(&self, rows: &[At]) -> Result<ArrayRef, ArrowError> {
         match self {
-            Self::Empty(cells) => Ok(cells.slice(0, rows.len())),
+            Self::Same(cells) => Ok(cells.slice(0, rows.len())),
             Self::Plain(arrays) => interleave(arrays, rows),
             Self::Keyed { keys, bases, texts } => {
                 let number = |&(batch, row): &At| Some(bases.get(batch)? + keys.get(batch)?.values().get(row)?);

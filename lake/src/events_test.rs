@@ -68,7 +68,7 @@ fn batches_that_are_none_of_events_are_refused() {
     assert!(Events::of(&[]).unwrap().is_none());
     assert!(Events::of(&[batch(&[])]).unwrap().is_none());
     for strange in [events.project(&[0, 1]).unwrap(), Event::to_batch([&Event::default()]).unwrap()] {
-        assert!(matches!(Events::of(&[strange.clone()]), Err(crate::Error::Batch { .. })));
+        assert!(matches!(Events::of(std::slice::from_ref(&strange)), Err(crate::Error::Batch { .. })));
         assert!(matches!(Events::of(&[events.clone(), strange]), Err(crate::Error::Batch { .. })));
     }
 }

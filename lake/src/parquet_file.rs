@@ -39,18 +39,19 @@ const PAGE_ROWS: usize = 8192;
 const INDEX_PAGE_ROWS: usize = 1024;
 const DICTIONARY_BYTES_MAX: usize = 128 << 10;
 const TEXT_STATISTICS_BYTES: usize = 64;
+const LONG_PAGE_BYTES: usize = 128 << 10;
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 
-/// Columns whose bytes are long: their pages are small in sorted files, so that a point lookup reads few of them.
+/// Columns whose bytes are long: their pages are small, so that a point lookup reads few of them, and what is written stays in the cache.
 const LONG: &[&str] = &["raw", "features", "explanation"];
 /// Columns of random bytes: compressing them costs and gives nothing.
 const RANDOM: &[&str] = &["raw_hash"];
 
 impl Layout {
     fn properties(self, table: TableName) -> WriterProperties {
-        let (level, group, long_page) = match self {
-            Self::Fresh => (1, FRESH_ROW_GROUP_ROWS, 1 << 20),
-            Self::Sorted { row_group_rows } => (3, row_group_rows, 128 << 10),
+        let (level, group) = match self {
+            Self::Fresh => (1, FRESH_ROW_GROUP_ROWS),
+            Self::Sorted { row_group_rows } => (3, row_group_rows),
         };
         let zstd = Compression::ZSTD(ZstdLevel::try_new(level).unwrap_or_default());
         let mut properties = WriterProperties::builder()
@@ -80,7 +81,8 @@ impl Layout {
                     properties = properties.set_column_encoding(path(), Encoding::DELTA_BYTE_ARRAY);
                 }
                 ColumnType::Utf8 | ColumnType::Binary if LONG.contains(&column.name) => {
-                    properties = properties.set_column_statistics_enabled(path(), EnabledStatistics::None).set_column_data_page_size_limit(path(), long_page);
+                    properties =
+                        properties.set_column_statistics_enabled(path(), EnabledStatistics::None).set_column_data_page_size_limit(path(), LONG_PAGE_BYTES);
                 }
                 _ => {}
             }
