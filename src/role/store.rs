@@ -41,11 +41,11 @@ fn store(context: &Context, arguments: &Role) -> anyhow::Result<()> {
     let mut store = Store::new(Arc::clone(&context.shared), arguments.from_earliest);
     let interval = Duration::from_millis(context.shared.config.store.commit_interval_ms);
     let (mut committed, mut looked, mut pause) = (Instant::now(), None::<Instant>, RETRY.0);
-    let mut stored = 0;
+    let (mut stored, mut due) = (0, true);
     loop {
         let mut taken = Vec::new();
-        // Where there was something to store there is probably more.
-        for change in group.poll(if stored > 0 { Duration::ZERO } else { PATIENCE })? {
+        // Where there was something to store there is probably more; and whoever drains does not wait for a commit to fill.
+        for change in group.poll(if stored > 0 || (targets.is_some() && !due) { Duration::ZERO } else { PATIENCE })? {
             match change {
                 Change::Assigned { partition, .. } => taken.push(partition),
                 Change::Revoked { partition, release, .. } => {
@@ -57,7 +57,8 @@ fn store(context: &Context, arguments: &Role) -> anyhow::Result<()> {
         }
         context.runtime.block_on(store.take(&taken))?;
         let stopping = context.stopped();
-        let due = stopping || targets.is_some() || committed.elapsed() >= interval;
+        // While commits are full, other topics are asked for as seldom as else.
+        due = stopping || committed.elapsed() >= interval || (targets.is_some() && stored == 0);
         match context.runtime.block_on(store.cycle(due)) {
             Ok(count) => (stored, pause) = (count, RETRY.0),
             Err(error) => recover(context, &mut store, error, &mut pause)?,

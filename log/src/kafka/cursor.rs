@@ -200,10 +200,11 @@ impl Cursor {
 }
 
 fn raw<M: Message>(message: &M) -> Raw<'_> {
+    let time = message.timestamp();
     Raw {
         offset: message.offset(),
-        timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
-        is_broker_time: matches!(message.timestamp(), Timestamp::LogAppendTime(_)),
+        timestamp_ms: time.to_millis().unwrap_or(0),
+        is_broker_time: matches!(time, Timestamp::LogAppendTime(_)),
         value: message.payload().unwrap_or_default(),
     }
 }

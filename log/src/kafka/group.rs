@@ -165,9 +165,12 @@ impl Drop for Group {
     }
 }
 
+/// How long the member's thread waits for something before it looks whether it is to leave: a role that ends waits for it.
+const LOOK: Duration = Duration::from_millis(50);
+
 fn serve(consumer: &BaseConsumer<Member>, leaving: &AtomicBool) {
     while !leaving.load(Ordering::Acquire) {
-        match consumer.poll(Duration::from_millis(100)) {
+        match consumer.poll(LOOK) {
             None | Some(Ok(_)) => {}
             Some(Err(error)) if is_refusal(&error) => consumer.context().report(&error),
             Some(Err(error)) if is_transient(&error) || matches!(error, KafkaError::PartitionEOF(_)) => tracing::debug!(%error, "group member"),
