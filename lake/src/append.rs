@@ -5,6 +5,7 @@
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use deltalake::kernel::{Action, Add, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
@@ -13,6 +14,7 @@ use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
 use parquet::errors::ParquetError;
 
+use crate::encode_columns::encode_columns;
 use crate::events::Events;
 use crate::parquet_file::{self, BATCH_ROWS, Encoded, Layout};
 use crate::row::Row;
@@ -124,7 +126,8 @@ impl Lake {
             events.by_day().into_iter().map(move |(day, rows)| {
                 let encode = move |rows: &[_]| {
                     let sorted = events.sorted(rows);
-                    parquet_file::encode(TableName::Events, Layout::Fresh, &events.schema, events.gathered(&sorted))
+                    let cells = |column: usize, rows: Range<usize>| events.cells(column, sorted.get(rows).unwrap_or_default());
+                    encode_columns(TableName::Events, Layout::Fresh, &events.schema, sorted.len(), &cells)
                 };
                 File { day: Some(day), rows: rows.len(), encode: Box::new(move || encode(&rows)) }
             })

@@ -104,12 +104,9 @@ impl<'a> Events<'a> {
         keyed.into_iter().map(|(.., at)| at).collect()
     }
 
-    /// The rows as batches.
-    pub(crate) fn gathered(&self, rows: &[At]) -> impl Iterator<Item = Result<RecordBatch, ArrowError>> + Send {
-        rows.chunks(BATCH_ROWS).map(|rows| {
-            let columns = self.columns.iter().map(|column| column.gathered(rows));
-            RecordBatch::try_new(self.schema.clone(), columns.collect::<Result<_, ArrowError>>()?)
-        })
+    /// The cells of a column for so many rows, at most [`BATCH_ROWS`].
+    pub(crate) fn cells(&self, column: usize, rows: &[At]) -> Result<ArrayRef, ArrowError> {
+        self.columns.get(column).ok_or_else(|| ArrowError::SchemaError(format!("events have no column {column}")))?.cells(rows)
     }
 }
 
@@ -173,8 +170,7 @@ impl<'a> Column<'a> {
         Ok(Self::Keyed { keys: keyed.iter().map(|array| array.keys()).collect(), bases, texts })
     }
 
-    /// The cells of so many rows, at most [`BATCH_ROWS`].
-    fn gathered(&self, rows: &[At]) -> Result<ArrayRef, ArrowError> {
+    fn cells(&self, rows: &[At]) -> Result<ArrayRef, ArrowError> {
         match self {
             Self::Same(cells) => Ok(cells.slice(0, rows.len())),
             Self::Plain(arrays) => interleave(arrays, rows),

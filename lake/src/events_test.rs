@@ -5,8 +5,12 @@ use parquet::errors::ParquetError;
 use proptest::prelude::*;
 
 use crate::TableName;
+use crate::encode_columns::encode_columns;
 use crate::events::Events;
 use crate::parquet_file::{BATCH_ROWS, Layout, encode};
+
+/// Some files have several row groups.
+const LAYOUT: Layout = Layout::Sorted { row_group_rows: BATCH_ROWS * 2 };
 
 prop_compose! {
     fn event()(
@@ -36,7 +40,7 @@ fn batch(events: &[Event]) -> RecordBatch {
 fn of_values(mut events: Vec<&Event>) -> Result<Vec<u8>, ParquetError> {
     events.sort_by_key(|event| (&event.identity, event.time, event.log_partition, event.log_offset));
     let batches = events.chunks(BATCH_ROWS).map(|rows| Event::to_batch(rows.iter().copied()));
-    Ok(encode(TableName::Events, Layout::Fresh, &TableName::Events.file_schema(), batches)?.0)
+    Ok(encode(TableName::Events, LAYOUT, &TableName::Events.file_schema(), batches)?.0)
 }
 
 proptest! {
@@ -56,7 +60,8 @@ proptest! {
         prop_assert_eq!(days.values().map(Vec::len).sum::<usize>(), events.len());
         for (day, rows) in days {
             let sorted = columns.sorted(&rows);
-            let (bytes, _) = encode(TableName::Events, Layout::Fresh, &columns.schema, columns.gathered(&sorted)).unwrap();
+            let cells = |column: usize, rows: std::ops::Range<usize>| columns.cells(column, &sorted[rows]);
+            let (bytes, _) = encode_columns(TableName::Events, LAYOUT, &columns.schema, sorted.len(), &cells).unwrap();
             prop_assert_eq!(bytes, of_values(events.iter().filter(|event| event.time.day() == day).collect()).unwrap());
         }
     }

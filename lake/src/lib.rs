@@ -9,6 +9,7 @@
 mod append;
 mod compact;
 mod durable;
+mod encode_columns;
 mod error;
 mod events;
 #[cfg(test)]

@@ -43,15 +43,23 @@ const LONG_PAGE_BYTES: usize = 128 << 10;
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 
 /// Columns whose bytes are long: their pages are small, so that a point lookup reads few of them, and what is written stays in the cache.
-const LONG: &[&str] = &["raw", "features", "explanation"];
+pub(crate) const LONG: &[&str] = &["raw", "features", "explanation"];
 /// Columns of random bytes: compressing them costs and gives nothing.
 const RANDOM: &[&str] = &["raw_hash"];
 
 impl Layout {
+    /// Rows in a row group, at most.
+    pub(crate) const fn row_group_rows(self) -> usize {
+        match self {
+            Self::Fresh => FRESH_ROW_GROUP_ROWS,
+            Self::Sorted { row_group_rows } => row_group_rows,
+        }
+    }
+
     fn properties(self, table: TableName) -> WriterProperties {
-        let (level, group) = match self {
-            Self::Fresh => (1, FRESH_ROW_GROUP_ROWS),
-            Self::Sorted { row_group_rows } => (3, row_group_rows),
+        let level = match self {
+            Self::Fresh => 1,
+            Self::Sorted { .. } => 3,
         };
         let zstd = Compression::ZSTD(ZstdLevel::try_new(level).unwrap_or_default());
         let mut properties = WriterProperties::builder()
@@ -63,7 +71,7 @@ impl Layout {
             .set_statistics_truncate_length(Some(TEXT_STATISTICS_BYTES))
             .set_column_index_truncate_length(Some(TEXT_STATISTICS_BYTES))
             .set_data_page_row_count_limit(if table.is_index() { INDEX_PAGE_ROWS } else { PAGE_ROWS })
-            .set_max_row_group_row_count(Some(group))
+            .set_max_row_group_row_count(Some(self.row_group_rows()))
             .set_sorting_columns(Some(sorting(table)));
         for column in table.columns() {
             let path = || ColumnPath::from(column.name);
