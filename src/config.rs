@@ -184,7 +184,7 @@ pub struct Store {
     pub commit_interval_ms: u64,
     /// Most events in one commit.
     pub commit_events_max: usize,
-    /// Most bytes of raw records in one commit.
+    /// Most bytes in one commit: of the original records, and on Kafka of whole events.
     pub commit_bytes_max: usize,
     /// Whether `ingest` rewrites closed days that it touched, and rolls them up, when it ends.
     pub compact_after_ingest: bool,
