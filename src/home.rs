@@ -20,8 +20,11 @@ pub struct Home {
     copies: Arc<OnceLock<Option<Arc<Copies>>>>,
     enrich: Arc<OnceLock<Option<Arc<Enrich>>>>,
     /// The key that was current last, and who redacts with it.
-    redactor: Arc<Mutex<Option<([u8; 32], Redactor)>>>,
+    redactor: Arc<Mutex<Option<Keyed>>>,
 }
+
+/// A key, and who redacts with it.
+type Keyed = ([u8; 32], Redactor);
 
 impl Home {
     /// Opens the folder of this configuration, and creates it where it is missing.
