@@ -17,6 +17,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Executor, Scheduler};
 use crate::failure::Failure;
+use crate::slots::Slots;
 
 /// A plan names every file that it reads: some hundred bytes each.
 pub const MESSAGE_BYTES_MAX: u32 = 256 << 20;
@@ -70,7 +71,8 @@ pub async fn scheduler(arguments: Scheduler) -> Result<(), Failure> {
         ..SchedulerConfig::default()
     };
     let failed = |error: ballista_core::error::BallistaError| Failure::Other(anyhow::anyhow!("the scheduler ended: {error}"));
-    let cluster = BallistaCluster::new_from_config(&config).await.map_err(failed)?;
+    let jobs = BallistaCluster::new_from_config(&config).await.map_err(failed)?.job_state();
+    let cluster = BallistaCluster::new(Arc::new(Slots::default()), jobs);
     let scheduler = create_scheduler::<LogicalPlanNode, PhysicalPlanNode>(cluster, Arc::new(config)).await.map_err(failed)?;
     eprintln!("scheduler at {address}");
     tokio::select! {

@@ -7,6 +7,7 @@ mod cluster;
 mod failure;
 mod output;
 mod scheduler;
+mod slots;
 
 use clap::Parser as _;
 

@@ -12,6 +12,8 @@ use tempfile::TempDir;
 const BINARY: &str = env!("CARGO_BIN_EXE_keytrail-ballista");
 /// How long the cluster may take to stand, and to see that somebody came or went.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Seconds after which a question that hangs is told, before whoever runs the tests ends them without a word.
+const TIME_LIMIT: &str = "180";
 
 /// A scheduler and executors, ended when dropped.
 pub(crate) struct Cluster {
@@ -87,6 +89,9 @@ impl Cluster {
     pub(crate) fn client(&self, lake: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(BINARY);
         command.args(arguments).arg("--scheduler").arg(self.address.to_string()).arg("--lake").arg(lake);
+        if !arguments.contains(&"--time-limit") {
+            command.args(["--time-limit", TIME_LIMIT]);
+        }
         command
     }
 
