@@ -32,9 +32,7 @@ use crate::cli::{Asking, Window};
 use crate::failure::Failure;
 use crate::output;
 use crate::scheduler::{Executor, Scheduler};
-
-/// How often it is looked whether all executors are there.
-const LOOK: Duration = Duration::from_millis(500);
+use crate::watch;
 
 /// A lake, and a cluster that reads it.
 struct Client {
@@ -95,7 +93,7 @@ impl Client {
         let limit = Duration::from_secs(asking.time_limit);
         let ended = tokio::select! {
             answer = self.rows(sql) => answer,
-            lost = self.lost() => Err(lost),
+            failure = watch::ended(&self.scheduler, &self.executors, &self.job) => Err(failure),
             () = tokio::time::sleep(limit) => Err(Failure::OutOfReach(format!(
                 "the question was stopped after {} s: narrow its period, add executors, or raise --time-limit",
                 asking.time_limit
@@ -115,16 +113,6 @@ impl Client {
             Err(failure) => {
                 self.scheduler.cancel(&self.job).await;
                 Err(failure)
-            }
-        }
-    }
-
-    /// Ends once an executor is lost. Ballista 55.0 computes again what it had computed, and was seen to count rows twice then.
-    async fn lost(&self) -> Failure {
-        loop {
-            tokio::time::sleep(LOOK).await;
-            if let Err(failure) = self.scheduler.has_all(&self.executors).await {
-                return failure;
             }
         }
     }

@@ -8,6 +8,7 @@ mod failure;
 mod output;
 mod scheduler;
 mod slots;
+mod watch;
 
 use clap::Parser as _;
 

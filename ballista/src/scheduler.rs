@@ -1,4 +1,4 @@
-//! The scheduler as a client sees it besides its gRPC: which executors there are, and how a job is cancelled, over its own HTTP API.
+//! The scheduler as a client sees it besides its gRPC: which executors there are, what became of a job's tasks, and how it is cancelled, over its own HTTP API.
 
 use std::time::Duration;
 
@@ -22,6 +22,18 @@ pub struct Executor {
     pub id: String,
     pub host: String,
     pub cores: usize,
+}
+
+/// What was asked of a cluster.
+struct Job {
+    id: String,
+    name: String,
+    status: String,
+}
+
+/// The text under a key.
+fn text(of: &serde_json::Value, key: &str) -> String {
+    of.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
 }
 
 impl Scheduler {
@@ -48,7 +60,6 @@ impl Scheduler {
     /// [`Failure::OutOfReach`] where nothing answers, or there is no executor.
     pub async fn executors(&self) -> Result<Vec<Executor>, Failure> {
         let known = self.get("/api/executors").await?;
-        let text = |of: &serde_json::Value, key: &str| of.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
         let executor = |of: &serde_json::Value| Executor {
             id: text(of, "id"),
             host: text(of, "host"),
@@ -81,11 +92,8 @@ impl Scheduler {
     /// # Errors
     /// [`Failure::OutOfReach`] where one failed and was computed again, or nothing answers.
     pub async fn is_computed_once(&self, job: &str) -> Result<(), Failure> {
-        for id in self.jobs(job).await? {
-            let stages = self.get(&format!("/api/job/{id}/stages")).await?;
-            let stages = stages.get("stages").unwrap_or(&stages).as_array().cloned().unwrap_or_default();
-            let mut tasks = stages.iter().filter_map(|stage| stage.get("tasks")?.as_array()).flatten();
-            if tasks.any(|task| task.get("status").is_some_and(|status| status != "Successful")) {
+        for job in self.jobs().await?.into_iter().filter(|other| other.name == job) {
+            if self.tasks(&job.id).await?.iter().any(|status| status != "Successful") {
                 return Err(Failure::OutOfReach(
                     "a task failed and was computed again while the question ran: no answer is given, for it may hold rows twice; ask again".to_owned(),
                 ));
@@ -94,17 +102,42 @@ impl Scheduler {
         Ok(())
     }
 
-    /// The ids of the jobs of that name.
-    async fn jobs(&self, name: &str) -> Result<Vec<String>, Failure> {
+    /// How many tasks the job of that name was given so far, where it is not done and no task of any job runs.
+    ///
+    /// # Errors
+    /// [`Failure::OutOfReach`] where nothing answers.
+    pub async fn stands_still(&self, job: &str) -> Result<Option<usize>, Failure> {
+        let mut given = None;
+        for other in self.jobs().await?.into_iter().filter(|other| other.status == "Running") {
+            let tasks = self.tasks(&other.id).await?;
+            if tasks.iter().any(|status| status == "Running") {
+                return Ok(None);
+            }
+            if other.name == job {
+                given = Some(tasks.len());
+            }
+        }
+        Ok(given)
+    }
+
+    async fn jobs(&self) -> Result<Vec<Job>, Failure> {
         let jobs = self.get("/api/jobs").await?;
-        let text = |of: &serde_json::Value, key: &str| of.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
-        Ok(jobs.as_array().into_iter().flatten().filter(|job| text(job, "job_name") == name).map(|job| text(job, "job_id")).collect())
+        let job = |of: &serde_json::Value| Job { id: text(of, "job_id"), name: text(of, "job_name"), status: text(of, "status") };
+        Ok(jobs.as_array().into_iter().flatten().map(job).collect())
+    }
+
+    /// What became of each task of a job.
+    async fn tasks(&self, job: &str) -> Result<Vec<serde_json::Value>, Failure> {
+        let stages = self.get(&format!("/api/job/{job}/stages")).await?;
+        let stages = stages.get("stages").unwrap_or(&stages).as_array().cloned().unwrap_or_default();
+        let tasks = stages.iter().filter_map(|stage| stage.get("tasks")?.as_array()).flatten();
+        Ok(tasks.filter_map(|task| task.get("status").cloned()).collect())
     }
 
     /// Cancels the job of that name, where there is one that runs; nothing is waited for.
     pub async fn cancel(&self, job: &str) {
-        for id in self.jobs(job).await.unwrap_or_default() {
-            let _ = self.http.patch(format!("{}/api/job/{id}", self.url)).send().await;
+        for job in self.jobs().await.unwrap_or_default().into_iter().filter(|other| other.name == job) {
+            let _ = self.http.patch(format!("{}/api/job/{}", self.url, job.id)).send().await;
         }
     }
 
