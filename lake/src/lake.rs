@@ -25,7 +25,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { checkpoint_commits: 100 }
+        Self { checkpoint_commits: 20 }
     }
 }
 
