@@ -126,6 +126,13 @@ impl Lake {
             events.by_day().into_iter().map(move |(day, rows)| {
                 let encode = move |rows: &[_]| {
                     let sorted = events.sorted(rows);
+                    if sorted.len() != rows.len() {
+                        return Err(ParquetError::General(format!(
+                            "{} of {} events have no place in the order: a defect",
+                            rows.len() - sorted.len(),
+                            rows.len()
+                        )));
+                    }
                     let cells = |column: usize, rows: Range<usize>| events.cells(column, sorted.get(rows).unwrap_or_default());
                     encode_columns(TableName::Events, Layout::Fresh, &events.schema, sorted.len(), &cells)
                 };
