@@ -331,5 +331,7 @@ fn one(random: &mut Random, day: i64) -> Event {
     id[..8].copy_from_slice(&random.below(u64::MAX).to_be_bytes());
     id[8..].copy_from_slice(&random.below(u64::MAX).to_be_bytes());
     event.event_id = EventId(id);
+    // No two records are the same; so neither are their hashes.
+    event.raw_hash.0.chunks_exact_mut(8).for_each(|part| part.copy_from_slice(&random.below(u64::MAX).to_be_bytes()));
     event
 }
