@@ -233,6 +233,12 @@ impl Detector {
         self.state.ledger.credentials(self.watermark(), self.state.partition)
     }
 
+    /// How many credentials and identities the ledger holds.
+    #[must_use]
+    pub fn known(&self) -> (usize, usize) {
+        self.state.ledger.known()
+    }
+
     /// Every identity as of the watermark, sorted by id.
     #[must_use]
     pub fn identities(&self) -> Vec<IdentityRecord> {

@@ -113,12 +113,26 @@ pub(crate) fn write(runtime: &tokio::runtime::Handle, log: &TableLog, mut stream
 /// The rows of a file as a stream, and how many they are: of each the columns of `schema`. `None` when they are not in the table's order.
 pub(crate) fn open(runtime: &tokio::runtime::Handle, log: &TableLog, path: &str, schema: &SchemaRef) -> Result<Option<(SendableRecordBatchStream, u64)>> {
     let shown = format!("{}{path}", log.shown);
-    let failed = |e: object_store::Error| Error::storage(&shown, "read a data file", e);
-    let got = runtime.block_on(log.store.get(&Path::from(path))).map_err(failed)?;
-    match got.payload {
-        GetResultPayload::File(file, _) => decode(log.name, file, schema, &shown),
-        GetResultPayload::Stream(_) => decode(log.name, runtime.block_on(got.bytes()).map_err(failed)?, schema, &shown),
+    match read(runtime, log, path)? {
+        Bytes::File(file) => decode(log.name, file, schema, &shown),
+        Bytes::Whole(bytes) => decode(log.name, bytes, schema, &shown),
     }
+}
+
+/// A data file's bytes: read where they are asked for, or all of them.
+pub(crate) enum Bytes {
+    File(std::fs::File),
+    Whole(bytes::Bytes),
+}
+
+/// Opens a file where the store is a local folder; elsewhere reads it whole.
+pub(crate) fn read(runtime: &tokio::runtime::Handle, log: &TableLog, path: &str) -> Result<Bytes> {
+    let failed = |e: object_store::Error| Error::storage(format!("{}{path}", log.shown), "read a data file", e);
+    let got = runtime.block_on(log.store.get(&Path::from(path))).map_err(failed)?;
+    Ok(match got.payload {
+        GetResultPayload::File(file, _) => Bytes::File(file),
+        GetResultPayload::Stream(_) => Bytes::Whole(runtime.block_on(got.bytes()).map_err(failed)?),
+    })
 }
 
 fn decode(table: TableName, file: impl ChunkReader + 'static, schema: &SchemaRef, shown: &str) -> Result<Option<(SendableRecordBatchStream, u64)>> {

@@ -10,11 +10,12 @@ pub mod store;
 pub mod upkeep;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use keytrail_detect::Detector;
+use keytrail_lake::{CompactOptions, RollUpOptions, TableName};
 use keytrail_log::embedded::{EmbeddedLog, Fsync, Options as LogOptions};
 use keytrail_log::{Appended, EventLog};
 use keytrail_query::LiveLedger;
@@ -141,14 +142,16 @@ impl Pipeline {
         self.log.clone()
     }
 
-    /// Ends in order: sources, detectors, store; then publishes the ledger, compacts, and trims the log. Everything that was appended
-    /// is judged and stored when it returns.
+    /// Ends in order: sources, detectors, store; closed days are compacted and rolled up as soon as all events are stored, beside detectors that judge
+    /// still; then trims the log. Everything that was appended is judged and stored when it returns.
     ///
     /// # Errors
     /// The first failure of any role.
     pub fn finish(self) -> anyhow::Result<Outcome> {
         let Self { shared, log, runtime, detectors, store, forwarders } = self;
         shared.sources_done.store(true, Ordering::Release);
+        let store_ended = Arc::new(AtomicBool::new(false));
+        let closing = runtime.spawn(close_days(Arc::clone(&shared), Arc::clone(&store_ended)));
         let mut ended: Vec<Detector> = Vec::new();
         let mut failure = None;
         for worker in detectors {
@@ -162,19 +165,20 @@ impl Pipeline {
         for forwarder in forwarders {
             let _ = forwarder.join();
         }
+        store_ended.store(true, Ordering::Release);
+        let (closed, compacted) = runtime.block_on(async { tokio::join!(closing, compact(&shared, |table| table != TableName::Events)) });
         if let Some(error) = failure {
             return Err(error);
         }
         stored?;
         shared.check()?;
+        closed.context("closing days ended abnormally; this is a defect of keytrail")??;
+        compacted?;
         let mut outcome = Outcome::default();
         for detector in &ended {
-            outcome.credentials += detector.credentials().len();
-            outcome.identities += detector.identities().len();
-        }
-        if shared.config.store.compact_after_ingest {
-            runtime.block_on(shared.lake.compact(keytrail_lake::CompactOptions::default()))?;
-            runtime.block_on(shared.lake.roll_up(&keytrail_lake::RollUpOptions::default()))?;
+            let (credentials, identities) = detector.known();
+            outcome.credentials += credentials;
+            outcome.identities += identities;
         }
         // What has been judged, stored and snapshotted goes, once the log holds more bytes than are kept.
         if log.disk_bytes()? > shared.config.embedded.retention_bytes_max {
@@ -187,6 +191,33 @@ impl Pipeline {
         std::mem::forget((shared, log, runtime, ended));
         Ok(outcome)
     }
+}
+
+/// Compacts and rolls up closed days of events once all of them are stored: nothing that is judged from then on changes them.
+async fn close_days(shared: Arc<Shared>, store_ended: Arc<AtomicBool>) -> anyhow::Result<()> {
+    const STEP: Duration = Duration::from_millis(2);
+    while shared.stored.sum() < shared.ends()? && !store_ended.load(Ordering::Acquire) {
+        tokio::time::sleep(STEP).await;
+    }
+    compact(&shared, |table| table == TableName::Events).await?;
+    if is_to_be_compacted(&shared) {
+        shared.lake.roll_up(&RollUpOptions::default()).await?;
+    }
+    Ok(())
+}
+
+/// Compacts some of the tables, where that is wanted after a run and the run did not fail.
+async fn compact(shared: &Shared, wanted: impl Fn(TableName) -> bool) -> anyhow::Result<()> {
+    if is_to_be_compacted(shared) {
+        let mut options = CompactOptions::default();
+        options.tables.retain(|table| wanted(*table));
+        shared.lake.compact(options).await?;
+    }
+    Ok(())
+}
+
+fn is_to_be_compacted(shared: &Shared) -> bool {
+    shared.config.store.compact_after_ingest && !shared.failed.load(Ordering::Acquire)
 }
 
 impl Sink for Pipeline {

@@ -517,6 +517,12 @@ impl Ledger {
         }
     }
 
+    /// How many credentials and identities there are.
+    #[must_use]
+    pub fn known(&self) -> (usize, usize) {
+        (self.credentials.len(), self.identities.len())
+    }
+
     /// Every identity, sorted by id, as of `watermark`; owner, environment and windows are filled in by the caller.
     #[must_use]
     pub fn identities(&self, watermark: Micros, partition: i32) -> Vec<(IdentityIx, IdentityRecord)> {

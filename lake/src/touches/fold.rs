@@ -19,8 +19,9 @@ use crate::table_log::TableLog;
 use crate::{Error, Result, TableName};
 
 /// The texts that tell touches apart, the identity first.
-const KEY: [&str; 9] = ["identity", "identity_kind", "destination", "environment", "credential", "credential_parent", "protocol", "action", "outcome"];
-const TIMES: [&str; 2] = ["time", "credential_issued_at"];
+pub(super) const KEY: [&str; 9] =
+    ["identity", "identity_kind", "destination", "environment", "credential", "credential_parent", "protocol", "action", "outcome"];
+pub(super) const TIMES: [&str; 2] = ["time", "credential_issued_at"];
 /// Touches of one identity on one day; beyond it the day is not rolled up, and its events are read.
 const TOUCHES_MAX: usize = 2_000_000;
 /// Rows that are handed on at a time.

@@ -7,6 +7,7 @@
 //! need no commit in common, and a roll-up that was interrupted, lost or is behind gives no wrong answer.
 
 mod check;
+mod few;
 mod fold;
 mod held;
 mod join;

@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use datafusion::physical_plan::SendableRecordBatchStream;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use keytrail_schemas::{Fingerprinted, RolledDays};
+use tokio::runtime::Handle;
 
+use super::few::Few;
 use super::fold::{self, Fold};
 use super::{RollUpOptions, TABLES, turn};
 use crate::append::DataFile;
-use crate::merge::{Output, open, ordered, write};
+use crate::merge::{Bytes, Output, open, ordered, read, write};
 use crate::parquet_file::Layout;
 use crate::table_log::{Outcome, Proposal, Relies, TableLog};
 use crate::{Error, Lake, Result, TableName};
@@ -95,8 +98,14 @@ impl Lake {
             file_rows_max: usize::MAX,
             note: Some((RolledDays::KEY, days.to_json())),
         };
-        let (span, runtime, shown) = (span.to_vec(), tokio::runtime::Handle::current(), events.shown.clone());
+        let (span, runtime, shown) = (span.to_vec(), Handle::current(), events.shown.clone());
         let work = move || {
+            if let Some((counted, [by_identity, by_destination])) = counted(&runtime, &events, &span, memory_bytes_max)? {
+                let (files, rows) = write(&runtime, &touches, by_identity, &output)?;
+                let (turned_files, turned_rows) = write(&runtime, &turned, by_destination, &output)?;
+                debug_assert_eq!(rows, turned_rows, "both orders are of the same touches");
+                return Ok(Some(Rolled { events: counted, touches: rows, files: [files, turned_files] }));
+            }
             let (mut streams, mut counted) = (Vec::with_capacity(span.len()), Vec::with_capacity(span.len()));
             for wanted in &span {
                 let Some(fold) = Fold::open(&runtime, &events, wanted.day, &wanted.files)? else { return Ok(None) };
@@ -143,6 +152,27 @@ impl Lake {
         }
         Ok(bytes)
     }
+}
+
+/// The events of a span, and its touches in both orders, counted in memory; `None` where that cannot be.
+fn counted(runtime: &Handle, events: &TableLog, span: &[Wanted], memory_bytes_max: usize) -> Result<Option<(u64, [SendableRecordBatchStream; 2])>> {
+    let mut few = Few::within(memory_bytes_max);
+    if span.iter().map(|wanted| wanted.bytes).sum::<u64>() > BYTES_MAX {
+        return Ok(None);
+    }
+    for wanted in span {
+        for path in &wanted.files {
+            let is_counted = match read(runtime, events, path)? {
+                Bytes::File(file) => few.count(wanted.day, file),
+                Bytes::Whole(bytes) => few.count(wanted.day, bytes),
+            };
+            if !is_counted {
+                return Ok(None);
+            }
+        }
+    }
+    let counted = few.events;
+    Ok(few.orders(&TableName::Touches.file_schema()).map(|orders| (counted, orders)))
 }
 
 /// Whether a file is not there (any more).

@@ -99,6 +99,34 @@ async fn closed_days_are_rolled_up_once_in_both_orders() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_counted_in_memory_and_what_is_streamed_are_the_same_rows() {
+    let mut rows = Vec::new();
+    // Room for some thousand touches in memory, and for all of them.
+    for memory_bytes_max in [2 << 20, 256 << 20] {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = open(&folder).await;
+        fill(&lake, 0..24_000, 8_000, 3_000).await;
+        let report = lake.roll_up(&RollUpOptions { memory_bytes_max, ..RollUpOptions::default() }).await.unwrap();
+        assert_eq!((report.days, report.events, report.days_left.len()), (2, 16_000, 0), "{report:?}");
+        assert!(report.touches > (2 << 20) / 256, "fewer than fit: {report:?}");
+        let mut of = Vec::new();
+        for table in ORDERS {
+            of.push(read(folder.path(), table).await);
+        }
+        rows.push(of);
+        assert_eq!(lake.check_touches(false).await.unwrap().disagreements, []);
+    }
+    let [mut streamed, counted] = <[Vec<Vec<Touch>>; 2]>::try_from(rows).unwrap();
+    // Days that do not fit into memory together have a file each.
+    streamed[0].sort_by_key(|touch| (touch.identity.clone(), touch.day));
+    let place = streamed[0].iter().zip(&counted[0]).position(|(a, b)| a != b);
+    assert_eq!((place, streamed[0].len()), (None, counted[0].len()), "in the order of the file, and not only the same ones");
+    // By destination, of one identity's touches of one destination on one day any may come first.
+    assert!(counted[1].is_sorted_by_key(|touch| (touch.destination.is_none(), touch.destination.clone(), touch.day, touch.identity.clone())));
+    assert!(sorted(streamed[1].clone()) == sorted(counted[1].clone()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_day_that_changed_is_rolled_up_anew_and_its_old_touches_leave() {
     let folder = tempfile::tempdir().unwrap();
     let lake = open(&folder).await;
