@@ -103,15 +103,17 @@ fn clip(text: &str) -> String {
 }
 
 /// `YYYY-MM-DDTHH:MM:SS[.f…]Z`, the shape that nearly every log has; anything else is left to chrono.
-fn parse_utc_fast(b: &[u8]) -> Option<i64> {
-    let digit = |i: usize| b.get(i).filter(|c| c.is_ascii_digit()).map(|c| i64::from(c - b'0'));
-    let two = |i: usize| Some(digit(i)? * 10 + digit(i + 1)?);
-    let is = |i: usize, c: u8| b.get(i) == Some(&c);
-    if !(is(4, b'-') && is(7, b'-') && is(10, b'T') && is(13, b':') && is(16, b':') && b.last() == Some(&b'Z')) {
+fn parse_utc_fast(text: &[u8]) -> Option<i64> {
+    let (begin, rest) = text.split_first_chunk::<19>()?;
+    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', hour1, hour2, b':', minute1, minute2, b':', second1, second2] = begin else { return None };
+    let digits = [y1, y2, y3, y4, m1, m2, d1, d2, hour1, hour2, minute1, minute2, second1, second2];
+    // All are looked at, so that many are at once.
+    if !digits.iter().fold(true, |all, digit| all & digit.is_ascii_digit()) {
         return None;
     }
-    let (year, month, day) = (two(0)? * 100 + two(2)?, two(5)?, two(8)?);
-    let (hour, minute, second) = (two(11)?, two(14)?, two(17)?);
+    let two = |tens: u8, ones: u8| i64::from(tens & 0xf) * 10 + i64::from(ones & 0xf);
+    let (year, month, day) = (two(y1, y2) * 100 + two(y3, y4), two(m1, m2), two(d1, d2));
+    let (hour, minute, second) = (two(hour1, hour2), two(minute1, minute2), two(second1, second2));
     let month_days = match month {
         4 | 6 | 9 | 11 => 30,
         2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
@@ -122,18 +124,18 @@ fn parse_utc_fast(b: &[u8]) -> Option<i64> {
     if !(1..=month_days).contains(&day) || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    let mut micros = 0;
-    if b.len() > 20 {
-        if b.len() == 21 || !is(19, b'.') {
+    let fraction = match rest {
+        [b'Z'] => &[],
+        [b'.', digits @ .., b'Z'] if !digits.is_empty() => digits,
+        _ => return None,
+    };
+    let (mut micros, mut scale) = (0, 100_000);
+    for digit in fraction {
+        if !digit.is_ascii_digit() {
             return None;
         }
-        let mut scale = 100_000;
-        for i in 20..b.len() - 1 {
-            micros += digit(i)? * scale;
-            scale /= 10;
-        }
-    } else if b.len() != 20 {
-        return None;
+        micros += i64::from(digit & 0xf) * scale;
+        scale /= 10;
     }
     // Days from civil, Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
     let y = if month <= 2 { year - 1 } else { year };
