@@ -15,17 +15,25 @@ pub(super) struct Columns {
     names: [Recent; NAMES],
     reason: Recent,
     user_agent: Recent,
+    /// Names that were looked at last, in whichever column: the events of one record have most of theirs in common, and some stand in two columns.
+    last_names: Texts,
 }
 
 /// Texts that stood in a column and were kept.
 #[derive(Default)]
 struct Recent {
+    texts: Texts,
+    score: i16,
+}
+
+/// The last texts of some.
+#[derive(Default)]
+struct Texts {
     /// Length and last bytes of each, close together: most of what is another text is told by them.
     tags: [u64; KEPT],
     texts: [Short; KEPT],
     /// Which of them gives way to the next newcomer.
     oldest: u8,
-    score: i16,
 }
 
 const KEPT: usize = 4;
@@ -56,17 +64,43 @@ impl Recent {
         if self.score < SCORE_MIN {
             return false;
         }
-        let (bytes, tag) = (text.as_bytes(), tag(text));
-        let is_known = |(known, short): (&u64, &Short)| *known == tag && usize::from(short.len) == bytes.len() && short.text.get(..bytes.len()) == Some(bytes);
-        let has = self.tags.iter().zip(&self.texts).any(is_known);
+        let has = self.texts.has(text);
         self.score = if has { (self.score + 1).min(SCORE_MAX) } else { self.score - 1 };
         has
     }
 
     fn keep(&mut self, text: &str) {
-        if self.score < SCORE_MIN {
+        if self.score >= SCORE_MIN {
+            self.texts.keep(text);
+        }
+    }
+
+    /// Changes the column where `judge` gives something else in place of its text.
+    #[inline]
+    fn column(&mut self, column: &mut Text, judge: impl FnOnce(&str) -> Option<String>) {
+        let text = column.as_str();
+        if self.has(text) {
             return;
         }
+        match judge(text) {
+            None => self.keep(text),
+            Some(kept) => *column = kept.into(),
+        }
+    }
+}
+
+impl Texts {
+    #[inline]
+    fn has(&self, text: &str) -> bool {
+        let (bytes, tag) = (text.as_bytes(), tag(text));
+        // The last bytes are in the tag: all of a short text, and what of a longer one stands behind its last whole word.
+        let words = bytes.as_chunks::<8>().0;
+        let is = |short: &Short| usize::from(short.len) == bytes.len() && words.iter().zip(short.text.as_chunks::<8>().0).all(|(word, known)| word == known);
+        let is_known = |(known, short): (&u64, &Short)| *known == tag && is(short);
+        self.tags.iter().zip(&self.texts).any(is_known)
+    }
+
+    fn keep(&mut self, text: &str) {
         let at = usize::from(self.oldest);
         if let (Some(known), Some(known_tag)) = (self.texts.get_mut(at), self.tags.get_mut(at))
             && let Some(place) = known.text.get_mut(..text.len())
@@ -78,16 +112,17 @@ impl Recent {
         }
     }
 
-    /// Changes the column where `judge` gives something else in place of its text.
+    /// What is written in place of a name, `None` where it stays.
     #[inline]
-    fn column(&mut self, column: &mut Text, judge: impl FnOnce(&str) -> Option<String>) {
-        if self.has(column) {
-            return;
+    fn name(&mut self, text: &str, judge: impl FnOnce(&str) -> Option<String>) -> Option<String> {
+        if self.has(text) {
+            return None;
         }
-        match judge(column) {
-            Some(kept) => *column = kept.into(),
-            None => self.keep(column),
+        let written = judge(text);
+        if written.is_none() {
+            self.keep(text);
         }
+        written
     }
 }
 
@@ -95,7 +130,12 @@ impl Recent {
 #[inline]
 fn tag(text: &str) -> u64 {
     let bytes = text.as_bytes();
-    let last = bytes.last_chunk::<8>().map_or_else(|| bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)), |last| u64::from_le_bytes(*last));
+    let last = match (bytes.last_chunk::<8>(), bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        (Some(last), ..) => u64::from_le_bytes(*last),
+        // Of what is shorter, all.
+        (None, Some(first), Some(last)) => u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last)),
+        _ => bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    };
     last ^ (bytes.len() as u64).rotate_right(8)
 }
 
@@ -133,30 +173,31 @@ impl Columns {
             reason,
             ..
         } = event;
-        let always = [identity, identity_provider, identity_account, source].map(Some);
-        let others = [
-            credential,
-            credential_parent,
-            issuer,
-            source_ip,
-            source_host,
-            source_country,
-            destination,
-            destination_kind,
-            destination_service,
-            environment,
-            protocol,
-            auth_method,
-            action,
-            session,
-            trace_id,
-        ]
-        .map(Option::as_mut);
-        const { assert!(NAMES == 4 + 15, "every column that is a name has its memory") };
-        for (column, recent) in always.into_iter().chain(others).zip(&mut self.names) {
+        let names: [_; NAMES] = [
+            Some(identity),
+            Some(identity_provider),
+            Some(identity_account),
+            Some(source),
+            credential.as_mut(),
+            credential_parent.as_mut(),
+            issuer.as_mut(),
+            source_ip.as_mut(),
+            source_host.as_mut(),
+            source_country.as_mut(),
+            destination.as_mut(),
+            destination_kind.as_mut(),
+            destination_service.as_mut(),
+            environment.as_mut(),
+            protocol.as_mut(),
+            auth_method.as_mut(),
+            action.as_mut(),
+            session.as_mut(),
+            trace_id.as_mut(),
+        ];
+        for (column, recent) in names.into_iter().zip(&mut self.names) {
             // What is shorter is no secret.
             if let Some(column) = column.filter(|column| column.len() >= TEXT_BYTES_MIN) {
-                recent.column(column, |text| name(text, redactor, memo));
+                recent.column(column, |text| self.last_names.name(text, |text| name(text, redactor, memo)));
             }
         }
         if let Some(reason) = reason {

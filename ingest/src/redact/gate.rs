@@ -16,8 +16,18 @@ pub struct Gate {
     redactor: Redactor,
     level: Level,
     memory: Box<Memory>,
-    /// The last record as it came and as it is kept: a record's events share it.
-    last: Option<(String, String)>,
+    /// What became of the last record: the events of one share it.
+    last: Last,
+}
+
+/// What became of the record of the last event.
+enum Last {
+    /// Nothing is known.
+    None,
+    /// It was kept as it came: the event has it.
+    Same,
+    /// It came so, and is kept so.
+    Other { came: String, kept: String },
 }
 
 impl Gate {
@@ -30,31 +40,32 @@ impl Gate {
             redactor: context.redactor.clone(),
             level: context.level,
             memory: context.redactor.memories.take(format.name(), context.level),
-            last: None,
+            last: Last::None,
         }
     }
 
     fn drafts(&mut self, drafts: &mut [Draft]) {
-        let mut left = drafts.len();
-        for draft in drafts {
-            left -= 1;
+        for at in 0..drafts.len() {
+            let (before, from_here) = drafts.split_at_mut(at);
+            let Some((draft, behind)) = from_here.split_first_mut() else { break };
             let Memory { memo, columns } = &mut *self.memory;
             columns.keep_back(&mut draft.event, &self.redactor, self.level, memo);
             if let Some(raw) = draft.event.raw.take() {
                 // An event that keytrail wrote once brings the record of the format that it was read as.
                 let format = if draft.event.format.is_empty() { Text::const_new(self.format) } else { draft.event.format.clone() };
-                draft.event.raw = Some(self.raw(raw, &format, left > 0));
+                let before = before.last().and_then(|draft| draft.event.raw.as_deref());
+                draft.event.raw = Some(self.raw(raw, &format, before, !behind.is_empty()));
             }
         }
-        self.last = None;
+        self.last = Last::None;
     }
 
-    /// The record without what must not be kept; `more` says that another event may bring the same one.
-    fn raw(&mut self, raw: String, format: &str, more: bool) -> String {
-        if let Some((came, kept)) = &mut self.last
-            && *came == raw
-        {
-            return if more { kept.clone() } else { std::mem::take(kept) };
+    /// The record without what must not be kept; `before` is what the event before it has, and `more` says that another event may bring the same one.
+    fn raw(&mut self, raw: String, format: &str, before: Option<&str>, more: bool) -> String {
+        match &mut self.last {
+            Last::Same if before == Some(raw.as_str()) => return raw,
+            Last::Other { came, kept } if *came == raw => return if more { kept.clone() } else { std::mem::take(kept) },
+            _ => {}
         }
         let foreign_row = format != self.format && !raw.trim_start().starts_with(['{', '[']);
         let parts = if foreign_row || raw.trim_start().starts_with('{') { None } else { self.inner.parts(&raw) };
@@ -73,9 +84,12 @@ impl Gate {
             Cow::Owned(kept) => Some(kept),
         };
         match (kept, more) {
-            (kept, true) => {
-                let kept = kept.unwrap_or_else(|| raw.clone());
-                self.last = Some((raw, kept.clone()));
+            (None, _) => {
+                self.last = Last::Same;
+                raw
+            }
+            (Some(kept), true) => {
+                self.last = Last::Other { came: raw, kept: kept.clone() };
                 kept
             }
             (Some(kept), false) => {
@@ -83,7 +97,6 @@ impl Gate {
                 self.memory.memo.spare = raw;
                 kept
             }
-            (None, false) => raw,
         }
     }
 

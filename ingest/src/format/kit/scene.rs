@@ -36,13 +36,17 @@ impl Setting {
         let before = out.len();
         let mut scene = Scene { setting: self, cluster: &self.cluster, line, id, out: &mut *out, before };
         let read = read(&mut scene);
+        let mut id = scene.id;
         let drafts = out.get_mut(before..).unwrap_or_default();
         let nameless = drafts.iter().any(|draft| draft.event.identity.is_empty());
         if nameless || read.is_err() {
             out.truncate(before);
             return read.and_then(|()| Err(Reject::no_identity(self.who, format!("a record of {} that names nobody: {} is missing", self.format, self.who))));
         }
+        let mut left = drafts.len();
         for draft in drafts {
+            left -= 1;
+            draft.provider_id = if left == 0 { id.take() } else { id.clone() };
             draft.event.raw = Some(raw.to_owned());
         }
         Ok(())
@@ -73,7 +77,7 @@ impl Scene<'_> {
         })
     }
 
-    /// The provider's own id for the record, where it is not what the shape says.
+    /// The provider's own id for the record, where it is not what the shape says: that of all its events.
     pub(crate) fn set_id(&mut self, id: Option<Text>) {
         self.id = id;
     }
@@ -87,7 +91,7 @@ impl Scene<'_> {
     /// Adds an event. The record is refused as a whole if one has no identity.
     pub(crate) fn push(&mut self, event: impl Into<Box<Event>>) {
         let part = u32::try_from(self.out.len() - self.before).unwrap_or(u32::MAX);
-        self.out.push(Draft { event: event.into(), provider_id: self.id.clone(), part, line: self.line });
+        self.out.push(Draft { event: event.into(), provider_id: None, part, line: self.line });
     }
 }
 
