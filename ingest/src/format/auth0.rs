@@ -105,7 +105,7 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     Ok(())
 }
 
-fn lifecycle(event: &Event, row: &Row<'_>, code: &str, tenant: &str) -> Option<Event> {
+fn lifecycle(event: &Event, row: &Row<'_>, code: &str, tenant: &str) -> Option<Box<Event>> {
     if event.outcome != Outcome::Success {
         return None;
     }

@@ -8,7 +8,7 @@
 use keytrail_schemas::{Activity, CredentialKind, IdentityKind, Outcome, Text};
 
 use super::join::join;
-use super::kit::{Fields, Row, Scene, Setting, address, by, fact, fields, words};
+use super::kit::{Fields, Row, Said, Scene, Setting, address, by, fact, fields, words};
 use super::{Context, Disposition, Draft, Format, Framing, Parser, Reject, text_of};
 use crate::json::Reader;
 
@@ -99,7 +99,8 @@ fn act(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     let code = row.text(CODE).unwrap_or_default();
     let action = row.str(ACTION).ok_or_else(|| Reject::malformed("Action", "neither Action nor Desc: what was done is not said"))?;
     let vault = row.owned(HOST).unwrap_or_else(|| scene.cluster.clone());
-    let mut event = scene.event(time, activity(action), action);
+    let said = WORDS.said_in(action);
+    let mut event = scene.event(time, activity(said), action);
     if let Some(issuer) = row.text(ISSUER).or_else(|| row.text(SOURCE)) {
         let (class, kind) = if is_component(&issuer) { ("component", IdentityKind::Service) } else { ("user", IdentityKind::Human) };
         by(&mut event, "cyberark", &vault, class, &issuer, kind);
@@ -108,8 +109,8 @@ fn act(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     }
     let word = action.to_ascii_lowercase();
     event.outcome = match () {
-        () if DENIES.are_in(action) => Outcome::Denied,
-        () if FAILS.are_in(action) || row.str(SEVERITY) == Some("Error") => Outcome::Failure,
+        () if said.has(DENIES) => Outcome::Denied,
+        () if said.has(FAILS) || row.str(SEVERITY) == Some("Error") => Outcome::Failure,
         () => Outcome::Success,
     };
     event.reason = if event.outcome == Outcome::Success { None } else { row.owned(REASON).or_else(|| Some(Text::from(code.as_ref()))) };
@@ -206,14 +207,14 @@ words! {
     DENIES = ["denied", "unauthori", "disallowed"];
 }
 
-fn activity(action: &str) -> Activity {
-    if ENDS.are_in(action) {
+fn activity(said: Said) -> Activity {
+    if said.has(ENDS) {
         Activity::End
-    } else if LOGINS.are_in(action) {
+    } else if said.has(LOGINS) {
         Activity::Authenticate
-    } else if GRANTS.are_in(action) {
+    } else if said.has(GRANTS) {
         Activity::Grant
-    } else if CHANGES.are_in(action) {
+    } else if said.has(CHANGES) {
         Activity::Configure
     } else {
         Activity::Use

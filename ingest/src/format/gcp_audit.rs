@@ -159,7 +159,7 @@ fn activity(method: &str, last: &str) -> Activity {
 }
 
 /// What a record tells of a key or a token of a service account.
-fn lifecycle(event: &Event, row: &Row<'_>, last: &str) -> Option<Event> {
+fn lifecycle(event: &Event, row: &Row<'_>, last: &str) -> Option<Box<Event>> {
     if event.outcome != Outcome::Success {
         return None;
     }

@@ -174,7 +174,7 @@ fn activity(action: &str) -> Activity {
 }
 
 /// What the record tells of a token, a key or a secret.
-fn lifecycle(event: &Event, row: &Row<'_>, action: &str, org: &str) -> Option<Event> {
+fn lifecycle(event: &Event, row: &Row<'_>, action: &str, org: &str) -> Option<Box<Event>> {
     if event.outcome != Outcome::Success {
         return None;
     }

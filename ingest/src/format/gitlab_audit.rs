@@ -9,7 +9,7 @@ use keytrail_schemas::{Activity, CredentialKind, Event, IdentityKind, Outcome, T
 
 use super::Reject;
 use super::join::join;
-use super::kit::{Mark, Row, Scene, Shape, by, fact, fields, small, words};
+use super::kit::{Mark, Row, Said, Scene, Shape, by, fact, fields, small, words};
 
 fields! {
     ID = "id|uuid",
@@ -52,15 +52,17 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
     let time = row.moment(TIME)?;
     let what = row.text(CALLER).or_else(|| row.text(CHANGE)).or_else(|| row.text(ADDED)).or_else(|| row.text(REMOVED));
     let action = what.map_or_else(|| small(row.str(TARGET_KIND).unwrap_or("audit")), |what| Text::from(what.as_ref()));
+    let said = WORDS.said_in(&action);
+    let failed = said.has(FAILS) && action.contains("failed");
     // Without an id of its own (audit_json.log), the record is known by its bytes.
     let is_file = row.has(SESSION) || !row.has(TARGET_ID);
     if is_file {
         scene.set_id(None);
     }
     let server = scene.cluster.clone();
-    let mut event = scene.event(time, activity(&action, row), action.clone());
+    let mut event = scene.event(time, activity(said, row), action);
     who(&mut event, row, &server);
-    event.outcome = if row.has(FAILED) || action.contains("failed") { Outcome::Failure } else { Outcome::Success };
+    event.outcome = if row.has(FAILED) || failed { Outcome::Failure } else { Outcome::Success };
     event.reason = row.owned(FAILED);
     event.source_ip = row.address(IP);
     event.session = row.owned(SESSION);
@@ -72,7 +74,7 @@ fn read(row: &Row<'_>, scene: &mut Scene<'_>) -> Result<(), Reject> {
         event.destination_kind = Some(class);
     }
     event.destination_service = Some(Text::const_new("gitlab"));
-    let told = lifecycle(&event, row, &action, &server);
+    let told = lifecycle(&event, row, said, &server);
     scene.push(event);
     told.into_iter().for_each(|fact| scene.push(fact));
     Ok(())
@@ -97,12 +99,13 @@ fn who(event: &mut Event, row: &Row<'_>, server: &str) {
 fn is_machine(name: &str) -> bool {
     let name = name.as_bytes();
     let begins = |word: &[u8]| name.get(..word.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(word));
-    (begins(b"project_") || begins(b"group_")) && name.windows(4).any(|part| part.eq_ignore_ascii_case(b"_bot"))
+    (begins(b"project_") || begins(b"group_")) && name.windows(4).any(|part| part.first() == Some(&b'_') && part.eq_ignore_ascii_case(b"_bot"))
         || begins(b"service_account_")
         || name.last_chunk::<4>().is_some_and(|end| end.eq_ignore_ascii_case(b"-bot"))
 }
 
 words! {
+    FAILS = ["failed"];
     LOGINS = ["sessionscontroller#create", "sign_in", "signed in", "login", "authenticated"];
     TOKENS = ["access_token", "deploy_token"];
     KEYS = ["ssh_key", "deploy_key"];
@@ -115,34 +118,34 @@ words! {
     ISSUES = ["creat", "add", "issu"];
 }
 
-fn activity(action: &str, row: &Row<'_>) -> Activity {
-    if LOGINS.are_in(action) || row.has(FAILED) {
+fn activity(said: Said, row: &Row<'_>) -> Activity {
+    if said.has(LOGINS) || row.has(FAILED) {
         Activity::Authenticate
-    } else if row.str(ADDED).is_some_and(|added| added.contains("access")) || MEMBERS.are_in(action) && ADDS.are_in(action) || LEVELS.are_in(action) {
+    } else if row.str(ADDED).is_some_and(|added| added.contains("access")) || said.has(MEMBERS) && said.has(ADDS) || said.has(LEVELS) {
         Activity::Grant
     } else {
         Activity::Configure
     }
 }
 
-fn lifecycle(event: &Event, row: &Row<'_>, action: &str, server: &str) -> Option<Event> {
+fn lifecycle(event: &Event, row: &Row<'_>, said: Said, server: &str) -> Option<Box<Event>> {
     let class = row.str(TARGET_KIND).unwrap_or_default();
     let kind = match class {
         "PersonalAccessToken" | "ProjectAccessToken" | "GroupAccessToken" | "DeployToken" | "Clusters::AgentToken" => CredentialKind::ApiToken,
         "Key" | "DeployKey" => CredentialKind::SshKey,
-        _ if TOKENS.are_in(action) => CredentialKind::ApiToken,
-        _ if KEYS.are_in(action) => CredentialKind::SshKey,
-        _ if PASSWORDS.are_in(action) => CredentialKind::Password,
+        _ if said.has(TOKENS) => CredentialKind::ApiToken,
+        _ if said.has(KEYS) => CredentialKind::SshKey,
+        _ if said.has(PASSWORDS) => CredentialKind::Password,
         _ => return None,
     };
     if event.outcome != Outcome::Success {
         return None;
     }
-    let activity = if ROTATES.are_in(action) || kind == CredentialKind::Password {
+    let activity = if said.has(ROTATES) || kind == CredentialKind::Password {
         Activity::Rotate
-    } else if REVOKES.are_in(action) || row.has(REMOVED) {
+    } else if said.has(REVOKES) || row.has(REMOVED) {
         Activity::Revoke
-    } else if ISSUES.are_in(action) || row.has(ADDED) {
+    } else if said.has(ISSUES) || row.has(ADDED) {
         Activity::Issue
     } else {
         return None;

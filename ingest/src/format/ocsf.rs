@@ -177,7 +177,7 @@ fn activity(class: i64, row: &Row<'_>) -> Activity {
 }
 
 /// Account Change: 3 password change, 4 password reset, 5 disable, 6 delete; the rest of it changes no credential.
-fn lifecycle(event: &Event, row: &Row<'_>, class: i64) -> Option<Event> {
+fn lifecycle(event: &Event, row: &Row<'_>, class: i64) -> Option<Box<Event>> {
     if class != 3001 || event.outcome == Outcome::Failure || event.outcome == Outcome::Denied || row.value(OWN).is_some_and(|own| own.get("activity").is_some())
     {
         return None;

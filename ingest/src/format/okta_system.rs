@@ -123,7 +123,7 @@ fn destination_kind(class: &str) -> Text {
 }
 
 /// What the record says of a credential among its targets.
-fn credential(event: &Event, target: Value<'_>, kind: &str, org: &str) -> Option<Event> {
+fn credential(event: &Event, target: Value<'_>, kind: &str, org: &str) -> Option<Box<Event>> {
     if event.outcome != Outcome::Success {
         return None;
     }

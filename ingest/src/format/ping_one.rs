@@ -94,7 +94,7 @@ fn activity(action: &str) -> Activity {
     }
 }
 
-fn lifecycle(event: &Event, resource: Value<'_>, action: &str, environment: &str) -> Option<Event> {
+fn lifecycle(event: &Event, resource: Value<'_>, action: &str, environment: &str) -> Option<Box<Event>> {
     if event.outcome != Outcome::Success {
         return None;
     }

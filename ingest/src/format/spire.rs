@@ -149,7 +149,7 @@ fn csr(row: &Row<'_>) -> Option<Text> {
 }
 
 /// What becomes of a credential: an event of whom it is.
-fn lifecycle(row: &Row<'_>, method: &str, effect: Effect, event: &Event) -> Option<Event> {
+fn lifecycle(row: &Row<'_>, method: &str, effect: Effect, event: &Event) -> Option<Box<Event>> {
     let subject = row.str(SPIFFE).or_else(|| row.str(AGENT));
     let (activity, kind) = match effect {
         Effect::Issue(kind) => (Activity::Issue, kind),

@@ -168,18 +168,21 @@ fn activity(kind: &str) -> Activity {
     }
 }
 
-fn lifecycle(event: &Event, row: &Row<'_>, kind: &str, cluster: &str) -> Option<Event> {
+fn lifecycle(event: &Event, row: &Row<'_>, kind: &str, cluster: &str) -> Option<Box<Event>> {
     if event.outcome != Outcome::Success {
         return None;
     }
     let mut told = match kind {
         "cert.create" => {
-            let ssh = fact(event, Activity::Issue, row.owned(FINGERPRINT), CredentialKind::X509);
-            Event { credential_expires_at: row.value(EXPIRES).and_then(time_of), ..ssh }
+            let mut ssh = fact(event, Activity::Issue, row.owned(FINGERPRINT), CredentialKind::X509);
+            ssh.credential_expires_at = row.value(EXPIRES).and_then(time_of);
+            ssh
         }
         "join_token.create" | "bot.create" if row.has(TOKEN) || kind == "join_token.create" => {
             let token = row.text(TOKEN).or_else(|| row.text(RESOURCE)).map(|name| join(&["teleport:", cluster, ":token/", &name]));
-            Event { credential_expires_at: row.value(EXPIRES).and_then(time_of), ..fact(event, Activity::Issue, token, CredentialKind::ApiToken) }
+            let mut issued = fact(event, Activity::Issue, token, CredentialKind::ApiToken);
+            issued.credential_expires_at = row.value(EXPIRES).and_then(time_of);
+            issued
         }
         "lock.created" => fact(event, Activity::Revoke, None, CredentialKind::Unknown),
         "user.password_change" | "recovery_code.generated" => fact(event, Activity::Rotate, None, CredentialKind::Password),

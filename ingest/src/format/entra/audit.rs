@@ -94,7 +94,7 @@ fn class_of(target: Value<'_>) -> String {
 }
 
 /// What the target's changed properties tell of credentials.
-fn facts(event: &Event, target: Value<'_>, row: &Row<'_>, action: &str, tenant: &str) -> Vec<Event> {
+fn facts(event: &Event, target: Value<'_>, row: &Row<'_>, action: &str, tenant: &str) -> Vec<Box<Event>> {
     let mut owner = event.clone();
     let is_app = matches!(target.str_at(&["type"]), Some("ServicePrincipal" | "Application"));
     let mut facts = Vec::new();
@@ -190,9 +190,10 @@ words! {
 }
 
 fn activity(action: &str) -> Activity {
-    if LOGINS.are_in(action) {
+    let said = WORDS.said_in(action);
+    if said.has(LOGINS) {
         Activity::Authenticate
-    } else if GRANTS.are_in(action) {
+    } else if said.has(GRANTS) {
         Activity::Grant
     } else {
         Activity::Configure

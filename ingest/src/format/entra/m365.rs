@@ -104,9 +104,10 @@ words! {
 fn activity(action: &str) -> Activity {
     const VERBS: &[&str] = &["set-", "new-", "remove-", "enable-", "disable-", "add ", "update ", "delete "];
     let begins = |verb: &&str| action.as_bytes().get(..verb.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(verb.as_bytes()));
-    if LOGINS.are_in(action) {
+    let said = WORDS.said_in(action);
+    if said.has(LOGINS) {
         Activity::Authenticate
-    } else if GRANTS.are_in(action) {
+    } else if said.has(GRANTS) {
         Activity::Grant
     } else if VERBS.iter().any(begins) {
         Activity::Configure

@@ -147,7 +147,7 @@ fn credential(event: &mut Event, row: &Row<'_>, category: &str) {
 }
 
 /// The token that the principal was given.
-fn token(event: &Event, row: &Row<'_>) -> Option<Event> {
+fn token(event: &Event, row: &Row<'_>) -> Option<Box<Event>> {
     let token = row.owned(TOKEN)?;
     let mut issued = fact(event, Activity::Issue, Some(token), CredentialKind::OauthToken);
     issued.session.clone_from(&event.session);

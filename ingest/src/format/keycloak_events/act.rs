@@ -80,7 +80,7 @@ fn who(event: &mut Event, facts: &Facts<'_>, realm: &str, memory: &mut Memory, a
 }
 
 /// What the event tells of tokens, secrets and passwords. The one that was used becomes the event's own credential.
-fn lifecycle(event: &mut Event, facts: &Facts<'_>, realm: &str, memory: &mut Memory, server: &str) -> Vec<Event> {
+fn lifecycle(event: &mut Event, facts: &Facts<'_>, realm: &str, memory: &mut Memory, server: &str) -> Vec<Box<Event>> {
     let token = facts.get("token_id").map(Text::from);
     let mut told = Vec::new();
     let expires = |event: &Event, name: &str| {
@@ -123,7 +123,7 @@ fn lifecycle(event: &mut Event, facts: &Facts<'_>, realm: &str, memory: &mut Mem
 }
 
 /// An administrator's change of what somebody logs in with: the path has the internal id of its client, or of its user. Its realm is not said.
-fn by_admin(event: &mut Event, facts: &Facts<'_>, memory: &mut Memory, server: &str) -> Option<Event> {
+fn by_admin(event: &mut Event, facts: &Facts<'_>, memory: &mut Memory, server: &str) -> Option<Box<Event>> {
     let (operation, path) = (facts.get("operationType")?, facts.get("resourcePath")?);
     let Memory { clients, realms, secrets, inner } = memory;
     let mut parts = path.split('/');

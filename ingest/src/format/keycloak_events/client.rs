@@ -84,7 +84,7 @@ pub(super) fn logged_in(event: &mut Event, facts: &Facts<'_>, realm: &str, clien
 }
 
 /// What an administrator did to the client that the path names, and what that means for its secret or key.
-pub(super) fn administered(event: &mut Event, facts: &Facts<'_>, representation: Option<Value<'_>>, server: &str, clients: &mut Clients) -> Option<Event> {
+pub(super) fn administered(event: &mut Event, facts: &Facts<'_>, representation: Option<Value<'_>>, server: &str, clients: &mut Clients) -> Option<Box<Event>> {
     let (operation, path) = (facts.get("operationType")?, facts.get("resourcePath")?);
     let mut parts = path.split('/');
     let (Some("clients"), Some(id), what) = (parts.next(), parts.next(), parts.next()) else { return None };

@@ -23,4 +23,4 @@ pub(crate) use row::{Row, time_of};
 pub(crate) use scene::{Scene, Setting, by};
 pub(crate) use shape::Shape;
 pub(super) use shape::surest;
-pub(crate) use word::{Words, outcome, small, words};
+pub(crate) use word::{Said, Words, outcome, small, words};
