@@ -3,8 +3,7 @@
 //! A path is keys with dots between them (`actor.alternateId`), with quotes around a key that has a dot itself (`meta."user.id"`); `0` is the first
 //! item of an array; keys match as they stand and in small letters. Of alternatives (`a.b|c`) the first that the record has counts, and what is `null` or an empty text is not there.
 
-use rustc_hash::FxHashMap;
-
+use super::key::Keys;
 use super::row::{Row, SLOTS_MAX};
 use crate::json::Value;
 
@@ -30,7 +29,7 @@ pub(crate) struct Fields {
 
 #[derive(Default)]
 struct Node {
-    below: FxHashMap<String, usize>,
+    below: Keys,
     /// The node below an array's first item.
     first: Option<usize>,
     /// Slots that the value here goes to, with how many alternatives go before it.
@@ -65,10 +64,10 @@ impl Fields {
             rest = after;
             let new = self.nodes.len();
             let Some(node) = self.nodes.get_mut(at) else { return };
-            at = if key == "0" { *node.first.get_or_insert(new) } else { *node.below.entry(key.to_owned()).or_insert(new) };
+            at = if key == "0" { *node.first.get_or_insert(new) } else { node.below.number(key, new) };
             // Stores that know no case write keys in small letters.
             if key != "0" {
-                node.below.entry(key.to_ascii_lowercase()).or_insert(at);
+                node.below.number(&key.to_ascii_lowercase(), at);
             }
             if at == new {
                 self.nodes.push(Node::default());
@@ -112,7 +111,7 @@ impl Fields {
             return;
         }
         for (key, value) in value.entries() {
-            let Some(node) = node.below.get(key).and_then(|below| self.nodes.get(*below)) else { continue };
+            let Some(node) = node.below.get(key).and_then(|below| self.nodes.get(below)) else { continue };
             match node.slots.as_slice() {
                 // Most are wanted as they stand, and nothing below them.
                 [(slot, rank)] if node.is_leaf => row.put(*slot, *rank, value),

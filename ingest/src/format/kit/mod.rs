@@ -7,6 +7,7 @@
 mod address;
 mod fact;
 mod fields;
+mod key;
 mod mark;
 mod parser;
 mod row;

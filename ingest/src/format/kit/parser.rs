@@ -1,9 +1,8 @@
 //! Reads the records of a shape, alone and in envelopes.
 
-use std::cell::Cell;
-
 use keytrail_schemas::Reason;
 
+use super::mark::Marks;
 use super::row::Row;
 use super::scene::Setting;
 use super::shape::Shape;
@@ -21,13 +20,15 @@ pub(crate) struct Records {
 struct Reading {
     shape: &'static Shape,
     setting: Setting,
-    /// Which marks were on the last record.
-    marks: Cell<usize>,
+    marks: Marks,
 }
 
 impl Records {
     pub(crate) fn new(shape: &'static Shape, context: &Context) -> Self {
-        Self { reader: Reader::new(context.depth_max), reading: Reading { shape, setting: Setting::new(shape.name, shape.who, context), marks: Cell::new(0) } }
+        Self {
+            reader: Reader::new(context.depth_max),
+            reading: Reading { shape, setting: Setting::new(shape.name, shape.who, context), marks: Marks::new(shape.marks) },
+        }
     }
 
     fn unwrap(&mut self, record: &[u8], opening: &mut Opening<'_>, nesting: u8) -> Result<(), Reject> {
@@ -63,7 +64,7 @@ impl Parser for Records {
 
 impl Reading {
     fn knows(&self, record: Value<'_>) -> bool {
-        self.shape.knows(record, &self.marks)
+        self.marks.are_on(record)
     }
 
     /// Makes events of one record; all of it or nothing.

@@ -7,7 +7,7 @@ use keytrail_schemas::{Micros, Text};
 use super::fields::Fields;
 use super::{address, outcome};
 use crate::format::{Reject, from_secs, utc_time};
-use crate::json::Value;
+use crate::json::{Value, write_number};
 
 /// How many fields a format may want.
 pub(super) const SLOTS_MAX: usize = 72;
@@ -109,6 +109,12 @@ fn text_of(value: Value<'_>) -> Option<Cow<'_, str>> {
     match value.as_str() {
         Some(text) => Some(Cow::Borrowed(text)),
         None if value.is_null() || value.is_object() || value.is_array() => None,
+        // Numbers that are ids, most of them.
+        None if let Some(number) = value.as_i64().and_then(|number| u64::try_from(number).ok()) => {
+            let mut text = String::with_capacity(size_of::<Text>());
+            write_number(number, &mut text);
+            Some(Cow::Owned(text))
+        }
         None => Some(Cow::Owned(value.to_json())),
     }
     .filter(|text| !text.is_empty())

@@ -1,17 +1,13 @@
 //! A format of JSON records, as data.
 
-use std::cell::Cell;
 use std::sync::LazyLock;
 
-use super::mark::{self, Mark};
+use super::mark::{self, Mark, SURE_MIN};
 use super::parser::Records;
 use super::{Fields, Row, Scene};
 use crate::format::envelope::{self, Envelope};
 use crate::format::{Context, Format, Framing, Parser, Reject, registry};
 use crate::json::{Reader, Value};
-
-/// The least certainty with which a record is taken for one of a format.
-pub(super) const SURE_MIN: u8 = 50;
 
 /// A format whose records are JSON objects, each of which says all that it has to say.
 pub(crate) struct Shape {
@@ -35,17 +31,6 @@ impl Shape {
     /// How surely `record` itself, which is no envelope, is of this format.
     pub(super) fn sure(&self, record: Value<'_>) -> u8 {
         mark::sure(self.marks, record)
-    }
-
-    /// Whether `record` is of this format. What was on the record before is looked for first: `last` is its number.
-    pub(super) fn knows(&self, record: Value<'_>, last: &Cell<usize>) -> bool {
-        let is_on = |(sure, marks): &(u8, &[Mark])| *sure >= SURE_MIN && mark::are_on(marks, record);
-        if self.marks.get(last.get()).is_some_and(is_on) {
-            return true;
-        }
-        let found = self.marks.iter().position(is_on);
-        found.into_iter().for_each(|number| last.set(number));
-        found.is_some()
     }
 }
 
