@@ -142,15 +142,20 @@ fn quote_great_numbers(record: &[u8], error: &ErrorType) -> Option<Vec<u8>> {
 
 /// Length in bytes of the JSON string, quotes and all, that `text` begins with; all of it when the string does not end.
 pub(crate) fn string_len(text: &[u8]) -> usize {
-    let mut at = 1;
+    string_of(text).0
+}
+
+/// The same, and whether there is an escape in it.
+pub(crate) fn string_of(text: &[u8]) -> (usize, bool) {
+    let (mut at, mut escaped) = (1, false);
     while let Some(step) = text.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
         at += step;
         if text.get(at) == Some(&b'"') {
-            return at + 1;
+            return (at + 1, escaped);
         }
-        at += 2;
+        (at, escaped) = (at + 2, true);
     }
-    text.len()
+    (text.len(), escaped)
 }
 
 /// A parsed record. It gives its tape back to the reader when it is dropped.

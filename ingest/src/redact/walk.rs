@@ -198,7 +198,8 @@ impl Walk<'_> {
                 _ => around.spot(),
             };
             let is_string = rest.first() == Some(&b'"');
-            let token = at..at + if is_string { json::string_len(rest) } else { bare_len(rest) };
+            let (len, escaped) = if is_string { json::string_of(rest) } else { (bare_len(rest), false) };
+            let token = at..at + len;
             at = token.end;
             // What is shorter than any secret that is known by its form.
             if is_string && spot.kind == Kind::Name && token.len() < super::form::NAME_BYTES_MIN + 2 {
@@ -216,7 +217,7 @@ impl Walk<'_> {
                 around.be(self.memo.track.around(from));
                 behind = false;
             }
-            let edit = if is_string { self.string(text, token.clone(), spot, &around) } else { self.bare(text, token.clone(), spot, &around.path) };
+            let edit = if is_string { self.string(text, token.clone(), escaped, spot, &around) } else { self.bare(text, token.clone(), spot, &around.path) };
             match (edit, stop) {
                 (Some(edit), _) => edited.put(edit, &mut self.memo.spare),
                 // What the text ends with need not be whole.
@@ -314,11 +315,15 @@ impl Walk<'_> {
         self.replace(text, token, &key, verdict, &around.path, true)
     }
 
-    /// Judges a string.
-    fn string(&mut self, text: &str, token: Range<usize>, spot: Spot, around: &Around) -> Option<Edit> {
+    /// Judges a string, in which there is an escape if it is `escaped`.
+    fn string(&mut self, text: &str, token: Range<usize>, escaped: bool, spot: Spot, around: &Around) -> Option<Edit> {
         let ends = token.len() >= 2 && text.as_bytes().get(token.end - 1) == Some(&b'"');
         let token_text = text.get(token.clone()).unwrap_or_default();
-        let value = if ends { decoded(token_text) } else { Cow::Borrowed(text.get(token.start + 1..).unwrap_or_default()) };
+        let value = match (ends, escaped) {
+            (true, true) => decoded(token_text),
+            (true, false) => Cow::Borrowed(text.get(token.start + 1..token.end - 1).unwrap_or_default()),
+            (false, _) => Cow::Borrowed(text.get(token.start + 1..).unwrap_or_default()),
+        };
         let verdict = self.judge(&value, spot, around.key(), !ends)?;
         self.replace(text, token, &value, verdict, &around.path, true)
     }
