@@ -101,8 +101,13 @@ impl Lake {
         let (span, runtime, shown) = (span.to_vec(), Handle::current(), events.shown.clone());
         let work = move || {
             if let Some((counted, [by_identity, by_destination])) = counted(&runtime, &events, &span, memory_bytes_max)? {
-                let (files, rows) = write(&runtime, &touches, by_identity, &output)?;
-                let (turned_files, turned_rows) = write(&runtime, &turned, by_destination, &output)?;
+                // Beside one another: of the last span nothing else is left to do.
+                let (of_turned, of_touches) = std::thread::scope(|scope| {
+                    let writing = scope.spawn(|| write(&runtime, &touches, by_identity, &output));
+                    (write(&runtime, &turned, by_destination, &output), writing.join())
+                });
+                let ended = |_| Error::encoding(&touches.shown, "write touches", "the thread that writes them ended abnormally; this is a defect of keytrail");
+                let ((turned_files, turned_rows), (files, rows)) = (of_turned?, of_touches.map_err(ended)??);
                 debug_assert_eq!(rows, turned_rows, "both orders are of the same touches");
                 return Ok(Some(Rolled { events: counted, touches: rows, files: [files, turned_files] }));
             }
