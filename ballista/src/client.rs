@@ -26,11 +26,12 @@ use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion_proto::protobuf::PhysicalPlanNode;
 use futures::TryStreamExt as _;
-use keytrail_query::{Call, Options, Session};
+use keytrail_query::{Call, Session};
 
 use crate::cli::{Asking, Window};
 use crate::failure::Failure;
 use crate::output;
+use crate::place;
 use crate::scheduler::{Executor, Scheduler};
 use crate::watch;
 
@@ -81,7 +82,7 @@ impl Client {
         let executors = scheduler.executors().await?;
         let cores = executors.iter().map(|executor| executor.cores).sum();
         let lake = asking.lake.clone().unwrap_or_else(|| asking.dir.join("lake").display().to_string());
-        let session = Session::open(&lake, Options::default()).await?;
+        let session = place::session(&lake).await?;
         let job = format!("keytrail {}", ballista_core::ids::new_instance_id());
         let context = context(if asking.partitions > 0 { asking.partitions } else { cores }, &job).map_err(|error| Failure::Other(error.into()))?;
         session.place_in(&context).await?;

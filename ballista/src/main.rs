@@ -6,6 +6,7 @@ mod client;
 mod cluster;
 mod failure;
 mod output;
+mod place;
 mod scheduler;
 mod slots;
 mod watch;

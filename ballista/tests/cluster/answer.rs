@@ -6,7 +6,7 @@ use crate::asked::{Asked, are_worth_comparing, asked, rows, written};
 use crate::process::Cluster;
 
 /// Puts a question to the cluster, and gives its rows as text.
-fn answered(cluster: &Cluster, lake: &std::path::Path, asked: &Asked) -> Vec<String> {
+pub(crate) fn answered(cluster: &Cluster, lake: &std::path::Path, asked: &Asked) -> Vec<String> {
     let text = |key: &str| asked.ask[key].as_str().unwrap_or_default().to_owned();
     let (name, value, since, until) = (text("name").replace('_', "-"), text("value"), text("since"), text("until"));
     let mut arguments = vec![name.as_str()];

@@ -18,6 +18,8 @@ const TIME_LIMIT: &str = "180";
 /// A scheduler and executors, ended when dropped.
 pub(crate) struct Cluster {
     scheduler: Child,
+    /// What every process of it has in its environment.
+    environment: Vec<(&'static str, String)>,
     pub(crate) address: SocketAddr,
     pub(crate) executors: Vec<Executor>,
 }
@@ -35,19 +37,30 @@ pub(crate) fn free_port() -> u16 {
 impl Cluster {
     /// A scheduler alone.
     pub(crate) fn without_executors() -> Self {
-        let mut scheduler = Command::new(BINARY).args(["scheduler", "--listen", "127.0.0.1:0"]).stderr(Stdio::piped()).spawn().unwrap();
+        Self::scheduler(Vec::new())
+    }
+
+    fn scheduler(environment: Vec<(&'static str, String)>) -> Self {
+        let mut command = Command::new(BINARY);
+        command.args(["scheduler", "--listen", "127.0.0.1:0"]).envs(environment.iter().cloned());
+        let mut scheduler = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(scheduler.stderr.take().unwrap());
         let mut line = String::new();
         lines.read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("scheduler at ").unwrap_or_else(|| panic!("{line}")).parse().unwrap();
         std::thread::spawn(move || lines.lines().map_while(Result::ok).for_each(|line| eprintln!("scheduler: {line}")));
-        Self { scheduler, address, executors: Vec::new() }
+        Self { scheduler, environment, address, executors: Vec::new() }
     }
 
     /// A scheduler, and so many executors of two cores each that it knows.
     pub(crate) fn of(executors: usize) -> Self {
-        let mut cluster = Self::without_executors();
-        cluster.executors = (0..executors).map(|_| Executor::of(cluster.address)).collect();
+        Self::within(executors, Vec::new())
+    }
+
+    /// The same, its processes and its clients with this in their environment.
+    pub(crate) fn within(executors: usize, environment: Vec<(&'static str, String)>) -> Self {
+        let mut cluster = Self::scheduler(environment);
+        cluster.executors = (0..executors).map(|_| Executor::of(cluster.address, &cluster.environment)).collect();
         let begun = Instant::now();
         while cluster.known() != executors {
             assert!(begun.elapsed() < PATIENCE, "the scheduler knows {}", cluster.api("/api/executors"));
@@ -55,7 +68,7 @@ impl Cluster {
             // A port that was free a moment ago may be another's now.
             for executor in &mut cluster.executors {
                 if executor.child.try_wait().unwrap().is_some() {
-                    *executor = Executor::of(cluster.address);
+                    *executor = Executor::of(cluster.address, &cluster.environment);
                 }
             }
         }
@@ -88,7 +101,7 @@ impl Cluster {
     /// The client as a command, with the cluster and the lake named.
     pub(crate) fn client(&self, lake: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(BINARY);
-        command.args(arguments).arg("--scheduler").arg(self.address.to_string()).arg("--lake").arg(lake);
+        command.envs(self.environment.iter().cloned()).args(arguments).arg("--scheduler").arg(self.address.to_string()).arg("--lake").arg(lake);
         if !arguments.contains(&"--time-limit") {
             command.args(["--time-limit", TIME_LIMIT]);
         }
@@ -117,9 +130,10 @@ pub(crate) fn batches(output: Output) -> Vec<RecordBatch> {
 
 impl Executor {
     /// Of two cores, for the scheduler there.
-    fn of(scheduler: SocketAddr) -> Self {
+    fn of(scheduler: SocketAddr, environment: &[(&'static str, String)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let child = Command::new(BINARY)
+            .envs(environment.iter().cloned())
             .args(["executor", "--cores", "2", "--memory-bytes", "500000000", "--scheduler", &scheduler.to_string()])
             .args(["--listen", &format!("127.0.0.1:{}", free_port()), "--task-port", &free_port().to_string()])
             .arg("--work-dir")
