@@ -10,6 +10,9 @@ use url::Url;
 
 use crate::failure::Failure;
 
+/// A place in a store, and the store.
+type Bucket = (Url, Arc<dyn ObjectStore>);
+
 /// Opens a lake for questions.
 ///
 /// # Errors
@@ -22,7 +25,7 @@ pub async fn session(lake: &str) -> Result<Session, Failure> {
 }
 
 /// The bucket, where the lake is in one.
-fn bucket(lake: &str) -> Result<Option<(Url, Arc<dyn ObjectStore>)>, Failure> {
+fn bucket(lake: &str) -> Result<Option<Bucket>, Failure> {
     if !lake.starts_with("s3://") {
         return Ok(None);
     }
