@@ -11,7 +11,7 @@ use crate::Error;
 
 const MAGIC: &[u8; 8] = b"ktdetect";
 /// Raised whenever the encoding of any part of the state changes: an older snapshot is then refused, and the log replayed.
-const VERSION: u32 = 18;
+const VERSION: u32 = 19;
 /// Unpacked sizes beyond this are no snapshot of ours.
 const UNPACKED_BYTES_MAX: u64 = 16 << 30;
 /// Threads that pack and unpack.

@@ -26,7 +26,7 @@ use crate::{
     ledger::Ledger,
     rank::{
         Scratch,
-        line::{FLOOR_RANK_MIN, Line, RANK_MIN},
+        line::{FLOOR_RANK_MIN, Line},
         triage::Triage,
     },
     rule::{Hit, Rules, observation::Observation},
@@ -115,6 +115,9 @@ impl Fold {
 
     /// Takes the rules that matched an observation. Returns the identities of findings that are told from here on.
     pub fn add(&mut self, o: &Observation<'_>, hits: &[Hit], around: &Surroundings<'_>, out: &mut Vec<Finding>) -> Vec<Text> {
+        if o.absence.is_none() && o.observed.watched_days == 0 {
+            self.line.first_day();
+        }
         // The story and whether it gained a detection, and whether of something acute.
         let mut touched: Vec<(u64, bool, bool)> = Vec::new();
         for hit in hits {
@@ -179,7 +182,7 @@ impl Fold {
                     } else if around.on_floor {
                         FLOOR_RANK_MIN
                     } else {
-                        RANK_MIN
+                        line.least()
                     };
                     told_now = line.passes(rank, around.judgements_per_day, least);
                     if told_now {

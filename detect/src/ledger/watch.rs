@@ -19,10 +19,6 @@ impl Watch {
     pub(super) const fn observe(&mut self, time: Micros) -> u32 {
         let day = time.0.div_euclid(Micros::DAY);
         if day > self.day {
-            if self.events > self.fullest.saturating_mul(FULL) {
-                // What came before was an archive.
-                self.days = 0;
-            }
             if self.events > self.fullest {
                 self.fullest = self.events;
             }
@@ -33,6 +29,10 @@ impl Watch {
             self.events = 0;
         }
         self.events = self.events.saturating_add(1);
+        if self.events > self.fullest.saturating_mul(FULL) {
+            // What came before was an archive.
+            self.days = 0;
+        }
         self.days
     }
 }
@@ -48,6 +48,7 @@ mod tests {
             days = watch.observe(Micros(day * 3 * Micros::DAY));
         }
         assert_eq!(days, 59);
+        assert_eq!((0..30).map(|n| watch.observe(Micros(200 * Micros::DAY + n))).last(), Some(0), "the first full day knows what came before while it goes on");
         for n in 0..5_000 {
             days = watch.observe(Micros(200 * Micros::DAY + n * Micros::DAY / 1_000));
         }

@@ -11,15 +11,21 @@ const BINS: usize = 101;
 const DAY_DECAY: f64 = 0.9;
 /// How many days the assumed ranks weigh.
 const PRIOR_DAYS: f64 = 1.0;
-/// Below this rank nothing is read, however much of the budget is left: one weak sign alone.
-pub const RANK_MIN: f64 = 36.0;
-/// The same for who commands on the floor of a plant: there the same hosts do the same to the same controllers, so that hours, visitors and functions that are a little new
+/// Below this rank nothing is read while the budget is in use: one weak sign alone.
+const RANK_MIN: f64 = 36.0;
+/// Whoever has this much of a day's budget in hand reads weaker ones too.
+const IDLE_FROM: f64 = 0.5;
+/// With a whole day's budget in hand, those that are so many points weaker: an hour of one chance in ten thousand, of which a small estate has one a week. What is below is never read.
+const IDLE_POINTS: f64 = 10.0;
+/// Below this rank nothing is read of who commands on the floor of a plant: there the same hosts do the same to the same controllers, so that hours, visitors and functions that are a little new
 /// come by each day and are work. (After a look: of five plants, some 150 judgements between the two lines were about nothing and none about an attack.)
 pub const FLOOR_RANK_MIN: f64 = 45.0;
 /// How far the account may be overdrawn, in budgets of a day.
 const ACCOUNT_MIN: f64 = -3.0;
-/// How far facts may overdraw it: then half of the budget is left for judgements.
-const FACTS_ACCOUNT_MIN: f64 = -0.5;
+/// What facts may use of what comes in: the rest is left for judgements, however many facts there are.
+const FACTS_SHARE: f64 = 0.5;
+/// How much of that they may have saved up, in budgets of a day.
+const FACTS_MAX: f64 = 1.0;
 /// Before anything was seen: at this rank the day's budget is assumed to be reached, and each `PRIOR_HALVING` points halve what is above.
 const PRIOR_RANK: f64 = 40.0;
 const PRIOR_HALVING: f64 = 6.0;
@@ -32,12 +38,14 @@ pub struct Line {
     days: f64,
     /// Budgets of a day in the account: between [`ACCOUNT_MIN`] and 1.
     account: f64,
+    /// What facts may use at present, in budgets of a day: [`FACTS_MAX`] at most; below 0 the last one took more than there was.
+    facts: f64,
     at: Option<Micros>,
 }
 
 impl Default for Line {
     fn default() -> Self {
-        Self { ranks: vec![0.0; BINS], days: 0.0, account: 0.0, at: None }
+        Self { ranks: vec![0.0; BINS], days: 0.0, account: 0.0, facts: 0.0, at: None }
     }
 }
 
@@ -59,6 +67,20 @@ impl Line {
         self.ranks.iter_mut().for_each(|count| *count *= kept);
         self.days = self.days * kept + days.min(365.0);
         self.account = (self.account + days).min(1.0);
+        self.facts = (self.facts + days * FACTS_SHARE).min(FACTS_MAX);
+    }
+
+    /// It is the first day that is watched: what came before was an archive, of whose days nobody knows how many stories they had, and nobody saved a budget up in them.
+    pub fn first_day(&mut self) {
+        if self.days > 1.0 {
+            (self.days, self.account) = (0.0, self.account.min(0.0));
+        }
+    }
+
+    /// From which rank on a judgement may be read at all: [`RANK_MIN`], and less where little was to be read of late.
+    #[must_use]
+    pub fn least(&self) -> f64 {
+        RANK_MIN - IDLE_POINTS * ((self.account - IDLE_FROM) / (1.0 - IDLE_FROM)).clamp(0.0, 1.0)
     }
 
     /// A story's rank became `to`; it was `from`, if it had one.
@@ -102,20 +124,19 @@ impl Line {
         None
     }
 
-    /// A story was told because it holds a fact: it was read too, so that fewer judgements are. It overdraws the account by less than a story that was told for its
-    /// rank, lest a flood of facts hides what is judged.
+    /// A story was told because it holds a fact: it was read too, so that fewer judgements are. All facts together are paid with no more than a share of what comes in, lest a
+    /// flood of them hides what is judged.
     pub fn spend_fact(&mut self, per_day: f64) {
-        self.pay(per_day, FACTS_ACCOUNT_MIN.min(self.account));
+        if per_day > 0.0 && self.facts > 0.0 {
+            self.facts -= 1.0 / per_day;
+            self.spend(per_day);
+        }
     }
 
     /// A story was told for its rank.
     pub fn spend(&mut self, per_day: f64) {
-        self.pay(per_day, ACCOUNT_MIN);
-    }
-
-    fn pay(&mut self, per_day: f64, least: f64) {
         if per_day > 0.0 {
-            self.account = (self.account - 1.0 / per_day).max(least);
+            self.account = (self.account - 1.0 / per_day).max(ACCOUNT_MIN);
         }
     }
 }
@@ -142,7 +163,7 @@ mod tests {
                 let even = (seed >> 40) as f64 / (1_u64 << 24) as f64;
                 let rank = 20.0 - 8.0 * (1.0 - even).ln();
                 line.moved(None, rank);
-                if line.passes(rank, 3.0, RANK_MIN) {
+                if line.passes(rank, 3.0, line.least()) {
                     line.spend(3.0);
                     told += 1;
                 }
@@ -160,8 +181,8 @@ mod tests {
 
     #[test]
     fn a_day_holds_its_budget_whatever_the_number_of_stories() {
-        // Fewer than forty such a day hold fewer that are worth reading than could be read.
-        for per_day in [40, 200, 2_000, 20_000] {
+        // Fewer than twenty such a day hold fewer that are worth reading than could be read.
+        for per_day in [20, 40, 200, 2_000, 20_000] {
             let told = told(per_day, 30, |_| 1);
             assert!((2.25..=3.75).contains(&told), "{per_day} stories a day: {told} told");
         }
@@ -190,8 +211,60 @@ mod tests {
     #[test]
     fn facts_are_read_from_the_same_budget_and_cannot_use_all_of_it() {
         let [none, one, flood] = [0, 1, 100].map(|facts| told_beside(facts, 200, 30, |_| 1));
-        assert!(one < none - 0.5 && one > none - 1.3, "a fact a day leaves room for one judgement less: {none} and {one}");
-        assert!((1.0..=2.0).contains(&flood), "however many facts, judgements are read: {flood}");
+        assert!((0.8..=1.2).contains(&(none - one)), "a fact a day leaves room for one judgement less: {none} and {one}");
+        assert!((1.25..=1.9).contains(&flood), "however many facts, half of the budget is left for judgements: {flood}");
+    }
+
+    #[test]
+    fn of_a_budget_below_one_a_day_facts_are_paid_too() {
+        let (mut line, mut without) = (Line::default(), Line::default());
+        for hour in 0..24 * 10 {
+            line.advance(Micros(hour * Micros::HOUR));
+            without.advance(Micros(hour * Micros::HOUR));
+        }
+        line.spend_fact(0.4);
+        assert!(line.account < without.account - 2.0, "{} and {}", line.account, without.account);
+        line.spend_fact(0.4);
+        assert!(line.facts < 0.0 && line.account > -2.0, "what facts may use is used up");
+    }
+
+    #[test]
+    fn an_archive_that_is_read_first_saves_up_nothing_for_the_first_day() {
+        let told = |watched: bool| {
+            let (mut line, mut told) = (Line::default(), 0);
+            for day in 0..300 {
+                line.advance(Micros(day * Micros::DAY));
+            }
+            for story in 0..200 {
+                line.advance(Micros(300 * Micros::DAY + story * Micros::DAY / 200));
+                if watched {
+                    line.first_day();
+                }
+                let rank = 40.0 + (story * 7 % 30) as f64;
+                line.moved(None, rank);
+                if line.passes(rank, 3.0, line.least()) {
+                    line.spend(3.0);
+                    told += 1;
+                }
+            }
+            told
+        };
+        assert!(told(true) < told(false) && told(true) <= 5, "{} and {}", told(true), told(false));
+    }
+
+    #[test]
+    fn who_has_read_nothing_reads_further_down_and_no_further_than_that() {
+        let mut line = Line::default();
+        assert_eq!(line.least(), RANK_MIN);
+        for hour in 0..48 {
+            line.advance(Micros(hour * Micros::HOUR));
+        }
+        assert_eq!(line.least(), RANK_MIN - IDLE_POINTS);
+        assert!(line.passes(RANK_MIN - IDLE_POINTS, 3.0, line.least()) && !line.passes(RANK_MIN - IDLE_POINTS - 0.1, 3.0, line.least()));
+        line.spend(3.0);
+        assert!(line.least() > RANK_MIN - IDLE_POINTS && line.least() < RANK_MIN);
+        line.spend(3.0);
+        assert_eq!(line.least(), RANK_MIN);
     }
 
     #[test]
