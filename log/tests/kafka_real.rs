@@ -469,7 +469,7 @@ fn two_members(address: &str, properties: &[(&str, &str)]) {
         for partition in first.begun.keys() {
             one.note_position(&role, Topic::Events, *partition, 77).unwrap();
         }
-        group_one.leave();
+        drop(group_one);
         serve(&group_two, &mut second, |served| served.begun.len() == 4);
         std::thread::sleep(Duration::from_millis(200));
         stop.store(true, Ordering::Relaxed);

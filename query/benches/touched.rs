@@ -235,7 +235,7 @@ fn peers(python: &str, lake: &str, questions: &serde_json::Value, own: &[(&str, 
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/touched.py");
     let mut child = std::process::Command::new(python)
         .arg(script)
-        .args([lake, &ROUNDS_FEW.to_string()])
+        .args([lake, &ROUNDS_FEW.to_string(), "bytes"])
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())
         .spawn()
@@ -245,6 +245,14 @@ fn peers(python: &str, lake: &str, questions: &serde_json::Value, own: &[(&str, 
     assert!(output.status.success(), "the peers' script failed");
     let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     println!("{}", said["versions"]);
+    let size = |name: &str| said["bytes_an_event"][name].as_f64().unwrap();
+    println!(
+        "bytes an event, of {:.0}: {:.1} in the files, {:.1} in ClickHouse's own format sorted by identity ({:.2} times)",
+        size("rows"),
+        size("files"),
+        size("clickhouse"),
+        size("files") / size("clickhouse")
+    );
     for result in said["results"].as_array().unwrap() {
         let text = |name: &str| result[name].as_str().unwrap().to_owned();
         let number = |name: &str| result[name].as_f64().unwrap();

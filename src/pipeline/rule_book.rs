@@ -82,6 +82,18 @@ impl Book {
         })
     }
 
+    /// A book that nobody reads from: of a role that does not judge.
+    pub fn closed(config: &Config) -> Self {
+        let configured = Configured { hash: Hash32::default(), set: Arc::new(Set::default()), seen: 0, looked: Instant::now() };
+        Self {
+            further: Vec::new(),
+            without_builtin: true,
+            interval: Duration::from_millis(config.detector.rules_interval_ms),
+            configured: Mutex::new(configured),
+            compiled: Mutex::default(),
+        }
+    }
+
     /// The rules of a set: those at hand, or as the lake keeps them.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Judges until it is told to stop; with `--drain`, until everything is judged that the log held at the start.
 pub fn run(config: &Config, telemetry: &Telemetry, arguments: &Role) -> anyhow::Result<Code> {
-    let context = Context::open(config, telemetry, arguments)?;
+    let context = Context::open(config, telemetry, arguments, true)?;
     context.log.prepare_to_append()?;
     let targets = arguments.drain.then(|| context.ends(&[Topic::Events])).transpose()?;
     let restored: Restored = Arc::default();
@@ -36,7 +36,7 @@ pub fn run(config: &Config, telemetry: &Telemetry, arguments: &Role) -> anyhow::
         context.shared.judged.release(partition);
         released = released.and(ended.map(|_| ()));
     }
-    group.leave();
+    group.leave_at_the_end();
     context.close();
     judged?;
     released?;

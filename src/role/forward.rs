@@ -16,7 +16,7 @@ pub fn run(config: &Config, telemetry: &Telemetry, arguments: &Role) -> anyhow::
         return Err(Usage("there is nowhere to forward to: write at least one [[forward]] with `target` and `encoding` in keytrail.toml".to_owned()).into());
     }
     let home = Home::open(config)?;
-    let context = Context::open(config, telemetry, arguments)?;
+    let context = Context::open(config, telemetry, arguments, false)?;
     if arguments.drain {
         context.shared.detectors_done.store(true, Ordering::Release);
     }

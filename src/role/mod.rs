@@ -19,6 +19,7 @@ use crate::cli::Role;
 use crate::config::Config;
 use crate::exit::{OutOfReach, Usage};
 use crate::home::Home;
+use crate::pipeline::rule_book::Book;
 use crate::pipeline::{Shared, Sink};
 use crate::telemetry::Telemetry;
 
@@ -130,15 +131,22 @@ struct Context {
 }
 
 impl Context {
-    fn open(config: &Config, telemetry: &Telemetry, arguments: &Role) -> anyhow::Result<Self> {
+    /// Connects, and opens the lake; `judges` says whether the role needs rules.
+    fn open(config: &Config, telemetry: &Telemetry, arguments: &Role, judges: bool) -> anyhow::Result<Self> {
         let mut options = options(config)?;
         // What a role writes (findings, dead letters) is little, and waited for.
         options.linger_ms = 0;
-        let log = Arc::new(KafkaLog::open(options)?);
-        telemetry.watch(&log);
         let runtime = crate::pipeline::runtime()?;
-        let lake = runtime.block_on(crate::place::lake(config))?;
-        let rules = crate::pipeline::rule_book::Book::open(config)?;
+        // Beside one another: brokers and disk are waited for.
+        let (log, lake, rules) = std::thread::scope(|scope| {
+            let log = scope.spawn(|| KafkaLog::open(options));
+            let rules = scope.spawn(|| if judges { Book::open(config) } else { Ok(Book::closed(config)) });
+            let lake = runtime.block_on(crate::place::lake(config));
+            (log.join(), lake, rules.join())
+        });
+        let ended = |_| anyhow::anyhow!("a thread that opens the log ended abnormally; this is a defect of keytrail");
+        let (log, lake, rules) = (Arc::new(log.map_err(ended)??), lake?, rules.map_err(ended)??);
+        telemetry.watch(&log);
         let shared = Arc::new(Shared::new(config, log.clone(), lake, rules, Arc::clone(&telemetry.metrics)));
         let stop = crate::command::run::stop_signal()?;
         let listen = arguments.metrics_listen.as_deref().unwrap_or_default();
@@ -150,22 +158,25 @@ impl Context {
         self.stop.load(Ordering::Acquire)
     }
 
-    /// The end of each partition of `topics`, now.
+    /// The end of each partition of `topics`, now: the topics are asked about beside one another.
     fn ends(&self, topics: &[Topic]) -> anyhow::Result<BTreeMap<(Topic, i32), i64>> {
-        let mut ends = BTreeMap::new();
-        for topic in topics {
-            for partition in 0..self.log.partitions() {
-                ends.insert((*topic, partition), self.log.end(*topic, partition)?);
+        let of = |topic: Topic| (0..self.log.partitions()).map(move |partition| Ok(((topic, partition), self.log.end(topic, partition)?)));
+        std::thread::scope(|scope| {
+            let asking: Vec<_> = topics.iter().map(|topic| scope.spawn(|| of(*topic).collect::<Result<Vec<_>, keytrail_log::Error>>())).collect();
+            let mut ends = BTreeMap::new();
+            for topic in asking {
+                ends.extend(topic.join().map_err(|_| anyhow::anyhow!("asking for a topic's end failed abnormally; this is a defect of keytrail"))??);
             }
-        }
-        Ok(ends)
+            Ok(ends)
+        })
     }
 
-    /// Ends what serves metrics.
+    /// Ends what serves metrics. The process comes to its end: what is open is left as it is, which takes no time.
     fn close(self) {
         self.stop.store(true, Ordering::Release);
         if let Some(server) = self.server {
             let _ = server.join();
         }
+        std::mem::forget((self.shared, self.log, self.runtime));
     }
 }

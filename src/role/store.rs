@@ -27,7 +27,7 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Stores until it is told to stop; with `--drain`, until everything is stored that the log held at the start.
 pub fn run(config: &Config, telemetry: &Telemetry, arguments: &Role) -> anyhow::Result<Code> {
-    let context = Context::open(config, telemetry, arguments)?;
+    let context = Context::open(config, telemetry, arguments, false)?;
     let upkeep = (!arguments.drain).then(|| Upkeep::beside(config)).transpose()?;
     let stored = store(&context, arguments);
     drop(upkeep);
@@ -38,6 +38,13 @@ pub fn run(config: &Config, telemetry: &Telemetry, arguments: &Role) -> anyhow::
 fn store(context: &Context, arguments: &Role) -> anyhow::Result<()> {
     let targets = arguments.drain.then(|| context.ends(&Topic::ALL)).transpose()?;
     let group = Group::join(Arc::clone(&context.log), Topic::Events, ROLE, resume(context, arguments.from_earliest))?;
+    let stored = store_for(context, arguments, &group, targets.as_ref());
+    group.leave_at_the_end();
+    stored
+}
+
+/// Stores what the group gives, until the targets are reached or it is told to stop.
+fn store_for(context: &Context, arguments: &Role, group: &Group, targets: Option<&BTreeMap<(Topic, i32), i64>>) -> anyhow::Result<()> {
     let mut store = Store::new(Arc::clone(&context.shared), arguments.from_earliest);
     let interval = Duration::from_millis(context.shared.config.store.commit_interval_ms);
     let (mut committed, mut looked, mut pause) = (Instant::now(), None::<Instant>, RETRY.0);
@@ -69,7 +76,7 @@ fn store(context: &Context, arguments: &Role) -> anyhow::Result<()> {
         if stopping {
             return Ok(());
         }
-        if let Some(targets) = &targets
+        if let Some(targets) = targets
             && store.reached(targets)
             && looked.is_none_or(|looked| looked.elapsed() >= LOOK)
         {

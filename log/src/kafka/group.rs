@@ -85,6 +85,8 @@ pub struct Group {
     id: String,
     changes: Receiver<Result<Change, Error>>,
     leaving: Arc<AtomicBool>,
+    /// The process ends behind it.
+    is_last: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -132,12 +134,13 @@ impl Group {
             &id,
             Some(Box::new(move |list| committer.upgrade().map_or(Err(KafkaError::Canceled), |consumer| consumer.commit(list, CommitMode::Async)))),
         );
-        let of_thread = Arc::clone(&leaving);
+        let is_last = Arc::new(AtomicBool::new(false));
+        let of_thread = (Arc::clone(&leaving), Arc::clone(&is_last));
         let thread = std::thread::Builder::new()
             .name(id.clone())
-            .spawn(move || serve(&consumer, &of_thread))
+            .spawn(move || serve(consumer, &of_thread.0, &of_thread.1))
             .map_err(|error| Error::Settings { message: format!("a thread for the group {id} cannot be started: {error}") })?;
-        Ok(Self { log, id, changes, leaving, thread: Some(thread) })
+        Ok(Self { log, id, changes, leaving, is_last, thread: Some(thread) })
     }
 
     /// What changed since the last call; waits up to `timeout` for something.
@@ -149,8 +152,10 @@ impl Group {
         first.into_iter().chain(self.changes.try_iter()).collect()
     }
 
-    /// Leaves the group, for a role that has let go of every partition.
-    pub fn leave(self) {}
+    /// Leaves the group as the last thing that the process does: once the group has let it go, the member's client is left as it is.
+    pub fn leave_at_the_end(self) {
+        self.is_last.store(true, Ordering::Release);
+    }
 }
 
 impl Drop for Group {
@@ -167,8 +172,10 @@ impl Drop for Group {
 
 /// How long the member's thread waits for something before it looks whether it is to leave: a role that ends waits for it.
 const LOOK: Duration = Duration::from_millis(50);
+/// The same while it leaves.
+const LOOK_LEAVING: Duration = Duration::from_millis(2);
 
-fn serve(consumer: &BaseConsumer<Member>, leaving: &AtomicBool) {
+fn serve(consumer: Arc<BaseConsumer<Member>>, leaving: &AtomicBool, is_last: &AtomicBool) {
     while !leaving.load(Ordering::Acquire) {
         match consumer.poll(LOOK) {
             None | Some(Ok(_)) => {}
@@ -179,6 +186,14 @@ fn serve(consumer: &BaseConsumer<Member>, leaving: &AtomicBool) {
         }
     }
     consumer.unsubscribe();
+    // The client's own end looks only once in a tenth of a second whether the group has let it go.
+    if is_last.load(Ordering::Acquire) && consumer.close_queue().is_ok() {
+        while !consumer.closed() {
+            consumer.poll(LOOK_LEAVING);
+        }
+        // It would be closed a second time, and say that it cannot be.
+        std::mem::forget(consumer);
+    }
 }
 
 /// Whether this user may not be a member: waiting does not help.

@@ -159,6 +159,8 @@ impl Options {
             .set("client.id", "keytrail")
             .set("message.max.bytes", self.message_bytes_max.clamp(1_000, 1_000_000_000).to_string())
             .set("socket.keepalive.enable", "true")
+            // Half of it is how long the client waits before it calls a broker that it has just heard of.
+            .set("reconnect.backoff.ms", "20")
             .set("reconnect.backoff.max.ms", "2000")
             .set("statistics.interval.ms", self.statistics_interval_ms.to_string())
             .set_log_level(RDKafkaLogLevel::Warning);

@@ -1,10 +1,10 @@
 """The same questions asked of DuckDB and chDB over the files of the same lake, in the same run: called by `benches/touched.rs`.
 
     pip install duckdb chdb deltalake
-    python touched.py LAKE ROUNDS < questions.json
+    python touched.py LAKE ROUNDS [bytes] < questions.json
 
 Reads `[{"label": …, "kind": "touched" | "timeline" | "blast_radius", "column": "identity" | "destination", "value": …, "from": microseconds | null}, …]`, and writes for each question and engine
-the median of the rounds in milliseconds, the processor time of a round, how many rows the answer has, and how many events they count. Three ways: events as Parquet, as keytrail's
+the median of the rounds in milliseconds, the processor time of a round, how many rows the answer has, and how many events they count; and, where asked for, how many bytes an event takes. Three ways: events as Parquet, as keytrail's
 own question reads them without its roll-up; the roll-up as Parquet (whole history only, for questions without a period); and ClickHouse's own format,
 sorted by the column that is asked for.
 """
@@ -175,8 +175,18 @@ def main():
                 ways.append(("DuckDB, the roll-up as Parquet", duck_touches(question)))
         for engine, ask in ways:
             results.append({"label": question["label"], "engine": engine, **timed(rounds, ask)})
+    # What an event takes: keytrail's files as they are, and the same columns in ClickHouse's own format, sorted by identity.
+    size = None
+    if "bytes" in sys.argv[3:]:
+        chdb_session.query(
+            f"CREATE TABLE k.whole ENGINE = MergeTree ORDER BY (identity, time) SETTINGS allow_nullable_key = 1 AS SELECT * FROM {ch_files(events)}"
+        )
+        chdb_session.query("OPTIMIZE TABLE k.whole FINAL")
+        parts = chdb_session.query("SELECT sum(bytes_on_disk), sum(rows) FROM system.parts WHERE active AND database = 'k' AND table = 'whole'", "TabSeparated")
+        taken, rows = (int(number) for number in parts.bytes().split())
+        size = {"files": sum(os.path.getsize(path) for path in events) / rows, "clickhouse": taken / rows, "rows": rows}
     versions = {"duckdb": duckdb.__version__, "chdb": __import__("chdb").__version__}
-    json.dump({"versions": versions, "results": results}, sys.stdout)
+    json.dump({"versions": versions, "results": results, "bytes_an_event": size}, sys.stdout)
 
 
 main()
