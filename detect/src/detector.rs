@@ -353,9 +353,12 @@ impl Detector {
         }
         let Ahead { likely, destination, shape } = ahead;
         let who = self.identify(event, likely);
-        let observed = self.state.ledger.observe(who, event, likely, self.state.inventory.limits(&event.identity));
-        let (shape, classed) = self.classed(event, shape);
         let watermark = self.watermark();
+        let observed = self.state.ledger.observe(who, event, likely, self.state.inventory.limits(&event.identity), watermark);
+        if observed.watched_days == 0 {
+            self.state.fold.first_day();
+        }
+        let (shape, classed) = self.classed(event, shape);
         let late = event.time.0 < watermark.0.saturating_sub(self.config.lateness());
         let context = baseline::Context {
             watermark,

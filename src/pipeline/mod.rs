@@ -161,11 +161,12 @@ impl Pipeline {
             }
         }
         shared.detectors_done.store(true, Ordering::Release);
-        let stored = runtime.block_on(store).context("the store ended abnormally; this is a defect of keytrail")?;
+        let stored = runtime.block_on(store);
+        store_ended.store(true, Ordering::Release);
+        let stored = stored.context("the store ended abnormally; this is a defect of keytrail")?;
         for forwarder in forwarders {
             let _ = forwarder.join();
         }
-        store_ended.store(true, Ordering::Release);
         let (closed, compacted) = runtime.block_on(async { tokio::join!(closing, compact(&shared, |table| table != TableName::Events)) });
         if let Some(error) = failure {
             return Err(error);
@@ -210,6 +211,8 @@ async fn close_days(shared: Arc<Shared>, store_ended: Arc<AtomicBool>) -> anyhow
 async fn compact(shared: &Shared, wanted: impl Fn(TableName) -> bool) -> anyhow::Result<()> {
     if is_to_be_compacted(shared) {
         let mut options = CompactOptions::default();
+        // Two of these go on beside one another.
+        options.memory_bytes_max /= 2;
         options.tables.retain(|table| wanted(*table));
         shared.lake.compact(options).await?;
     }

@@ -113,11 +113,13 @@ impl Fold {
         }
     }
 
+    /// It is the first day that is watched.
+    pub fn first_day(&mut self) {
+        self.line.first_day();
+    }
+
     /// Takes the rules that matched an observation. Returns the identities of findings that are told from here on.
     pub fn add(&mut self, o: &Observation<'_>, hits: &[Hit], around: &Surroundings<'_>, out: &mut Vec<Finding>) -> Vec<Text> {
-        if o.absence.is_none() && o.observed.watched_days == 0 {
-            self.line.first_day();
-        }
         // The story and whether it gained a detection, and whether of something acute.
         let mut touched: Vec<(u64, bool, bool)> = Vec::new();
         for hit in hits {

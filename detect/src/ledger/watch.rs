@@ -15,7 +15,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Takes an event, and says how many days were watched before its own; a late one counts to the day under way.
+    /// Takes the time of an event, no later than the day that has come, and says how many days were watched before its own; a late one counts to the day under way.
     pub(super) const fn observe(&mut self, time: Micros) -> u32 {
         let day = time.0.div_euclid(Micros::DAY);
         if day > self.day {
@@ -54,5 +54,28 @@ mod tests {
         }
         assert_eq!(days, 4);
         assert_eq!(watch.observe(Micros(3)), 4, "late");
+    }
+
+    #[test]
+    fn a_clock_far_ahead_makes_no_day_begin() {
+        use crate::config::LedgerConfig;
+        use crate::ledger::{Ledger, Likely};
+        use keytrail_schemas::Event;
+
+        let mut ledger = Ledger::new(LedgerConfig::default());
+        let mut watched = |time: Micros, watermark: Micros| {
+            let event = Event { identity: "svc".into(), time, ..Event::default() };
+            let who = ledger.identify(&event, Likely::default(), &mut Vec::new());
+            ledger.observe(who, &event, Likely::default(), crate::ledger::Limits::default(), watermark).watched_days
+        };
+        let mut days = 0;
+        for hour in 0..24 * 55 {
+            let now = Micros(hour * Micros::HOUR);
+            days = watched(now, now);
+            if hour == 24 * 30 {
+                watched(Micros(47_000 * Micros::DAY), now);
+            }
+        }
+        assert_eq!(days, 54);
     }
 }

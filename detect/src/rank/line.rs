@@ -73,6 +73,7 @@ impl Line {
     /// It is the first day that is watched: what came before was an archive, of whose days nobody knows how many stories they had, and nobody saved a budget up in them.
     pub fn first_day(&mut self) {
         if self.days > 1.0 {
+            self.ranks.fill(0.0);
             (self.days, self.account) = (0.0, self.account.min(0.0));
         }
     }
@@ -128,7 +129,7 @@ impl Line {
     /// flood of them hides what is judged.
     pub fn spend_fact(&mut self, per_day: f64) {
         if per_day > 0.0 && self.facts > 0.0 {
-            self.facts -= 1.0 / per_day;
+            self.facts = (self.facts - 1.0 / per_day).max(ACCOUNT_MIN);
             self.spend(per_day);
         }
     }
@@ -250,6 +251,27 @@ mod tests {
             told
         };
         assert!(told(true) < told(false) && told(true) <= 5, "{} and {}", told(true), told(false));
+    }
+
+    #[test]
+    fn what_an_archive_came_to_is_no_measure_for_the_days_behind_it() {
+        let (mut line, mut fresh) = (Line::default(), Line::default());
+        for story in 0..1_000 {
+            line.advance(Micros(story * Micros::DAY / 100));
+            line.moved(None, 50.0);
+        }
+        line.first_day();
+        fresh.advance(Micros(0));
+        assert_eq!(line.margin(3.0), fresh.margin(3.0));
+    }
+
+    #[test]
+    fn of_a_tiny_budget_a_fact_takes_no_more_than_can_be_overdrawn() {
+        let mut line = Line::default();
+        line.advance(Micros(0));
+        line.advance(Micros(2 * Micros::DAY));
+        line.spend_fact(0.01);
+        assert_eq!((line.facts, line.account), (ACCOUNT_MIN, ACCOUNT_MIN));
     }
 
     #[test]

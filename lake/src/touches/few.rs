@@ -21,8 +21,10 @@ use crate::{TableName, parquet_file};
 const READ_ROWS: usize = 1 << 15;
 /// Rows that are handed on at a time.
 const BATCH_ROWS: usize = 8192;
-/// What a touch takes here: its key twice, its numbers, and what a map needs.
-const TOUCH_BYTES: usize = 256;
+/// What a touch takes here: its key twice, its numbers, what a map needs, and where it stands among others.
+const TOUCH_BYTES: usize = 384;
+/// How often a text is held: in the list of its column, in what finds it there, and in the column that rows are taken from.
+const TEXT_COPIES: usize = 3;
 
 // Places of `KEY`'s texts in a key.
 const IDENTITY: usize = 0;
@@ -40,7 +42,7 @@ pub(super) struct Few {
     names: [Names; 9],
     index: FxHashMap<(i64, Key), usize>,
     touches: Vec<Count>,
-    touches_max: usize,
+    memory_bytes_max: usize,
     /// Events that were counted.
     pub(super) events: u64,
 }
@@ -62,6 +64,8 @@ struct Count {
 struct Names {
     index: FxHashMap<Box<str>, u32>,
     texts: Vec<Box<str>>,
+    /// Of all texts together.
+    bytes: usize,
 }
 
 impl Names {
@@ -70,6 +74,7 @@ impl Names {
         if let Some(number) = self.index.get(text) {
             return *number;
         }
+        self.bytes += text.len() + size_of::<Box<str>>();
         self.texts.push(text.into());
         let number = u32::try_from(self.texts.len()).unwrap_or(u32::MAX);
         self.index.insert(text.into(), number);
@@ -93,7 +98,7 @@ impl Names {
 impl Few {
     /// No touches yet, of as many as fit into so many bytes.
     pub(super) fn within(memory_bytes_max: usize) -> Self {
-        Self { names: Default::default(), index: FxHashMap::default(), touches: Vec::new(), touches_max: memory_bytes_max / TOUCH_BYTES, events: 0 }
+        Self { names: Default::default(), index: FxHashMap::default(), touches: Vec::new(), memory_bytes_max, events: 0 }
     }
 
     /// Counts a file of a day's events (days since 1970-01-01, UTC). False where it cannot: then nothing of this count is to be used.
@@ -150,7 +155,8 @@ impl Few {
             touch.issued = touch.issued.max(issued);
         }
         self.events += batch.num_rows() as u64;
-        (self.touches.len() <= self.touches_max).then_some(())
+        let texts: usize = self.names.iter().map(|names| names.bytes).sum();
+        (self.touches.len() * TOUCH_BYTES + texts * TEXT_COPIES <= self.memory_bytes_max).then_some(())
     }
 
     /// Whether the words of closed vocabularies are words of theirs.
@@ -165,17 +171,30 @@ impl Few {
             return None;
         }
         let ranks = self.names.each_ref().map(Names::ranks);
-        let mut ordered: Vec<(Order, &Count)> = self.touches.iter().map(|touch| (Order::of(touch, &ranks), touch)).collect();
-        let texts = self.names.each_ref().map(|names| StringArray::from_iter_values(&names.texts));
-        let stream = |order: &[(Order, &Count)]| -> SendableRecordBatchStream {
-            let batches: Vec<_> = order.chunks(BATCH_ROWS).map(|rows| columns(rows, &texts, schema).map_err(Into::into)).collect();
-            Box::pin(RecordBatchStreamAdapter::new(Arc::clone(schema), futures::stream::iter(batches)))
-        };
+        let mut ordered: Vec<(Order, Count)> = self.touches.into_iter().map(|touch| (Order::of(&touch, &ranks), touch)).collect();
         ordered.sort_unstable_by_key(|(order, _)| *order);
-        let by_identity = stream(&ordered);
-        ordered.sort_unstable_by_key(|(order, _)| (order.destination, order.day, order.identity, order.rest));
-        Some([by_identity, stream(&ordered)])
+        let mut turned: Vec<u32> = (0..).take(ordered.len()).collect();
+        turned.sort_unstable_by_key(|at| ordered.get(*at as usize).map(|(order, _)| (order.destination, order.day, order.identity, order.rest)));
+        let texts = self.names.map(|names| StringArray::from_iter_values(&names.texts));
+        let made = Arc::new((ordered, texts));
+        let as_they_stand: Vec<u32> = (0..).take(turned.len()).collect();
+        Some([as_they_stand, turned].map(|order| stream(order, Arc::clone(&made), schema)))
     }
+}
+
+/// Touches and the texts of their columns.
+type Made = (Vec<(Order, Count)>, [StringArray; 9]);
+
+/// The rows in an order, made as they are asked for.
+fn stream(order: Vec<u32>, made: Arc<Made>, schema: &SchemaRef) -> SendableRecordBatchStream {
+    let of = Arc::clone(schema);
+    let begins: Vec<usize> = (0..order.len()).step_by(BATCH_ROWS).collect();
+    let batches = begins.into_iter().map(move |begin| {
+        let (ordered, texts) = made.as_ref();
+        let rows: Vec<&Count> = order.iter().skip(begin).take(BATCH_ROWS).filter_map(|at| ordered.get(*at as usize)).map(|(_, touch)| touch).collect();
+        columns(&rows, texts, &of).map_err(Into::into)
+    });
+    Box::pin(RecordBatchStreamAdapter::new(Arc::clone(schema), futures::stream::iter(batches)))
 }
 
 /// Where a touch stands among others: ranks of its texts.
@@ -242,10 +261,10 @@ fn numbered(file: impl ChunkReader + 'static) -> Option<ParquetRecordBatchReader
 }
 
 /// Touches as rows of `schema`.
-fn columns(rows: &[(Order, &Count)], texts: &[StringArray; 9], schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
-    let number = |place: usize| -> UInt32Array { rows.iter().map(|(_, touch)| touch.key.get(place).and_then(|number| number.checked_sub(1))).collect() };
+fn columns(rows: &[&Count], texts: &[StringArray; 9], schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let number = |place: usize| -> UInt32Array { rows.iter().map(|touch| touch.key.get(place).and_then(|number| number.checked_sub(1))).collect() };
     let time = |of: &dyn Fn(&Count) -> Option<i64>, field: &Field| -> ArrayRef {
-        Arc::new(rows.iter().map(|(_, touch)| of(touch)).collect::<TimestampMicrosecondArray>().with_data_type(field.data_type().clone()))
+        Arc::new(rows.iter().map(|touch| of(touch)).collect::<TimestampMicrosecondArray>().with_data_type(field.data_type().clone()))
     };
     let column = |field: &Arc<Field>| {
         if let Some((place, texts)) = KEY.iter().position(|name| field.name() == name).and_then(|place| Some((place, texts.get(place)?))) {
@@ -257,7 +276,7 @@ fn columns(rows: &[(Order, &Count)], texts: &[StringArray; 9], schema: &SchemaRe
             "last" => time(&|touch| Some(touch.last), field),
             "issued_at" => time(&|touch| touch.issued.map(|(_, at)| at), field),
             "issued_seen" => time(&|touch| touch.issued.map(|(seen, _)| seen), field),
-            "count" => Arc::new(rows.iter().map(|(_, touch)| touch.count).collect::<Int64Array>()),
+            "count" => Arc::new(rows.iter().map(|touch| touch.count).collect::<Int64Array>()),
             other => return Err(ArrowError::SchemaError(format!("nothing counts {other:?}"))),
         })
     };

@@ -45,7 +45,7 @@ pub struct RollUpOptions {
     pub file_rows_max: u64,
     /// Rows of a row group.
     pub row_group_rows: usize,
-    /// Memory for sorting by destination, in bytes; beyond it sorting spills to the temporary folder.
+    /// Memory for counting days of few events, and for sorting by destination, in bytes; beyond it days are streamed, and sorting spills to the temporary folder.
     pub memory_bytes_max: usize,
 }
 

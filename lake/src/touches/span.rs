@@ -102,13 +102,14 @@ impl Lake {
         let work = move || {
             if let Some((counted, [by_identity, by_destination])) = counted(&runtime, &events, &span, memory_bytes_max)? {
                 // Beside one another: of the last span nothing else is left to do.
-                let (of_turned, of_touches) = std::thread::scope(|scope| {
-                    let writing = scope.spawn(|| write(&runtime, &touches, by_identity, &output));
-                    (write(&runtime, &turned, by_destination, &output), writing.join())
+                let [of_touches, of_turned] = std::thread::scope(|scope| {
+                    [(&touches, by_identity), (&turned, by_destination)]
+                        .map(|(log, rows)| scope.spawn(|| write(&runtime, log, rows, &output)))
+                        .map(|writing| writing.join())
                 });
                 let ended = |_| Error::encoding(&touches.shown, "write touches", "the thread that writes them ended abnormally; this is a defect of keytrail");
-                let ((turned_files, turned_rows), (files, rows)) = (of_turned?, of_touches.map_err(ended)??);
-                debug_assert_eq!(rows, turned_rows, "both orders are of the same touches");
+                let ((files, rows), (turned_files, turned_rows)) = (of_touches.map_err(ended)??, of_turned.map_err(ended)??);
+                as_many(&turned, rows, turned_rows)?;
                 return Ok(Some(Rolled { events: counted, touches: rows, files: [files, turned_files] }));
             }
             let (mut streams, mut counted) = (Vec::with_capacity(span.len()), Vec::with_capacity(span.len()));
@@ -127,10 +128,7 @@ impl Lake {
                 let _inside = runtime.enter();
                 let stream = turn::by_destination(stream, memory_bytes_max).map_err(|e| Error::encoding(&turned.shown, "sort touches", e))?;
                 let (files, turned_rows) = write(&runtime, &turned, stream, &output)?;
-                if turned_rows != rows {
-                    let what = format!("{rows} touches were to be sorted, and {turned_rows} came out: nothing was changed");
-                    return Err(Error::encoding(&turned.shown, "sort touches", what));
-                }
+                as_many(&turned, rows, turned_rows)?;
                 turned_files.extend(files);
             }
             let events = counted.iter().map(|count| count.load(Ordering::Relaxed)).sum();
@@ -157,6 +155,14 @@ impl Lake {
         }
         Ok(bytes)
     }
+}
+
+/// Both orders have the same touches.
+fn as_many(turned: &TableLog, rows: u64, turned_rows: u64) -> Result<()> {
+    if turned_rows == rows {
+        return Ok(());
+    }
+    Err(Error::encoding(&turned.shown, "sort touches", format!("{rows} touches were to be sorted, and {turned_rows} came out: nothing was changed")))
 }
 
 /// The events of a span, and its touches in both orders, counted in memory; `None` where that cannot be.
