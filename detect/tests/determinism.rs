@@ -189,7 +189,7 @@ proptest! {
             let mut ledger = Ledger::new(ledger_config());
             for event in events {
                 let who = ledger.identify(event, ledger::Likely::default(), &mut Vec::new());
-                ledger.observe(who, event, ledger::Likely::default(), Limits::default());
+                ledger.observe(who, event, ledger::Likely::default(), Limits::default(), event.time);
             }
             ledger
                 .credentials(Micros(START.0 + 4000 * Micros::DAY), 0)
