@@ -127,13 +127,13 @@ fn detector(c: &mut Criterion<CpuTime>) {
     let mut ledger = Ledger::new(LedgerConfig::default());
     for event in &events {
         let who = ledger.identify(event, ledger::Likely::default(), &mut Vec::new());
-        ledger.observe(who, event, ledger::Likely::default(), Limits::default());
+        ledger.observe(who, event, ledger::Likely::default(), Limits::default(), event.time);
     }
     group.bench_function("ledger", |b| {
         b.iter(|| {
             for event in &events {
                 let who = ledger.identify(event, ledger::Likely::default(), &mut Vec::new());
-                black_box(ledger.observe(who, black_box(event), ledger::Likely::default(), Limits::default()));
+                black_box(ledger.observe(who, black_box(event), ledger::Likely::default(), Limits::default(), event.time));
             }
         });
     });
@@ -158,7 +158,8 @@ fn detector(c: &mut Criterion<CpuTime>) {
             BatchSize::PerIteration,
         );
     });
-    let observed: Vec<_> = events.iter().zip(&who).map(|(event, who)| ledger.observe(*who, event, ledger::Likely::default(), Limits::default())).collect();
+    let observed: Vec<_> =
+        events.iter().zip(&who).map(|(event, who)| ledger.observe(*who, event, ledger::Likely::default(), Limits::default(), event.time)).collect();
     let features = baseline::Features { p_value: 1.0, windows: 100, ..baseline::Features::default() };
     let mut evaluator = Evaluator::new(rules, 1024, 1024);
     let mut shapes = keytrail_detect::shape::Shapes::default();
