@@ -282,3 +282,40 @@ fn columns(rows: &[&Count], texts: &[StringArray; 9], schema: &SchemaRef) -> Res
     };
     RecordBatch::try_new(Arc::clone(schema), schema.fields().iter().map(column).collect::<Result<_, _>>()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use keytrail_schemas::{Event, Table as _};
+
+    use super::*;
+    use crate::parquet_file::{Layout, writer};
+
+    /// A file of as many events, each of another destination whose name is so long.
+    fn file(events: usize, name_bytes: usize) -> bytes::Bytes {
+        let one = |number: usize| Event {
+            identity: "svc".into(),
+            destination: Some(format!("{number:0name_bytes$}").into()),
+            time: Micros(number as i64),
+            ..Event::default()
+        };
+        let batch = Event::to_batch(&(0..events).map(one).collect::<Vec<_>>()).unwrap();
+        let mut bytes = Vec::new();
+        let mut file = writer(TableName::Events, &Event::arrow_schema(), Layout::Fresh, &mut bytes).unwrap();
+        file.write(&batch).unwrap();
+        file.close().unwrap();
+        bytes.into()
+    }
+
+    #[test]
+    fn the_bound_counts_touches_and_their_texts() {
+        let fits = |events, name_bytes| Few::within(1 << 20).count(0, file(events, name_bytes));
+        assert!(fits(1_000, 8));
+        assert!(!fits(4_000, 8), "too many touches");
+        assert!(!fits(10, 40_000), "few, and too much text");
+    }
+
+    #[test]
+    fn what_is_no_file_of_events_is_not_counted() {
+        assert!(!Few::within(1 << 20).count(0, bytes::Bytes::from_static(b"PAR1 and no more")));
+    }
+}

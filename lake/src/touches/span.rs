@@ -167,10 +167,10 @@ fn as_many(turned: &TableLog, rows: u64, turned_rows: u64) -> Result<()> {
 
 /// The events of a span, and its touches in both orders, counted in memory; `None` where that cannot be.
 fn counted(runtime: &Handle, events: &TableLog, span: &[Wanted], memory_bytes_max: usize) -> Result<Option<(u64, [SendableRecordBatchStream; 2])>> {
-    let mut few = Few::within(memory_bytes_max);
     if span.iter().map(|wanted| wanted.bytes).sum::<u64>() > BYTES_MAX {
         return Ok(None);
     }
+    let mut few = Few::within(memory_bytes_max);
     for wanted in span {
         for path in &wanted.files {
             let is_counted = match read(runtime, events, path)? {
