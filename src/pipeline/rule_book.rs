@@ -83,15 +83,9 @@ impl Book {
     }
 
     /// A book that nobody reads from: of a role that does not judge.
-    pub fn closed(config: &Config) -> Self {
+    pub fn closed() -> Self {
         let configured = Configured { hash: Hash32::default(), set: Arc::new(Set::default()), seen: 0, looked: Instant::now() };
-        Self {
-            further: Vec::new(),
-            without_builtin: true,
-            interval: Duration::from_millis(config.detector.rules_interval_ms),
-            configured: Mutex::new(configured),
-            compiled: Mutex::default(),
-        }
+        Self { further: Vec::new(), without_builtin: true, interval: Duration::ZERO, configured: Mutex::new(configured), compiled: Mutex::default() }
     }
 
     /// The rules of a set: those at hand, or as the lake keeps them.

@@ -140,7 +140,7 @@ impl Context {
         // Beside one another: brokers and disk are waited for.
         let (log, lake, rules) = std::thread::scope(|scope| {
             let log = scope.spawn(|| KafkaLog::open(options));
-            let rules = scope.spawn(|| if judges { Book::open(config) } else { Ok(Book::closed(config)) });
+            let rules = scope.spawn(|| if judges { Book::open(config) } else { Ok(Book::closed()) });
             let lake = runtime.block_on(crate::place::lake(config));
             (log.join(), lake, rules.join())
         });
